@@ -1,0 +1,46 @@
+# Every target sets up what it needs: a virtual environment in .venv, made once from requirements.lock.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CORES ?= all
+UV := 0.13.9
+
+.PHONY: help setup demo test lint unit workflow-check smoke lock clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
+
+setup: $(VENV)/.ready  ## create .venv from the lock (done by the other targets when needed)
+
+$(VENV)/.ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "make: Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet uv==$(UV)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	touch $@
+
+demo: setup  ## archives -> dataset -> training -> evaluation -> report, on generated scenes
+	$(BIN)/python -m neco demo --cores $(CORES)
+
+test: lint unit workflow-check  ## what has to pass before a change lands
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+unit: setup
+	$(BIN)/python -m pytest -n 2
+
+workflow-check: setup
+	PATH="$(CURDIR)/$(BIN):$$PATH" sh tests/workflow_check.sh
+
+smoke: setup  ## every rule of the workflow on the smallest data
+	$(BIN)/snakemake --cores $(CORES) --configfile config/smoke.yaml
+
+lock: setup  ## renew requirements.lock after a change of pins in pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --extra dev --extra slurm -o requirements.lock pyproject.toml
+
+clean:  ## remove what runs wrote (not .venv)
+	rm -rf .snakemake data results/demo results/smoke
