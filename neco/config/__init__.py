@@ -1,0 +1,41 @@
+"""Typed configuration: the one definition of every setting and the only place for numbers."""
+
+from neco.config.evaluation import PROTOCOLS, Extraction, InContext, Linear, Overcluster
+from neco.config.load import digest, load_project
+from neco.config.project import Evaluation, Project, Run, Scenes
+from neco.config.training import (
+    PRESETS,
+    Crops,
+    Head,
+    Loss,
+    Optimiser,
+    Photometric,
+    References,
+    Sorting,
+    Teacher,
+    Train,
+)
+
+__all__ = [
+    "PRESETS",
+    "PROTOCOLS",
+    "Crops",
+    "Evaluation",
+    "Extraction",
+    "Head",
+    "InContext",
+    "Linear",
+    "Loss",
+    "Optimiser",
+    "Overcluster",
+    "Photometric",
+    "Project",
+    "References",
+    "Run",
+    "Scenes",
+    "Sorting",
+    "Teacher",
+    "Train",
+    "digest",
+    "load_project",
+]

@@ -1,0 +1,97 @@
+"""The base of every setting: unknown keys are refused by name, with the nearest valid one."""
+
+import difflib
+from collections.abc import Iterable
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from neco.errors import UserError
+
+Validated = TypeVar("Validated", bound=BaseModel)
+
+
+class Settings(BaseModel):
+    """A group of settings. Immutable, so that a digest of it stays true."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+def nearest(name: str, choices: Iterable[str]) -> str:
+    """Return `'; did you mean 'x'?'` or the list of what there is, to close an error message."""
+    choices = sorted(choices)
+    close = difflib.get_close_matches(name, choices, n=1, cutoff=0.5)
+    if close:
+        return f"; did you mean '{close[0]}'?"
+    return "; valid: " + ", ".join(choices) if choices else ""
+
+
+def merged(base: dict[str, Any], override: dict[str, Any]) -> dict[str, Any]:
+    """Return `base` with the sparse `override` laid over it; mappings merge, all else replaces."""
+    result = dict(base)
+    for key, value in override.items():
+        if isinstance(value, dict) and isinstance(result.get(key), dict):
+            result[key] = merged(result[key], value)
+        else:
+            result[key] = value
+    return result
+
+
+def _settings_at(model: type[BaseModel], location: tuple[Any, ...]) -> type[BaseModel] | None:
+    """Return the model that the keys of an error location lead to, None where there is none."""
+    current: Any = model
+    for key in location:
+        if isinstance(current, type) and issubclass(current, BaseModel):
+            if not isinstance(key, str) or key not in current.model_fields:
+                return None
+            current = current.model_fields[key].annotation
+        else:  # list[Model], dict[str, Model], Model | None: an index or a name picks the model
+            current = _model_inside(current)
+            continue
+        current = _unwrap_optional(current)
+    found = current if isinstance(current, type) else _model_inside(current)
+    return found if isinstance(found, type) and issubclass(found, BaseModel) else None
+
+
+def _unwrap_optional(annotation: Any) -> Any:
+    arguments = [item for item in get_args(annotation) if item is not type(None)]
+    if type(None) in get_args(annotation) and len(arguments) == 1:
+        return arguments[0]
+    return annotation
+
+
+def _model_inside(annotation: Any) -> Any:
+    for item in get_args(annotation):
+        if isinstance(item, type) and issubclass(item, BaseModel):
+            return item
+        inner = _model_inside(item)
+        if inner is not None:
+            return inner
+    return None
+
+
+def validated(model: type[Validated], values: dict[str, Any], where: str) -> Validated:
+    """Return `values` as `model`.
+
+    Raises UserError with one line that names `where`, the key, and the nearest valid key.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise UserError(_one_line(model, error, where)) from None
+
+
+def _one_line(model: type[BaseModel], error: ValidationError, where: str) -> str:
+    problems = []
+    for item in error.errors():
+        location = item["loc"]
+        key = ".".join(str(part) for part in location)
+        if item["type"] == "extra_forbidden":
+            owner = _settings_at(model, location[:-1])
+            hint = nearest(str(location[-1]), owner.model_fields if owner else [])
+            problems.append(f"unknown key '{key}'{hint}")
+        else:
+            problems.append(
+                f"{key + ': ' if key else ''}{item['msg'].removeprefix('Value error, ')}"
+            )
+    return f"{where}: " + "; ".join(problems)

@@ -1,0 +1,81 @@
+"""Settings of the frozen evaluations. Defaults are the paper's; source: appendix A.2."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from neco.config.base import Settings
+
+
+class Extraction(Settings):
+    """How frozen features are read from a backbone."""
+
+    batch_size: int = Field(16, ge=1)
+    workers: int = Field(2, ge=0)
+    dtype: Literal["float16", "float32"] = "float16"
+    """Storage of features on disk."""
+
+
+class InContext(Settings):
+    """Dense nearest-neighbour retrieval (Hummingbird)."""
+
+    image_size: int = Field(518, ge=8)
+    """Input side in pixels, rounded down to a multiple of the patch size."""
+    memory_size: int = Field(10_240_000, ge=1)
+    """Patches in the memory bank, shared equally by the training images."""
+    neighbours: int = Field(30, ge=1)
+    temperature: float = Field(0.02, gt=0.0)
+    """Of the softmax over the neighbours' cosines."""
+    fractions: list[int] = [1, 8, 64, 128]
+    """Denominators: 8 keeps 1/8 of the training images."""
+    seeds: list[int] = [0, 1, 2, 3, 4]
+    """One subset of the training images per seed; the whole set is evaluated with the first."""
+    minimum_images_per_class: int = Field(4, ge=0)
+    """Images of each class that a subset holds at least, where the split has them."""
+
+
+class Overcluster(Settings):
+    """k-means on patch tokens, clusters matched to classes."""
+
+    image_size: int = Field(448, ge=8)
+    mask_size: int = Field(100, ge=1)
+    """Side at which clusters and masks are compared, both by nearest neighbour."""
+    clusters: list[int | Literal["classes"]] = ["classes", 300, 500]
+    """K; `classes` is the dataset's class count, matched one to one (Hungarian on IoU)."""
+    components: int = Field(50, ge=1)
+    """PCA dimensions after per-dimension standardisation."""
+    iterations: int = Field(100, ge=1)
+    redos: int = Field(5, ge=1)
+    seeds: list[int] = [0, 1, 2, 3, 4]
+
+
+class Linear(Settings):
+    """A 1x1 convolution on frozen patch tokens."""
+
+    image_size: int = Field(448, ge=8)
+    mask_size: int = Field(100, ge=1)
+    """Side of the logits and masks that the loss and the reported mIoU use."""
+    full_resolution: bool = True
+    """Also report mIoU on masks at the image's own size."""
+    epochs: int = Field(20, ge=1)
+    batch_size: int = Field(64, ge=1)
+    learning_rate: float = Field(0.01, gt=0.0)
+    momentum: float = Field(0.9, ge=0.0, lt=1.0)
+    weight_decay: float = Field(1e-4, ge=0.0)
+    decay_epochs: int = Field(20, ge=1)
+    """Epochs between steps of the learning rate."""
+    decay_factor: float = Field(0.1, gt=0.0, le=1.0)
+    crop_scale: tuple[float, float] = (0.8, 1.0)
+    """Area range of the random resized crop."""
+    flip_probability: float = Field(0.5, ge=0.0, le=1.0)
+    train_fraction: float = Field(1.0, gt=0.0, le=1.0)
+    """Random share of the training images (0.1 on COCO)."""
+    seeds: list[int] = [0]
+
+
+Protocol = Literal["in-context", "overcluster", "linear"]
+PROTOCOLS: dict[str, type[Settings]] = {
+    "in-context": InContext,
+    "overcluster": Overcluster,
+    "linear": Linear,
+}

@@ -1,0 +1,35 @@
+"""From a YAML file to a Project, and the digest that a result carries."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+
+from neco.config.base import merged, validated
+from neco.config.project import Project
+from neco.errors import UserError
+
+
+def load_project(path: Path, override: dict[str, Any] | None = None) -> Project:
+    """Return the project that a YAML file describes, with `override` laid over it.
+
+    Raises UserError for a missing file, broken YAML, or an unknown or impossible setting.
+    """
+    try:
+        values = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such configuration; see config/ for those that ship") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: a configuration is a mapping of settings; this is not one")
+    return validated(Project, merged(values, override or {}), str(path))
+
+
+def digest(settings: BaseModel) -> str:
+    """Return 12 hex digits that change with any setting (sha256 of the canonical JSON)."""
+    text = json.dumps(settings.model_dump(mode="json"), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

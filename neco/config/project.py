@@ -1,0 +1,153 @@
+"""A project: the four short lists (datasets, backbones, runs, evaluations) and where things lie."""
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from neco.config.base import Settings, merged, nearest, validated
+from neco.config.evaluation import PROTOCOLS, Extraction, InContext, Linear, Overcluster, Protocol
+from neco.config.training import PRESETS, Train
+from neco.errors import UserError
+
+
+class Scenes(Settings):
+    """Generated photographs-like scenes, written as official archives (no download needed)."""
+
+    train: int = Field(600, ge=1)
+    """Labelled training images per archive."""
+    val: int = Field(200, ge=1)
+    """Held-out images per archive."""
+    unlabelled: int = Field(600, ge=0)
+    """Further training images of COCO's image archive, without annotation."""
+    width: int = Field(128, ge=16)
+    height: int = Field(128, ge=16)
+    seed: int = 0
+
+
+class DatasetSplits(Settings):
+    """Which splits of a prepared dataset serve as training and held-out images."""
+
+    train: str = "train"
+    val: str = "val"
+
+
+class Run(Settings):
+    """One NeCo training: a starting backbone and what differs from the project's `train`."""
+
+    backbone: str
+    """Registry name of the starting backbone."""
+    method: str = "NeCo"
+    """The row's name in the tables."""
+    seeds: list[int] = [0]
+    """Training seeds; every seed is a model of its own."""
+    train: dict[str, Any] = {}
+    """Sparse override of the project's `train`."""
+    initial: bool = True
+    """Also evaluate the starting backbone."""
+
+
+class Evaluation(Settings):
+    """One protocol on some datasets, for all or the named runs and backbones."""
+
+    protocol: Protocol
+    datasets: list[str]
+    models: list[str] | Literal["all"] = "all"
+    """Names of runs and backbones, or all of them."""
+    settings: dict[str, Any] = {}
+    """Sparse override of the project's settings of this protocol."""
+
+
+class Resources(Settings):
+    """What a rule asks of the scheduler."""
+
+    train_threads: int = Field(8, ge=1)
+    evaluate_threads: int = Field(8, ge=1)
+    train_gpus: int = Field(1, ge=0)
+    evaluate_gpus: int = Field(1, ge=0)
+
+
+class Report(Settings):
+    """Which tables and figures are drawn."""
+
+    tables: list[str] = ["1a", "2", "7", "8"]
+    figures: list[str] = ["2", "6", "overlays"]
+    summary: bool = True
+    """A short table of every model with gains over its starting backbone."""
+    overlay_dataset: str = "pascal-voc"
+    overlay_images: int = Field(6, ge=1)
+    overlay_clusters: int = Field(100, ge=2)
+    """K of Figure 6."""
+
+
+class Project(Settings):
+    """Everything that one `snakemake` call computes."""
+
+    name: str = Field("paper", pattern=r"^[a-z0-9][a-z0-9-]*$")
+    """Results go to results/<name>."""
+    data: str = "data"
+    """Folder of archives and prepared datasets."""
+    mirrors: list[str] = ["official"]
+    """Where archives come from, in order: `official`, a folder, a file:// or http(s):// base."""
+    mirror: str | None = None
+    """One more mirror, asked first; made for `--config mirror=/folder`."""
+    scenes: Scenes | None = None
+    """Generate the archives instead of fetching them."""
+    datasets: dict[str, DatasetSplits]
+    """Datasets that are prepared, with the splits that evaluations use."""
+    backbones: list[str] = []
+    """Backbones evaluated as they are."""
+    train: dict[str, Any] = {}
+    """Sparse override of the preset's training settings, shared by all runs."""
+    runs: dict[str, Run] = {}
+    evaluations: list[Evaluation] = []
+    extraction: Extraction = Extraction()
+    in_context: InContext = InContext()
+    overcluster: Overcluster = Overcluster()
+    linear: Linear = Linear()
+    report: Report = Report()
+    resources: Resources = Resources()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Project":
+        try:
+            for run in self.runs:
+                self.training(run)
+            for evaluation in self.evaluations:
+                self.protocol_settings(evaluation.protocol, evaluation.settings)
+                _refuse_unknown(evaluation.datasets, self.datasets, "evaluations: dataset")
+                if evaluation.models != "all":
+                    known = [*self.runs, *self.frozen_backbones()]
+                    _refuse_unknown(evaluation.models, known, "evaluations: model")
+        except UserError as error:
+            raise ValueError(str(error)) from None
+        return self
+
+    def training(self, run: str, seed: int | None = None) -> Train:
+        """Return the full settings of one run: defaults < preset < project < run < seed."""
+        asked = merged(self.train, self.runs[run].train)
+        preset = asked.get("preset", "paper")
+        if preset not in PRESETS:
+            raise UserError(
+                f"runs.{run}.train: unknown preset '{preset}'{nearest(preset, PRESETS)}"
+            )
+        values = merged(PRESETS[preset], asked)
+        if seed is not None:
+            values = merged(values, {"seed": seed})
+        return validated(Train, values, f"runs.{run}.train")
+
+    def protocol_settings(self, protocol: str, override: dict[str, Any]) -> Any:
+        """Return the settings of a protocol (an InContext, Overcluster or Linear)."""
+        base = getattr(self, protocol.replace("-", "_")).model_dump()
+        where = f"evaluations ({protocol}).settings"
+        return validated(PROTOCOLS[protocol], merged(base, override), where)
+
+    def frozen_backbones(self) -> list[str]:
+        """Return the backbones that are evaluated as they are, starting points included."""
+        starts = [run.backbone for run in self.runs.values() if run.initial]
+        return list(dict.fromkeys([*self.backbones, *starts]))
+
+
+def _refuse_unknown(names: list[str], known: Any, what: str) -> None:
+    for name in names:
+        if name not in known:
+            raise UserError(f"{what} '{name}' is not defined{nearest(name, known)}")

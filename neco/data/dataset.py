@@ -1,0 +1,91 @@
+"""The common layout of every prepared dataset. Nothing after preparation knows COCO from VOC.
+
+<folder>/index.csv      id,image,mask,split   paths relative to the folder; mask may be empty
+<folder>/classes.json   {"dataset", "classes": [names], "background": bool, "notes": {...}}
+<folder>/masks/*.png    uint8 label images, 255 = ignored
+"""
+
+import csv
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from neco.config.base import nearest
+from neco.errors import UserError
+
+IGNORED = 255
+INDEX_COLUMNS = ("id", "image", "mask", "split")
+
+
+@dataclass(frozen=True)
+class Item:
+    """One image of a dataset; `mask` is None where the image has no labels."""
+
+    id: str
+    image: Path
+    mask: Path | None
+    split: str
+
+    def read_image(self) -> Image.Image:
+        """Return the decoded RGB image. Raises UserError naming a broken file."""
+        try:
+            with Image.open(self.image) as image:
+                return image.convert("RGB")
+        except (OSError, UnidentifiedImageError) as error:
+            raise UserError(
+                f"{self.image}: cannot be read as an image ({error}); delete the prepared dataset "
+                "and prepare it again from an intact archive"
+            ) from None
+
+    def read_mask(self) -> np.ndarray:
+        """Return the labels, uint8 (H, W), 255 = ignored."""
+        if self.mask is None:
+            raise UserError(f"{self.image}: has no mask; choose a labelled split of this dataset")
+        with Image.open(self.mask) as mask:
+            return np.array(mask, dtype=np.uint8)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One split of a prepared dataset, in the order of its index."""
+
+    name: str
+    folder: Path
+    split: str
+    classes: list[str]
+    items: list[Item]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+
+def read_dataset(folder: Path, split: str) -> Dataset:
+    """Return one split of a prepared dataset.
+
+    Raises UserError when the folder is not a prepared dataset or lacks the split.
+    """
+    index = folder / "index.csv"
+    if not index.exists():
+        raise UserError(
+            f"{folder}: not a prepared dataset (no index.csv); run `neco prepare` first"
+        )
+    description = json.loads((folder / "classes.json").read_text())
+    with index.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    items = [
+        Item(
+            id=row["id"],
+            image=(folder / row["image"]),
+            mask=(folder / row["mask"]) if row["mask"] else None,
+            split=row["split"],
+        )
+        for row in rows
+        if row["split"] == split
+    ]
+    if not items:
+        there = {row["split"] for row in rows}
+        raise UserError(f"{index}: no split '{split}'{nearest(split, there)}")
+    return Dataset(description["dataset"], folder, split, description["classes"], items)
