@@ -1,0 +1,16 @@
+"""Relaxed sorting networks and the loss on them."""
+
+from neco.sorting.loss import Implementation, SortingLoss, SortSettings, sorting_cross_entropy
+from neco.sorting.networks import NetworkName
+from neco.sorting.reference import soft_sort
+from neco.sorting.relaxations import RelaxationName
+
+__all__ = [
+    "Implementation",
+    "NetworkName",
+    "RelaxationName",
+    "SortSettings",
+    "SortingLoss",
+    "soft_sort",
+    "sorting_cross_entropy",
+]

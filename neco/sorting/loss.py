@@ -1,0 +1,123 @@
+"""The sorting loss: one function in front of every implementation."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from neco.errors import UserError
+from neco.sorting import reference
+from neco.sorting.networks import NetworkName
+from neco.sorting.relaxations import RelaxationName
+
+Implementation = Literal["auto", "reference", "torch", "compiled", "triton"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SortSettings:
+    """How both sides are sorted and compared.
+
+    Steepness: 1 / the unit of the values. two_way: add the cross-entropy with the roles of the two
+    sides exchanged (paper; the reference implementation is one-way). log_floor: smallest argument
+    of the logarithm.
+    """
+
+    network: NetworkName
+    relaxation: RelaxationName
+    student_steepness: float
+    teacher_steepness: float
+    two_way: bool
+    phi_lambda: float = 0.25
+    log_floor: float = 1e-30
+    implementation: Implementation = "auto"
+
+
+class SortingLoss(NamedTuple):
+    """loss: (N,), differentiable. floor: (N,), the smallest loss these targets allow (their
+    entropy), without gradient: report loss - floor."""
+
+    loss: Tensor
+    floor: Tensor
+
+
+def sorting_cross_entropy(
+    student: Tensor,
+    teacher: Tensor,
+    settings: SortSettings,
+    *,
+    row_mask: Tensor | None = None,
+    top_k: int | None = None,
+) -> SortingLoss:
+    """Compare how the student and the teacher order the same references.
+
+    student, teacher: (N, R) distances, each row softly sorted in ascending order. With Qs, Qt the
+    relaxed permutations (rows are inputs j, columns are sorted positions k), row n of the loss is
+    -(1/R) sum_{j,k} Qt[j,k] log max(Qs[j,k], log_floor); two_way adds the same with Qs and Qt
+    exchanged. Its mean over n is the reference implementation's loss; paper, equations of the
+    method section. floor is the entropy of Qt, in two_way of Qt plus of Qs.
+
+    One-way, gradient flows to student only. Two-way, it flows through both roles of both sides, to
+    each of student and teacher that requires it.
+    row_mask: (N,) bool; rows that are False get loss 0, floor 0 and no gradient.
+    top_k: only the columns k < top_k enter (the nearest, when the values are distances), and the
+    mean is over these.
+
+    Raises UserError for shapes, widths, masks or settings that do not fit.
+    """
+    if student.ndim != 2 or student.shape != teacher.shape:
+        raise UserError(
+            f"sorting loss: student {tuple(student.shape)} and teacher {tuple(teacher.shape)} "
+            "must be the same (N, R)"
+        )
+    columns = student.shape[1] if top_k is None else min(top_k, student.shape[1])
+    if columns < 1:
+        raise UserError(f"sorting loss: top_k {top_k} leaves no position; use 1 or more")
+    if not settings.two_way:
+        teacher = teacher.detach()
+    if row_mask is None:
+        return _compare(student, teacher, settings, columns)
+    if row_mask.shape != student.shape[:1] or row_mask.dtype != torch.bool:
+        raise UserError(
+            f"sorting loss: row_mask is {row_mask.dtype} {tuple(row_mask.shape)}; "
+            f"pass torch.bool ({student.shape[0]},)"
+        )
+    rows = row_mask.nonzero().squeeze(1)
+    kept = _compare(student[rows], teacher[rows], settings, columns)
+    return SortingLoss(
+        *(part.new_zeros(student.shape[0]).index_copy(0, rows, part) for part in kept)
+    )
+
+
+def _compare(student: Tensor, teacher: Tensor, settings: SortSettings, columns: int) -> SortingLoss:
+    return _reference(student, teacher, settings, columns)
+
+
+def _reference(
+    student: Tensor, teacher: Tensor, settings: SortSettings, columns: int
+) -> SortingLoss:
+    student_matrix, teacher_matrix = (
+        reference.soft_sort(
+            values,
+            network=settings.network,
+            relaxation=settings.relaxation,
+            steepness=steepness,
+            phi_lambda=settings.phi_lambda,
+        )[1][:, :, :columns]
+        for values, steepness in (
+            (student, settings.student_steepness),
+            (teacher, settings.teacher_steepness),
+        )
+    )
+    log_floor = settings.log_floor
+    loss = reference.cross_entropy(teacher_matrix, student_matrix, log_floor)
+    floor = reference.cross_entropy(teacher_matrix, teacher_matrix, log_floor).detach()
+    if settings.two_way:
+        loss = loss + reference.cross_entropy(student_matrix, teacher_matrix, log_floor)
+        floor = floor + reference.cross_entropy(student_matrix, student_matrix, log_floor).detach()
+    return SortingLoss(loss, floor)

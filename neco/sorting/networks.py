@@ -1,0 +1,104 @@
+"""Sorting networks as lists of layers of comparators.
+
+A comparator joins two wires: afterwards the `low` wire holds the smaller value and the `high`
+wire the larger one. Wires that no comparator of a layer touches keep their value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+
+from neco.errors import UserError
+
+NetworkName = Literal["bitonic", "odd_even"]
+
+WIDEST = 1024
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """Comparators that act at the same time, in ascending order of their smaller wire."""
+
+    low: np.ndarray  # (comparators,) int64: the wire that receives the soft minimum
+    high: np.ndarray  # (comparators,) int64: the wire that receives the soft maximum
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A sorting network of `width` wires.
+
+    `stages` groups consecutive layers. Up to the end of a stage a value can only have travelled
+    inside its group of `reach` wires (`group_start[w]` is where the group of wire w begins, which
+    is below 0 for a group that lost its first wires), so a matrix that began as the identity is
+    block diagonal there.
+    """
+
+    name: NetworkName
+    width: int
+    stages: tuple[Stage, ...]
+
+    @property
+    def layers(self) -> list[Layer]:
+        """All layers in order of execution."""
+        return [layer for stage in self.stages for layer in stage.layers]
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """Layers whose comparators stay inside aligned groups of `reach` wires."""
+
+    layers: tuple[Layer, ...]
+    reach: int
+    group_start: np.ndarray  # (width,) int64
+
+
+@lru_cache(maxsize=32)
+def sorting_network(name: NetworkName, width: int) -> Network:
+    """Return the network `name` for `width` values.
+
+    `bitonic` needs a power of two; for any other width the top wires of the next larger network
+    are discarded together with every comparator that touches one (the rule of diffsort 0.2.0,
+    which the reference implementation uses). `odd_even` has `width` layers.
+
+    Raises UserError for an unknown name or a width outside 1..1024.
+    """
+    if not 1 <= width <= WIDEST:
+        raise UserError(f"sorting network: width {width} is not within 1..{WIDEST}; change it")
+    if name == "bitonic":
+        return Network(name, width, tuple(_bitonic_stages(width)))
+    if name == "odd_even":
+        return Network(name, width, (_odd_even_stage(width),))
+    raise UserError(f"sorting network: unknown name {name!r}; use 'bitonic' or 'odd_even'")
+
+
+def _bitonic_stages(width: int) -> list[Stage]:
+    exponent = (width - 1).bit_length()
+    discarded = 2**exponent - width
+    stages = []
+    for block in range(exponent):
+        reach = 2 ** (block + 1)
+        layers = []
+        for step in reversed(range(block + 1)):
+            stride = 2**step
+            wires = np.arange(2**exponent)
+            lower = wires[(wires & stride == 0) & (wires >= discarded)]
+            upper = lower + stride
+            descending = (lower // reach) % 2 == 1
+            low = np.where(descending, upper, lower) - discarded
+            high = np.where(descending, lower, upper) - discarded
+            layers.append(Layer(low, high))
+        group_start = np.arange(discarded, 2**exponent) // reach * reach - discarded
+        stages.append(Stage(tuple(layers), reach, group_start))
+    return stages
+
+
+def _odd_even_stage(width: int) -> Stage:
+    layers = []
+    for index in range(width if width > 1 else 0):
+        low = np.arange(index % 2, width - 1, 2)
+        layers.append(Layer(low, low + 1))
+    return Stage(tuple(layers), width, np.zeros(width, dtype=np.int64))
