@@ -5,6 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from neco.errors import UserError
+
 
 class Backbone(nn.Module):
     """A timm Vision Transformer seen as a patch-token extractor.
@@ -61,13 +63,11 @@ class Backbone(nn.Module):
         return weights.reshape(batch, heads, rows, columns)
 
 
-class PatchColours(nn.Module):
+class PatchColours(Backbone):
     """The features of a patch are its own pixels, 2x2 mean colours: a floor for every table."""
 
     def __init__(self, patch_size: int) -> None:
-        super().__init__()
-        self.patch_size = patch_size
-        self.dim = 12
+        super().__init__(nn.Identity(), patch_size, dim=12)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return (B, H/patch, W/patch, 12) for images (B, 3, H, W)."""
@@ -76,3 +76,7 @@ class PatchColours(nn.Module):
         means = nn.functional.adaptive_avg_pool2d(images, size)  # (B, 3, 2 rows, 2 columns)
         cells = means.reshape(images.shape[0], 3, rows, 2, columns, 2)
         return cells.permute(0, 2, 4, 1, 3, 5).reshape(images.shape[0], rows, columns, 12)
+
+    def class_attention(self, images: Tensor) -> Tensor:
+        """Raise UserError: without a network there is no attention."""
+        raise UserError("patch colours have no attention; name a Vision Transformer instead")
