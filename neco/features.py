@@ -2,16 +2,30 @@
 
     <folder>/features.npy   (images, rows, columns, dim), float16 or float32, memory-mapped
     <folder>/about.json     model, dataset, split, image_size, patch_size, ids, digests, seconds
+
+about.json is written last, so a folder that has one is whole.
 """
 
 import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
 
+from neco.config.evaluation import Extraction
+from neco.data.dataset import Dataset
 from neco.errors import UserError
+from neco.evaluate.conditions import device_name
+from neco.evaluate.transforms import image_tensor, input_side
 
 
 @dataclass(frozen=True)
@@ -22,6 +36,101 @@ class Features:
     ids: list[str]
     about: dict[str, Any]
 
+    def matches(self, dataset: Dataset) -> None:
+        """Raise UserError unless these are the features of exactly that split, in its order."""
+        if self.ids != [item.id for item in dataset.items]:
+            raise UserError(
+                f"{dataset.folder}: split '{dataset.split}' ({len(dataset)} images) is not what "
+                f"the features hold ({self.about['dataset']}/{self.about['split']}, "
+                f"{len(self.ids)} images); extract them again"
+            )
+
+
+class _Images(TorchDataset):
+    """The images of a split as normalised squares, for DataLoader workers."""
+
+    def __init__(self, dataset: Dataset, side: int) -> None:
+        self.dataset = dataset
+        self.side = side
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> Tensor:
+        return image_tensor(self.dataset.items[index].read_image(), self.side)
+
+
+def stream_tokens(
+    backbone: nn.Module, dataset: Dataset, side: int, settings: Extraction
+) -> Iterator[np.ndarray]:
+    """Yield a split's patch tokens, float32 (batch, rows, columns, dim), in the order of its index.
+
+    `side` is a multiple of the patch size. Runs where the backbone's parameters are, in bfloat16
+    autocast on a GPU.
+    """
+    device = device_of(backbone)
+    on_gpu = device.type == "cuda"
+    loader = DataLoader(
+        _Images(dataset, side), settings.batch_size, num_workers=settings.workers, pin_memory=on_gpu
+    )
+    precision = torch.autocast("cuda", torch.bfloat16) if on_gpu else nullcontext()
+    backbone.eval()
+    for images in loader:
+        with torch.inference_mode(), precision:
+            tokens = backbone(images.to(device, non_blocking=True))
+        yield tokens.float().cpu().numpy()
+
+
+def extract_features(
+    backbone: nn.Module,
+    dataset: Dataset,
+    image_size: int,
+    settings: Extraction,
+    into: Path,
+    about: dict[str, Any],
+) -> Features:
+    """Write a split's frozen patch tokens to the folder `into` and return them.
+
+    image_size: side in pixels, rounded down to a multiple of `backbone.patch_size`.
+    about: what the caller knows of the model (`model`, `weights_digest`, ...); joins about.json.
+    Source: paper, appendix A.2 (tokens after the final norm; head discarded).
+    """
+    began = time.perf_counter()
+    patch_size = int(backbone.patch_size)  # type: ignore[arg-type]
+    side = input_side(image_size, patch_size)
+    cells = side // patch_size
+    shape = (len(dataset), cells, cells, int(backbone.dim))  # type: ignore[arg-type]
+    into.mkdir(parents=True, exist_ok=True)
+    (into / "about.json").unlink(missing_ok=True)
+    unfinished = into / f".features.{os.getpid()}.part"
+    try:
+        tokens = np.lib.format.open_memmap(unfinished, "w+", np.dtype(settings.dtype), shape)
+        done = 0
+        for batch in stream_tokens(backbone, dataset, side, settings):
+            tokens[done : done + len(batch)] = batch
+            done += len(batch)
+        tokens.flush()
+        del tokens
+        unfinished.replace(into / "features.npy")
+    finally:
+        unfinished.unlink(missing_ok=True)
+    description = {
+        **about,
+        "dataset": dataset.name,
+        "split": dataset.split,
+        "image_size": side,
+        "patch_size": patch_size,
+        "grid": [cells, cells],
+        "dtype": settings.dtype,
+        "device": device_name(device_of(backbone)),
+        "seconds": round(time.perf_counter() - began, 2),
+        "ids": [item.id for item in dataset.items],
+    }
+    unfinished_about = into / f".about.{os.getpid()}.part"
+    unfinished_about.write_text(json.dumps(description, indent=1) + "\n")
+    unfinished_about.replace(into / "about.json")
+    return read_features(into)
+
 
 def read_features(folder: Path) -> Features:
     """Return the features that `extract_features` wrote to `folder`."""
@@ -31,3 +140,9 @@ def read_features(folder: Path) -> Features:
     description = json.loads(about.read_text())
     tokens = np.load(folder / "features.npy", mmap_mode="r")
     return Features(tokens, description["ids"], description)
+
+
+def device_of(backbone: nn.Module) -> torch.device:
+    """Return where the backbone's parameters are; the CPU for one without any."""
+    parameter = next(backbone.parameters(), None)
+    return parameter.device if parameter is not None else torch.device("cpu")

@@ -1,0 +1,53 @@
+"""How images and masks reach their working size, the same for every protocol.
+
+Images are stretched to a square, never cropped: every pixel is evaluated, and a patch token's
+place in the mask follows from its row and column alone.
+"""
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+def input_side(image_size: int, patch_size: int) -> int:
+    """Return `image_size` rounded down to a multiple of the patch size (at least one patch)."""
+    return max(image_size // patch_size, 1) * patch_size
+
+
+def image_tensor(image: Image.Image, side: int) -> Tensor:
+    """Return an RGB image as float32 (3, side, side), bilinear with antialias, ImageNet-normalised.
+
+    Pillow's bilinear filter widens with the reduction, which is what antialias means.
+    """
+    resized = image.resize((side, side), Image.Resampling.BILINEAR)
+    return normalised(torch.from_numpy(np.array(resized)).permute(2, 0, 1))
+
+
+def normalised(pixels: Tensor) -> Tensor:
+    """Return uint8 (..., 3, H, W) as float32 in ImageNet's normalisation."""
+    mean = torch.tensor(IMAGENET_MEAN, device=pixels.device)[:, None, None]
+    std = torch.tensor(IMAGENET_STD, device=pixels.device)[:, None, None]
+    return (pixels.float() / 255.0 - mean) / std
+
+
+def nearest_index(source: int, target: int) -> np.ndarray:
+    """Return int64 (target,): for each target cell the source cell that holds its centre."""
+    return (2 * np.arange(target) + 1) * source // (2 * target)
+
+
+def resize_nearest(labels: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Return labels (..., H, W) at (..., height, width), every cell read at its centre."""
+    rows = nearest_index(labels.shape[-2], height)
+    columns = nearest_index(labels.shape[-1], width)
+    return np.ascontiguousarray(labels[..., rows[:, None], columns])
+
+
+def resize_bilinear(scores: Tensor, height: int, width: int) -> Tensor:
+    """Return (B, C, rows, columns) at (B, C, height, width), corners not aligned."""
+    return torch.nn.functional.interpolate(
+        scores, size=(height, width), mode="bilinear", align_corners=False
+    )

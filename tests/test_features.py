@@ -1,0 +1,96 @@
+import csv
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from neco.backbones.backbone import PatchColours
+from neco.config.evaluation import Extraction
+from neco.data.dataset import read_dataset
+from neco.errors import UserError
+from neco.evaluate.transforms import image_tensor
+from neco.features import extract_features, read_features
+
+
+@pytest.fixture
+def photos(tmp_path):
+    generator = np.random.default_rng(0)
+    (tmp_path / "images").mkdir()
+    rows = [("id", "image", "mask", "split")]
+    for number in range(5):
+        pixels = generator.integers(0, 256, (30 + number, 50, 3)).astype(np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "images" / f"{number}.png")
+        rows.append((f"photo{number}", f"images/{number}.png", "", "train"))
+    with (tmp_path / "index.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    classes = {"dataset": "photos", "classes": ["a"], "background": False, "notes": {}}
+    (tmp_path / "classes.json").write_text(json.dumps(classes))
+    return read_dataset(tmp_path, "train")
+
+
+@pytest.mark.parametrize(("dtype", "workers"), [("float16", 0), ("float32", 1)])
+def test_features_are_the_backbone_of_each_image_alone(photos, tmp_path, dtype, workers):
+    backbone = PatchColours(8)
+    settings = Extraction(batch_size=2, workers=workers, dtype=dtype)
+    about = {"model": "colours", "weights_digest": "abc"}
+    features = extract_features(backbone, photos, 45, settings, tmp_path / "out", about)
+    assert features.tokens.shape == (5, 5, 5, 12)
+    assert features.tokens.dtype == dtype
+    assert isinstance(features.tokens, np.memmap)
+    for index, item in enumerate(photos.items):
+        alone = backbone(image_tensor(item.read_image(), 40)[None])[0].numpy()
+        tolerance = 2e-3 if dtype == "float16" else 1e-6
+        np.testing.assert_allclose(features.tokens[index], alone, rtol=tolerance, atol=tolerance)
+
+
+def test_about_states_the_true_size_and_keeps_what_the_caller_knows(photos, tmp_path):
+    settings = Extraction(workers=0)
+    extract_features(PatchColours(8), photos, 45, settings, tmp_path / "out", {"model": "colours"})
+    features = read_features(tmp_path / "out")
+    stated = {key: features.about[key] for key in ("model", "image_size", "patch_size", "grid")}
+    assert stated == {"model": "colours", "image_size": 40, "patch_size": 8, "grid": [5, 5]}
+    assert features.ids == [item.id for item in photos.items]
+    features.matches(photos)
+
+
+class Broken(nn.Module):
+    """A backbone that stops half way."""
+
+    patch_size, dim = 8, 12
+
+    def forward(self, images):
+        if len(images) == 1:
+            raise RuntimeError("out of memory")
+        return PatchColours(8)(images)
+
+
+def test_an_interrupted_extraction_leaves_nothing_that_looks_whole(photos, tmp_path):
+    settings = Extraction(batch_size=2, workers=0)
+    extract_features(PatchColours(8), photos, 40, settings, tmp_path / "out", {})
+    with pytest.raises(RuntimeError):
+        extract_features(Broken(), photos, 40, settings, tmp_path / "out", {})
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["features.npy"]
+    with pytest.raises(UserError, match="holds no features"):
+        read_features(tmp_path / "out")
+
+
+def test_features_of_another_split_are_refused(photos, tmp_path):
+    settings = Extraction(workers=0)
+    out = tmp_path / "out"
+    features = extract_features(PatchColours(8), photos, 40, settings, out, {})
+    fewer = type(photos)(photos.name, photos.folder, "train", photos.classes, photos.items[:3])
+    with pytest.raises(UserError, match="extract them again"):
+        features.matches(fewer)
+
+
+def test_extraction_leaves_no_gradient_and_no_training_mode(photos, tmp_path):
+    backbone = nn.Sequential(PatchColours(8), nn.Dropout(0.5), nn.Linear(12, 12))
+    backbone.patch_size, backbone.dim = 8, 12
+    out = extract_features(backbone, photos, 40, Extraction(workers=0), tmp_path / "a", {})
+    again = extract_features(backbone, photos, 40, Extraction(workers=0), tmp_path / "b", {})
+    assert np.array_equal(out.tokens, again.tokens)
+    assert all(parameter.grad is None for parameter in backbone.parameters())
+    assert torch.is_grad_enabled()
