@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from neco.errors import UserError
-from neco.sorting import reference
+from neco.sorting import chunked, reference
 from neco.sorting.networks import NetworkName
 from neco.sorting.relaxations import RelaxationName
+from neco.sorting.row_loss import Problem, RowLoss
 
 Implementation = Literal["auto", "reference", "torch", "compiled", "triton"]
 
@@ -95,7 +96,21 @@ def sorting_cross_entropy(
 
 
 def _compare(student: Tensor, teacher: Tensor, settings: SortSettings, columns: int) -> SortingLoss:
-    return _reference(student, teacher, settings, columns)
+    if settings.implementation == "reference":
+        return _reference(student, teacher, settings, columns)
+    problem = Problem(
+        network=settings.network,
+        relaxation=settings.relaxation,
+        student_steepness=settings.student_steepness,
+        teacher_steepness=settings.teacher_steepness,
+        phi_lambda=settings.phi_lambda,
+        log_floor=settings.log_floor,
+        two_way=settings.two_way,
+        columns=columns,
+        student_gradient=torch.is_grad_enabled() and student.requires_grad,
+        teacher_gradient=torch.is_grad_enabled() and teacher.requires_grad,
+    )
+    return SortingLoss(*RowLoss.apply(student, teacher, chunked.evaluate, problem))
 
 
 def _reference(

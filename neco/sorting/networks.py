@@ -32,13 +32,14 @@ class Network:
     """A sorting network of `width` wires.
 
     `stages` groups consecutive layers. Up to the end of a stage a value can only have travelled
-    inside its group of `reach` wires (`group_start[w]` is where the group of wire w begins, which
-    is below 0 for a group that lost its first wires), so a matrix that began as the identity is
-    block diagonal there.
+    inside its aligned group of `reach` wires, so a matrix that began as the identity is block
+    diagonal there. Wire w stands for wire `discarded` + w of the complete network, and groups are
+    aligned in that one.
     """
 
     name: NetworkName
     width: int
+    discarded: int
     stages: tuple[Stage, ...]
 
     @property
@@ -53,7 +54,6 @@ class Stage:
 
     layers: tuple[Layer, ...]
     reach: int
-    group_start: np.ndarray  # (width,) int64
 
 
 @lru_cache(maxsize=32)
@@ -69,15 +69,15 @@ def sorting_network(name: NetworkName, width: int) -> Network:
     if not 1 <= width <= WIDEST:
         raise UserError(f"sorting network: width {width} is not within 1..{WIDEST}; change it")
     if name == "bitonic":
-        return Network(name, width, tuple(_bitonic_stages(width)))
+        exponent = (width - 1).bit_length()
+        discarded = 2**exponent - width
+        return Network(name, width, discarded, tuple(_bitonic_stages(exponent, discarded)))
     if name == "odd_even":
-        return Network(name, width, (_odd_even_stage(width),))
+        return Network(name, width, 0, (_odd_even_stage(width),))
     raise UserError(f"sorting network: unknown name {name!r}; use 'bitonic' or 'odd_even'")
 
 
-def _bitonic_stages(width: int) -> list[Stage]:
-    exponent = (width - 1).bit_length()
-    discarded = 2**exponent - width
+def _bitonic_stages(exponent: int, discarded: int) -> list[Stage]:
     stages = []
     for block in range(exponent):
         reach = 2 ** (block + 1)
@@ -91,8 +91,7 @@ def _bitonic_stages(width: int) -> list[Stage]:
             low = np.where(descending, upper, lower) - discarded
             high = np.where(descending, lower, upper) - discarded
             layers.append(Layer(low, high))
-        group_start = np.arange(discarded, 2**exponent) // reach * reach - discarded
-        stages.append(Stage(tuple(layers), reach, group_start))
+        stages.append(Stage(tuple(layers), reach))
     return stages
 
 
@@ -101,4 +100,4 @@ def _odd_even_stage(width: int) -> Stage:
     for index in range(width if width > 1 else 0):
         low = np.arange(index % 2, width - 1, 2)
         layers.append(Layer(low, low + 1))
-    return Stage(tuple(layers), width, np.zeros(width, dtype=np.int64))
+    return Stage(tuple(layers), width)
