@@ -1,0 +1,166 @@
+"""Members of zip and tar archives, readable from any process without unpacking the archive."""
+
+import io
+import json
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from neco.errors import UserError
+
+BROKEN = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    EOFError,
+    OSError,
+    NotImplementedError,
+    RuntimeError,
+    UnicodeDecodeError,
+)
+"""What the standard library raises on truncated or damaged archives."""
+
+AGAIN = "delete it and fetch it again"
+
+
+def broken(archive: Path, error: Exception) -> UserError:
+    """Return the error for an archive that cannot be read."""
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return UserError(f"{archive}: truncated or damaged archive ({reason}); {AGAIN}")
+
+
+@dataclass(frozen=True)
+class Member:
+    """One file inside an archive. Small and picklable: workers read by themselves."""
+
+    archive: Path
+    name: str
+    offset: int
+    """Where the bytes start in an uncompressed tar; -1 in a zip."""
+    size: int
+
+    def __str__(self) -> str:
+        return f"{self.archive}: {self.name}"
+
+    def read(self) -> bytes:
+        """Return the bytes; a zip's checksum is verified. Raises UserError when damaged."""
+        try:
+            if self.offset < 0:
+                return _zip(self.archive).read(self.name)
+            with self.archive.open("rb") as file:
+                file.seek(self.offset)
+                data = file.read(self.size)
+        except BROKEN as error:
+            raise broken(self.archive, error) from None
+        if len(data) < self.size:
+            raise broken(self.archive, EOFError(f"ends inside {self.name}"))
+        return data
+
+    def read_lines(self) -> list[str]:
+        """Return the stripped lines that are not empty."""
+        lines = self.read().decode("utf-8", errors="replace").splitlines()
+        return [line.strip() for line in lines if line.strip()]
+
+    def read_json(self) -> Any:
+        """Return the parsed JSON. Raises UserError naming archive and member."""
+        try:
+            return json.loads(self.read())
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise UserError(f"{self}: not readable JSON ({error}); {AGAIN}") from None
+
+
+def _zip(path: Path) -> zipfile.ZipFile:
+    status = path.stat()
+    return _open_zip(path, status.st_ino, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=4)
+def _open_zip(path: Path, _inode: int, _modified: int) -> zipfile.ZipFile:
+    """Keep a zip's table of contents: COCO's takes a second to read."""
+    return zipfile.ZipFile(path)
+
+
+Members = dict[str, Member]
+
+
+def members_of(path: Path) -> Members:
+    """Return the files of a zip or an uncompressed tar by name.
+
+    Raises UserError for a missing or damaged archive.
+    """
+    if not path.is_file():
+        raise missing(path)
+    try:
+        if path.suffix == ".zip":
+            infos = _zip(path).infolist()
+            return {i.filename: Member(path, i.filename, -1, i.file_size) for i in infos}
+        with tarfile.open(path, "r:") as tar:
+            return {
+                info.name.removeprefix("./"): Member(
+                    path, info.name.removeprefix("./"), info.offset_data, info.size
+                )
+                for info in tar
+                if info.isfile()
+            }
+    except BROKEN as error:
+        raise broken(path, error) from None
+
+
+def stream(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield (name, bytes) of each file of a compressed tar, in the order of the archive.
+
+    A compressed tar has no cheap random access, so it is read once, front to back.
+    Raises UserError for a missing or damaged archive.
+    """
+    if not path.is_file():
+        raise missing(path)
+    try:
+        with tarfile.open(path, "r|*") as tar:
+            for info in tar:
+                if info.isfile():
+                    file = tar.extractfile(info)
+                    assert file is not None
+                    data = file.read()
+                    if len(data) < info.size:
+                        raise EOFError(f"ends inside {info.name}")
+                    yield info.name.removeprefix("./"), data
+    except BROKEN as error:
+        raise broken(path, error) from None
+
+
+def missing(path: Path) -> UserError:
+    """Return the error for an archive that is not there."""
+    return UserError(
+        f"{path}: no such archive; fetch it with `neco fetch {path.name}`, or name a folder or URL "
+        "that holds it as `mirror` in the configuration"
+    )
+
+
+def member(members: Members, name: str, archive: Path) -> Member:
+    """Return one member. Raises UserError when the archive lacks it."""
+    if name not in members:
+        raise UserError(
+            f"{archive}: holds no {name}; it is not the official archive of that name or only "
+            f"part of it; {AGAIN}"
+        )
+    return members[name]
+
+
+def unpack_nested(outer: Member, into: Path) -> Members:
+    """Copy a zip that lies inside a zip to `into`, and return its files by name.
+
+    The copy gives random access (the outer zip may be compressed); the caller deletes it.
+    """
+    into.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with _zip(outer.archive).open(outer.name) as source, into.open("wb") as target:
+            while block := source.read(io.DEFAULT_BUFFER_SIZE * 128):
+                target.write(block)
+    except BROKEN as error:
+        raise broken(outer.archive, error) from None
+    return members_of(into)

@@ -1,0 +1,256 @@
+"""Fetch archives from an ordered list of mirrors: resumed, verified, atomic."""
+
+import hashlib
+import http.client
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+from neco.data.progress import console, transfer_bar
+from neco.data.sources import Archive, archives, hint
+from neco.errors import UserError
+
+SUMS = "SHA256SUMS"
+BLOCK = 1 << 20
+TIMEOUT = 60.0
+ATTEMPTS = 5
+"""Tries per mirror; each goes on where the last one broke off."""
+PAUSE = 1.0
+"""Seconds before the second try; doubled every time."""
+NETWORK = (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError)
+
+
+class _AbsentError(Exception):
+    """This mirror does not have the file; the next one is asked."""
+
+
+def fetch_archive(name: str, into: Path, mirrors: list[str]) -> Path:
+    """Bring the archive `name` into the folder `into` and return its path.
+
+    `mirrors` are asked in order. Each is the word `official`, a folder, or a `file://` or
+    `http(s)://` base under which the file lies by its name. A download goes to `<name>.partial`
+    and is renamed once whole and verified; a later call resumes it. A local file is hard-linked,
+    or linked symbolically where it lies on another file system: an 18 GB archive is never copied.
+    A mirror's SHA256SUMS decides for its files; without one the official digest is asked of the
+    official source and of any file that has exactly the official size, so that a mirror may hold
+    a subset under the official name.
+
+    Raises UserError when no mirror has the file or when it has the wrong digest.
+    """
+    target = into / name
+    if target.exists():
+        return target
+    if target.is_symlink():  # left dangling by a mirror that moved
+        target.unlink()
+    into.mkdir(parents=True, exist_ok=True)
+    tried = []
+    for mirror in mirrors:
+        try:
+            if mirror == "official":
+                _from_official(name, target)
+            elif urlsplit(mirror).scheme in ("http", "https"):
+                _from_web(name, target, mirror)
+            else:
+                _from_folder(name, target, _folder(mirror))
+            return target
+        except _AbsentError as reason:
+            tried.append(f"{mirror} ({reason})")
+    raise UserError(
+        f"{name}: found nowhere; tried {', '.join(tried) or 'no mirror'}; put the file into "
+        f"{into}, or name a folder or http(s):// address that holds it as `mirror` in the "
+        f"configuration{hint(name)}"
+    )
+
+
+def _folder(mirror: str) -> Path:
+    parts = urlsplit(mirror)
+    return Path(unquote(parts.path)) if parts.scheme == "file" else Path(mirror).expanduser()
+
+
+def _from_folder(name: str, target: Path, folder: Path) -> None:
+    source = folder.resolve() / name
+    if not source.exists():
+        raise _AbsentError("no such folder" if not folder.is_dir() else "not in this folder")
+    if source.is_file():
+        sums = folder / SUMS
+        _verify(source, name, source, sums.read_text() if sums.is_file() else "", official=False)
+    try:
+        target.hardlink_to(source)
+    except OSError:  # a folder, another file system, or one without hard links
+        target.symlink_to(source)
+
+
+def _from_official(name: str, target: Path) -> None:
+    archive = archives().get(name)
+    if archive is None or not archive.url:
+        raise _AbsentError("has no public address")
+    partial = _download(archive.url, target)
+    _finish(partial, target, name, archive.url, "", official=True)
+
+
+def _from_web(name: str, target: Path, base: str) -> None:
+    base = base.rstrip("/")
+    url = f"{base}/{quote(name)}"
+    partial = _download(url, target)
+    _finish(partial, target, name, url, _sums_of(base), official=False)
+
+
+def _finish(
+    partial: Path, target: Path, name: str, source: str, sums: str, *, official: bool
+) -> None:
+    try:
+        _verify(partial, name, source, sums, official=official)
+    except UserError:
+        partial.unlink()
+        _record(partial).unlink(missing_ok=True)
+        raise
+    partial.rename(target)
+    _record(partial).unlink(missing_ok=True)
+
+
+# Verification
+
+
+def _verify(file: Path, name: str, source: object, sums: str, *, official: bool) -> None:
+    """Raise UserError when `file` is not what its mirror or the official table promises."""
+    known: Archive | None = archives().get(name)
+    size = file.stat().st_size
+    expected = _digest_in(sums, name)
+    if not expected and known is not None:
+        if official and known.size_is_exact and size != known.size:
+            raise UserError(
+                f"{source}: {size:,} bytes instead of {known.size:,}; the download was removed, "
+                "fetch it again or name another mirror"
+            )
+        if official or (known.size_is_exact and size == known.size):
+            expected = known.digest
+        elif known.size_is_exact:
+            console.print(f"{name}: {size:,} bytes, official is {known.size:,}: taken as a subset")
+    if not expected:
+        return
+    algorithm, wanted = expected.split(":")
+    found = digest_of(file, algorithm)
+    if found != wanted:
+        fate = "it was not taken over" if file == source else "the download was removed"
+        raise UserError(
+            f"{source}: wrong {algorithm} digest {found}, expected {wanted}; {fate}, fetch the "
+            "archive again or name another mirror"
+        )
+
+
+def digest_of(file: Path, algorithm: str) -> str:
+    """Return the hex digest of a file, with a progress bar."""
+    digest = hashlib.new(algorithm, usedforsecurity=False)
+    with transfer_bar() as bar, file.open("rb") as stream:
+        task = bar.add_task(
+            f"verify {file.name.removesuffix('.partial')}", total=file.stat().st_size
+        )
+        while block := stream.read(BLOCK):
+            digest.update(block)
+            bar.advance(task, len(block))
+    return digest.hexdigest()
+
+
+def _digest_in(sums: str, name: str) -> str:
+    """Return `sha256:hex` of a file named in the text of a SHA256SUMS, or an empty string."""
+    for line in sums.splitlines():
+        digest, _, file = line.strip().partition(" ")
+        if Path(file.strip().removeprefix("*")).name == name and len(digest) == 64:
+            return f"sha256:{digest.lower()}"
+    return ""
+
+
+def _sums_of(base: str) -> str:
+    try:
+        with urllib.request.urlopen(f"{base}/{SUMS}", timeout=TIMEOUT) as response:
+            text: str = response.read(BLOCK).decode("utf-8", errors="replace")
+            return text
+    except NETWORK:
+        return ""
+
+
+# Download
+
+
+def _record(partial: Path) -> Path:
+    """Return where it is noted which file of which server a partial download belongs to."""
+    return partial.with_name(f"{partial.stem}.origin.partial")
+
+
+def _download(url: str, target: Path) -> Path:
+    """Return the path of the complete `<target>.partial`.
+
+    Raises _AbsentError when the server does not have it or cannot be reached.
+    """
+    partial = target.with_name(f"{target.name}.partial")
+    error: Exception | None = None
+    with transfer_bar() as bar:
+        task = bar.add_task(target.name, total=None)
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                time.sleep(PAUSE * 2 ** (attempt - 1))
+            try:
+                _continue(
+                    url, partial, lambda done, total: bar.update(task, completed=done, total=total)
+                )
+                return partial
+            except urllib.error.HTTPError as refusal:
+                if refusal.code < 500 and refusal.code not in (408, 416, 429):
+                    raise _AbsentError(f"HTTP {refusal.code}") from None
+                if refusal.code == 416:  # the partial is longer than the file: not of this file
+                    partial.unlink(missing_ok=True)
+                error = refusal
+            except NETWORK as broken_off:
+                error = broken_off
+    kept = f"; {partial.name} is kept and resumed" if partial.exists() else ""
+    raise _AbsentError(f"{getattr(error, 'reason', error)}{kept}")
+
+
+def _continue(url: str, partial: Path, report: Callable[[int, int | None], None]) -> None:
+    """Append the rest of the file to `partial`, from the start where it cannot be resumed.
+
+    Raises one of NETWORK when the connection ends before the file does.
+    """
+    origin = _read_record(partial)
+    done = partial.stat().st_size if partial.exists() else 0
+    if done and origin.get("url") != url:
+        done = 0  # of another mirror, whose file may differ
+    if done and done == origin.get("total"):
+        return
+    request = urllib.request.Request(url, headers={"Accept-Encoding": "identity"})
+    if done:
+        request.add_header("Range", f"bytes={done}-")
+        if origin.get("validator"):
+            request.add_header("If-Range", origin["validator"])
+    with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
+        if response.status != 206:  # no Range support, or the file changed: start over
+            done = 0
+        length = response.headers.get("Content-Length")
+        total = done + int(length) if length else None
+        etag = response.headers.get("ETag", "")
+        validator = etag if not etag.startswith("W/") else ""
+        validator = validator or response.headers.get("Last-Modified", "")
+        _record(partial).write_text(
+            json.dumps({"url": url, "total": total, "validator": validator})
+        )
+        with partial.open("ab" if done else "wb") as file:
+            report(done, total)
+            while block := response.read(BLOCK):
+                file.write(block)
+                done += len(block)
+                report(done, total)
+    if total is not None and done < total:
+        raise ConnectionError(f"connection closed at {done:,} of {total:,} bytes")
+
+
+def _read_record(partial: Path) -> dict[str, Any]:
+    try:
+        record: dict[str, Any] = json.loads(_record(partial).read_text())
+        return record
+    except (OSError, ValueError):
+        return {}

@@ -1,0 +1,123 @@
+"""PASCAL VOC 2012 segmentation: train, val and, with SBD, trainaug.
+
+trainaug is SBD's train and val plus VOC's train, minus VOC's val (10,582 images). Images that VOC
+segments itself keep VOC's mask; the others get SBD's, which knows no ignored border.
+"""
+
+import io
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from scipy.io import loadmat
+
+from neco.data.archives import AGAIN, Member, Members, member, members_of, stream
+from neco.data.classes import class_names
+from neco.data.progress import run_all
+from neco.data.writing import Description, Row, decode_mask, write_image, write_mask
+from neco.errors import UserError
+
+TRAINVAL = "VOCtrainval_11-May-2012.tar"
+SBD = "benchmark.tgz"
+ROOT = "VOCdevkit/VOC2012"
+
+
+class _Pair(NamedTuple):
+    id: str
+    split: str
+    image: Member
+    mask: Member | bytes
+    where: str
+
+
+def build(archives: Path, work: Path, prepared: Path, workers: int | None) -> Description:
+    """Write images and masks into `work`; return rows and classes."""
+    archive = archives / TRAINVAL
+    members = members_of(archive)
+    lists = {split: split_list(members, split, archive, ROOT) for split in ("train", "val")}
+    classes = class_names("pascal-voc")
+    convert = partial(_convert, work=work, classes=len(classes))
+    pairs = [
+        _Pair(name, split, image_of(members, name, archive, lists), mask, str(mask))
+        for split, names in lists.items()
+        for name in names
+        for mask in [member(members, f"{ROOT}/SegmentationClass/{name}.png", archive)]
+    ]
+    rows = run_all(convert, pairs, len(pairs), "pascal-voc", workers)
+    notes = {}
+    if (archives / SBD).exists():
+        further = _sbd_masks(archives / SBD, {*lists["train"], *lists["val"]})
+        pairs = [
+            _Pair(
+                name,
+                "trainaug",
+                image_of(members, name, archive, {"SBD": [name]}),
+                data,
+                f"{archives / SBD}: {name}.mat",
+            )
+            for name, data in further.items()
+        ]
+        rows += run_all(convert, pairs, len(pairs), "pascal-voc trainaug", workers)
+        rows += [row._replace(split="trainaug") for row in rows if row.split == "train"]
+    else:
+        notes["trainaug"] = f"left out: {SBD} is not among the archives"
+    return Description(classes, True, rows, notes=notes)
+
+
+def split_list(members: Members, split: str, archive: Path, root: str) -> list[str]:
+    """Return the image names of a segmentation split, as the archive lists them."""
+    return member(members, f"{root}/ImageSets/Segmentation/{split}.txt", archive).read_lines()
+
+
+def image_of(members: Members, name: str, archive: Path, lists: dict[str, list[str]]) -> Member:
+    """Return the photograph of a name in a split list. Raises UserError when there is none."""
+    path = f"{ROOT}/JPEGImages/{name}.jpg"
+    if path not in members:
+        split = next(split for split, names in lists.items() if name in names)
+        raise UserError(
+            f"{archive}: the list of split '{split}' names {name}, but {path} is not in the "
+            f"archive; {AGAIN}"
+        )
+    return members[path]
+
+
+def _convert(pair: _Pair, work: Path, classes: int) -> Row:
+    image, mask = f"images/{pair.id}.jpg", f"masks/{pair.id}.png"
+    size = write_image(pair.image, work / image)
+    if isinstance(pair.mask, Member):
+        labels = decode_mask(pair.mask.read(), pair.where)
+    else:
+        labels = segmentation_of_mat(pair.mask, pair.where)
+    empty = write_mask(labels, work / mask, size, classes, pair.where)
+    return Row(pair.id, image, mask, pair.split, empty)
+
+
+def segmentation_of_mat(data: bytes, where: str) -> np.ndarray:
+    """Return the class ids (H, W) of one of SBD's `cls/*.mat` files (GTcls.Segmentation)."""
+    try:
+        labels = loadmat(io.BytesIO(data))["GTcls"]["Segmentation"][0, 0]
+    except Exception as error:  # scipy raises a dozen kinds on damaged files
+        raise UserError(f"{where}: not a MATLAB file with GTcls ({error}); {AGAIN}") from None
+    return np.asarray(labels)
+
+
+def _sbd_masks(archive: Path, without: set[str]) -> dict[str, bytes]:
+    """Return the undecoded .mat of every SBD image that VOC's train and val lack."""
+    listed: set[str] = set()
+    masks = {}
+    for name, data in stream(archive):
+        path = Path(name)
+        if path.match("dataset/train.txt") or path.match("dataset/val.txt"):
+            listed.update(data.decode().split())
+        elif path.match("dataset/cls/*.mat") and path.stem not in without:
+            masks[path.stem] = data
+    wanted = listed - without
+    for name in sorted(wanted - masks.keys()):
+        raise UserError(
+            f"{archive}: its split lists name {name}, but cls/{name}.mat is not in the archive; "
+            f"{AGAIN}"
+        )
+    if not listed:
+        raise UserError(f"{archive}: holds no dataset/train.txt and dataset/val.txt; {AGAIN}")
+    return {name: masks[name] for name in sorted(wanted)}

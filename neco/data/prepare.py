@@ -1,0 +1,106 @@
+"""One entry for every dataset: official archives in, the common layout out, all or nothing."""
+
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+
+from neco.data.progress import console
+from neco.data.sources import dataset_names, prerequisites_of
+from neco.data.writing import Description, counts, write_description
+from neco.errors import UserError
+
+OURS = {"images", "masks", "index.csv", "classes.json"}
+"""What a prepared folder holds; a folder with anything else is never replaced."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a preparation wrote."""
+
+    dataset: str
+    folder: Path
+    images: dict[str, int]
+    """Per split."""
+    classes: int
+    left_out: dict[str, int] = field(default_factory=dict)
+    """Per split: images of the archive that carry no labels."""
+    seconds: float = 0.0
+
+    def __str__(self) -> str:
+        images = ", ".join(f"{count:,} {split}" for split, count in self.images.items())
+        text = f"{self.dataset}: {images} images"
+        text += f", {self.classes} classes" if self.classes else ", unlabelled"
+        if any(self.left_out.values()):
+            left = ", ".join(f"{count:,} {split}" for split, count in self.left_out.items())
+            text += f"; left out without labels: {left}"
+        return f"{text} ({self.seconds:.1f} s) -> {self.folder}"
+
+
+def prepare(
+    dataset: str, archives: Path, into: Path, *, prepared: Path, workers: int | None = None
+) -> Summary:
+    """Turn archives into a prepared dataset at `into`, and return what was written.
+
+    `archives` is the folder that holds the archive files under their official names, `prepared`
+    the parent of prepared datasets, where those of `prerequisites_of(dataset)` lie. A name that
+    is no official dataset stands for the folder `archives/<name>` of the user's own images.
+    Everything is written to a temporary sibling and renamed at the end: after an error or an
+    interrupt `into` is as it was. Raises UserError for anything wrong with the input.
+    """
+    start = time.monotonic()
+    _refuse_foreign(into)
+    if prerequisites_of(dataset) and into.resolve().parent != prepared.resolve():
+        raise UserError(
+            f"{into}: {dataset} refers to images of {', '.join(prerequisites_of(dataset))} and "
+            f"must lie beside it, in {prepared}"
+        )
+    into.parent.mkdir(parents=True, exist_ok=True)
+    work = into.with_name(f".{into.name}.preparing")
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
+    try:
+        description = _recipe(dataset)(archives, work, prepared, workers)
+        write_description(dataset, description, work)
+        _replace(into, work)
+    except BaseException:
+        shutil.rmtree(work, ignore_errors=True)
+        raise
+    summary = Summary(
+        dataset,
+        into,
+        counts(description.rows),
+        len(description.classes),
+        description.left_out,
+        time.monotonic() - start,
+    )
+    console.print(str(summary), soft_wrap=True)
+    return summary
+
+
+def _recipe(dataset: str) -> Callable[[Path, Path, Path, int | None], Description]:
+    if dataset not in dataset_names():
+        dataset = "folder"
+    module = import_module(f"neco.data.{dataset.replace('-', '_')}")
+    build: Callable[[Path, Path, Path, int | None], Description] = module.build
+    return build
+
+
+def _refuse_foreign(into: Path) -> None:
+    if into.exists() and (not into.is_dir() or {path.name for path in into.iterdir()} - OURS):
+        raise UserError(
+            f"{into}: holds something that is not a prepared dataset; move it away or name "
+            "another folder"
+        )
+
+
+def _replace(into: Path, work: Path) -> None:
+    """Put `work` in the place of `into`, which is absent, empty or an older preparation."""
+    old = into.with_name(f".{into.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if into.exists():
+        into.rename(old)
+    work.rename(into)
+    shutil.rmtree(old, ignore_errors=True)

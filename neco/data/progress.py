@@ -1,0 +1,121 @@
+"""Progress bars on stderr, and work spread over processes."""
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from itertools import islice
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+CHUNK = 32
+"""Jobs handed to a process at once."""
+
+console = Console(stderr=True, highlight=False)
+
+
+def counting_bar() -> Progress:
+    """Return a progress bar over a number of things."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    )
+
+
+def transfer_bar() -> Progress:
+    """Return a progress bar over bytes, with speed and time left."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    )
+
+
+def available_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run_all(
+    work: Callable[[Job], Result],
+    jobs: Iterable[Job],
+    total: int,
+    title: str,
+    workers: int | None = None,
+) -> list[Result]:
+    """Return `[work(job) for job in jobs]`, computed by several processes.
+
+    `jobs` may be a generator: only a few chunks are alive at a time. An error in any job stops the
+    rest and is raised here. Few jobs run in this process, where starting others would cost more.
+    """
+    workers = workers or available_cores()
+    with counting_bar() as bar:
+        task = bar.add_task(title, total=total)
+        if workers == 1 or total <= 2 * CHUNK:
+            results = []
+            for job in jobs:
+                results.append(work(job))
+                bar.advance(task)
+            return results
+        parts: dict[int, list[Result]] = {}
+        for number, part in _parallel(work, jobs, workers):
+            parts[number] = part
+            bar.advance(task, len(part))
+        return [result for number in sorted(parts) for result in parts[number]]
+
+
+def _parallel(
+    work: Callable[[Job], Result], jobs: Iterable[Job], workers: int
+) -> Iterator[tuple[int, list[Result]]]:
+    # forkserver: a fork of a process with threads (progress bar, torch) can deadlock.
+    context = multiprocessing.get_context("forkserver")
+    pool = ProcessPoolExecutor(workers, context, initializer=_ignore_interrupts)
+    running: dict[Future[list[Result]], int] = {}
+    chunks = enumerate(_chunks(jobs))
+    try:
+        for number, chunk in islice(chunks, 3 * workers):
+            running[pool.submit(_work_through, work, chunk)] = number
+        while running:
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                number = running.pop(future)
+                yield number, future.result()
+                for following, chunk in islice(chunks, 1):
+                    running[pool.submit(_work_through, work, chunk)] = following
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _chunks(jobs: Iterable[Job]) -> Iterator[list[Job]]:
+    iterator = iter(jobs)
+    while chunk := list(islice(iterator, CHUNK)):
+        yield chunk
+
+
+def _work_through(work: Callable[[Job], Result], chunk: list[Job]) -> list[Result]:
+    return [work(job) for job in chunk]
+
+
+def _ignore_interrupts() -> None:
+    """Leave Ctrl-C to the main process, which stops the workers and cleans up."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,0 +1,85 @@
+"""Which archive comes from where, and which dataset needs which archives (sources.yaml)."""
+
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+from neco.config.base import nearest
+
+
+@dataclass(frozen=True)
+class Archive:
+    """One official archive."""
+
+    name: str
+    url: str
+    size: int
+    """Bytes; see `size_is_exact`."""
+    size_is_exact: bool
+    digest: str
+    """`algorithm:hex`, empty where none is published."""
+    digest_from: str
+    licence: str
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What the preparation of one dataset reads."""
+
+    required: tuple[str, ...]
+    optional: tuple[str, ...]
+
+
+@cache
+def _table() -> dict[str, Any]:
+    text = files("neco.data").joinpath("sources.yaml").read_text(encoding="utf-8")
+    table: dict[str, Any] = yaml.safe_load(text)
+    return table
+
+
+@cache
+def archives() -> dict[str, Archive]:
+    """Return every official archive by name."""
+    return {
+        name: Archive(
+            name=name,
+            url=entry["url"],
+            size=entry.get("bytes", entry.get("about", 0)),
+            size_is_exact="bytes" in entry,
+            digest=entry.get("digest", ""),
+            digest_from=entry.get("from", ""),
+            licence=entry["licence"],
+        )
+        for name, entry in _table()["archives"].items()
+    }
+
+
+def dataset_names() -> list[str]:
+    """Return the datasets that the project knows by name."""
+    return list(_table()["datasets"])
+
+
+def archives_of(dataset: str) -> Needs:
+    """Return the archives that preparing `dataset` reads.
+
+    A name that is none of `dataset_names()` stands for a folder of the user's own images, which is
+    then the one thing needed.
+    """
+    entry = _table()["datasets"].get(dataset)
+    if entry is None:
+        return Needs((dataset,), ())
+    return Needs(tuple(entry["needs"]), tuple(entry.get("optional", ())))
+
+
+def prerequisites_of(dataset: str) -> tuple[str, ...]:
+    """Return the prepared datasets whose images `dataset` shares."""
+    return tuple(_table()["datasets"].get(dataset, {}).get("after", ()))
+
+
+def hint(name: str) -> str:
+    """Return `; did you mean ...?` for a name that is neither an archive nor a dataset."""
+    known = [*dataset_names(), *archives()]
+    return "" if name in known else nearest(name, known)

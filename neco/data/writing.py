@@ -1,0 +1,156 @@
+"""Checked writing of the common layout: whole images, possible labels, masks of the right size."""
+
+import csv
+import io
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from neco.data.archives import Member
+from neco.data.dataset import IGNORED, INDEX_COLUMNS
+from neco.errors import UserError
+
+BROKEN_IMAGE = (
+    OSError,
+    UnidentifiedImageError,
+    SyntaxError,
+    ValueError,
+    Image.DecompressionBombError,
+)
+SPLIT_ORDER = ("train", "trainaug", "val")
+
+
+class Row(NamedTuple):
+    """One line of index.csv; `empty` says that every pixel of the mask is ignored."""
+
+    id: str
+    image: str
+    mask: str
+    split: str
+    empty: bool = False
+
+
+@dataclass
+class Description:
+    """What a preparation found: the rows and the content of classes.json."""
+
+    classes: list[str]
+    background: bool
+    rows: list[Row]
+    left_out: dict[str, int] = field(default_factory=dict)
+    """Images per split that are in the archive but carry no labels."""
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+def image_size(data: bytes, where: object) -> tuple[int, int]:
+    """Return (width, height) of an encoded image after decoding all of its data.
+
+    JPEGs are decoded at 1/8 scale, which reads every byte at a fraction of the cost.
+    Raises UserError naming `where` when the image is truncated or not an image.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            size = image.size
+            image.draft(image.mode, (max(1, size[0] // 8), max(1, size[1] // 8)))
+            image.load()
+        return size
+    except BROKEN_IMAGE as error:
+        raise UserError(
+            f"{where}: truncated or damaged image ({error}); fetch the archive again"
+        ) from None
+
+
+def write_image(source: Member, path: Path) -> tuple[int, int]:
+    """Copy a checked image out of its archive, bit for bit; return (width, height)."""
+    data = source.read()
+    size = image_size(data, source)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return size
+
+
+def decode_mask(data: bytes, where: object) -> np.ndarray:
+    """Return the label ids of an encoded grey or palette image, uint8 or int32 (H, W)."""
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            image.load()
+            if image.mode not in ("L", "P", "I", "I;16"):
+                raise UserError(
+                    f"{where}: a {image.mode} image, not label ids (one grey or palette value per "
+                    "pixel); convert the colours to class ids first"
+                )
+            return np.array(image)
+    except BROKEN_IMAGE as error:
+        raise UserError(
+            f"{where}: truncated or damaged mask ({error}); fetch the archive again"
+        ) from None
+
+
+def decode_colours(data: bytes, where: object) -> np.ndarray:
+    """Return the colours of an encoded RGB image, uint8 (H, W, 3)."""
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return np.array(image.convert("RGB"))
+    except BROKEN_IMAGE as error:
+        raise UserError(
+            f"{where}: truncated or damaged mask ({error}); fetch the archive again"
+        ) from None
+
+
+def write_mask(
+    labels: np.ndarray, path: Path, size: tuple[int, int], classes: int, where: object
+) -> bool:
+    """Write labels (H, W) as an 8-bit PNG; return True when every pixel is ignored.
+
+    `size` is the image's (width, height). Raises UserError naming `where` when the mask has
+    another size than its image or holds an id that is neither a class nor 255.
+    """
+    if labels.shape != (size[1], size[0]):
+        raise UserError(
+            f"{where}: the mask is {labels.shape[1]}x{labels.shape[0]} but its image is "
+            f"{size[0]}x{size[1]}; they are not a pair, fetch both archives again"
+        )
+    present = np.unique(labels)
+    impossible = present[((present < 0) | (present >= classes)) & (present != IGNORED)]
+    if impossible.size:
+        raise UserError(
+            f"{where}: impossible label {impossible[0]}; there are {classes} classes (0 to "
+            f"{classes - 1}) and {IGNORED} for ignored pixels; mend the mask or fetch the "
+            "archive again"
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(labels.astype(np.uint8)).save(path)
+    return bool((present == IGNORED).all())
+
+
+def write_description(dataset: str, description: Description, folder: Path) -> None:
+    """Write index.csv and classes.json; rows are sorted by split and id."""
+    order = {split: position for position, split in enumerate(SPLIT_ORDER)}
+    rows = sorted(description.rows, key=lambda row: (order.get(row.split, 9), row.split, row.id))
+    with (folder / "index.csv").open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(INDEX_COLUMNS)
+        writer.writerows((row.id, row.image, row.mask, row.split) for row in rows)
+    content = {
+        "dataset": dataset,
+        "classes": description.classes,
+        "background": description.background,
+        "notes": {
+            "images": counts(rows),
+            "left_out_without_labels": description.left_out,
+            "all_pixels_ignored": counts([row for row in rows if row.empty]),
+            **description.notes,
+        },
+    }
+    (folder / "classes.json").write_text(json.dumps(content, indent=2) + "\n")
+
+
+def counts(rows: list[Row]) -> dict[str, int]:
+    """Return the number of rows of every split."""
+    return {
+        split: sum(r.split == split for r in rows) for split in dict.fromkeys(r.split for r in rows)
+    }
