@@ -25,11 +25,11 @@ class Crops(Settings):
     aspect: tuple[float, float] = (0.75, 1.3333333333333333)
     """Range of a crop's width over height."""
     minimum_overlap: float = Field(0.01, ge=0.0, lt=1.0)
-    """Every pair of crops meets in at least this share of the image (paper 1 %)."""
-    overlap_between: Literal["all", "global"] = "all"
-    """`all` pairs must meet (paper), or `global` crops with every crop (reference)."""
+    """Every pair of a global and another crop meets in at least this share of the image."""
+    minimum_global_overlap: float = Field(0.01, ge=0.0, lt=1.0)
+    """The same for a pair of global crops (reference 2 %)."""
     attempts: int = Field(200, ge=1)
-    """Redraws before centred boxes, which always meet, are taken."""
+    """Draws to choose from; when none meets the rule, the last one is centred on the image."""
 
 
 class Photometric(Settings):
@@ -56,6 +56,12 @@ class References(Settings):
     """References per image, the width of the sort."""
     scope: Literal["batch", "inter", "intra"] = "batch"
     """From the whole batch, from other images only, or from the same image (Table 5c)."""
+    shared: bool = True
+    """One draw for all images (paper); False draws for every image (reference).
+
+    Only the scope `batch` can be shared."""
+    gradient: bool = False
+    """Whether gradient also flows into references that come from the student."""
     queue_length: int = Field(8192, ge=2)
     """Features held when the source is `queue`."""
     queue_per_image: int = Field(10, ge=1)
@@ -163,9 +169,9 @@ PRESETS: dict[str, dict[str, Any]] = {
     "paper": {},
     "reference": {
         "drop_path": 0.1,
-        "crops": {"minimum_overlap": 0.02, "overlap_between": "global"},
+        "crops": {"minimum_global_overlap": 0.02},
         "loss": {
-            "references": {"source": "teacher"},
+            "references": {"source": "teacher", "shared": False},
             "two_way": False,
             "order": "similarity",
         },

@@ -1,0 +1,1 @@
+"""Generated scenes: photographs-like images with exact labels, for demo and tests."""

@@ -1,0 +1,167 @@
+"""One scene: stuff, things in front of one another, light; with labels of both kinds."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter
+
+from neco.data.scenes.shapes import MATERIALS, THINGS, Sketch, sketch_thing
+from neco.data.scenes.surfaces import STUFF, random_colour, smooth_noise, stuff, texture
+
+OVERSAMPLING = 2
+THING_NAMES = list(THINGS)
+SETTINGS: list[tuple[list[str], list[str]]] = [
+    (["sky-other"], ["grass"]),
+    (["sky-other"], ["sea"]),
+    (["sky-other", "sea"], ["sand"]),
+    (["sky-other", "building-other"], ["road"]),
+    (["building-other"], ["road", "grass"]),
+    (["wall-brick"], ["road"]),
+    (["wall-other"], ["floor-wood"]),
+    (["wall-brick"], ["floor-wood"]),
+]
+"""Stuff above and below the horizon, each from far to near."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A generated photograph with its labels.
+
+    image: uint8 (H, W, 3). instances: uint8 (H, W), 0 = stuff, else 1 + index into `things`.
+    stuff: uint8 (H, W), index into STUFF of what lies behind or beside the things.
+    """
+
+    image: np.ndarray
+    instances: np.ndarray
+    stuff: np.ndarray
+    things: list[str]
+
+    def thing_classes(self) -> np.ndarray:
+        """Return uint8 (H, W): 0 where there is stuff, else 1 + index into THING_NAMES."""
+        of_instance = [0, *(1 + THING_NAMES.index(name) for name in self.things)]
+        return np.array(of_instance, dtype=np.uint8)[self.instances]
+
+
+def render_scene(seed: int, index: int, height: int, width: int) -> Scene:
+    """Return scene `index` of a seed: the same arguments give the same pixels."""
+    rng = np.random.default_rng([seed, index])
+    tall, wide = height * OVERSAMPLING, width * OVERSAMPLING
+    colours, stuff_labels = _backdrop(rng, tall, wide)
+    instances = np.zeros((tall, wide), dtype=np.uint8)
+    things: list[str] = []
+    light = rng.uniform(0, 2 * np.pi)
+    for depth in np.sort(rng.uniform(0.0, 1.0, int(rng.integers(1, 5)))):
+        name = str(rng.choice(THING_NAMES))
+        materials = _place(sketch_thing(name, rng), rng, depth, tall, wide)
+        if not materials.any():
+            continue
+        things.append(name)
+        _shadow(colours, materials > 0, rng)
+        _paint(colours, materials, rng, light)
+        instances[materials > 0] = len(things)
+    image = _photograph(colours, rng, (width, height))
+    middle = OVERSAMPLING // 2
+    return Scene(
+        image,
+        instances[middle::OVERSAMPLING, middle::OVERSAMPLING].copy(),
+        stuff_labels[middle::OVERSAMPLING, middle::OVERSAMPLING].copy(),
+        things,
+    )
+
+
+def _backdrop(rng: np.random.Generator, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return colours (H, W, 3) and stuff labels (H, W) of an empty scene."""
+    above, below = SETTINGS[int(rng.integers(len(SETTINGS)))]
+    horizon = rng.uniform(0.3, 0.7) * height
+    slope = rng.uniform(-0.12, 0.12)
+    y, x = np.mgrid[:height, :width]
+    ripple = 0.06 * height * (smooth_noise(rng, height, width, 4)[:1] - 0.5)
+    line = horizon + slope * (x - width / 2) + ripple
+    colours = np.zeros((height, width, 3), dtype=np.float32)
+    labels = np.zeros((height, width), dtype=np.uint8)
+    layers = [(above[0], np.ones((height, width), dtype=bool))]
+    for name in above[1:]:
+        skyline = line - rng.uniform(0.1, 0.35) * height * _steps(rng, width)
+        layers.append((name, y > skyline))
+    layers.append((below[0], y > line))
+    for name in below[1:]:
+        layers.append((name, y > line + rng.uniform(0.1, 0.3) * height))
+    for name, where in layers:
+        rows = np.nonzero(where.any(1))[0]
+        first, last = rows[0], rows[-1] + 1
+        surface = stuff(name, rng, int(last - first), width)
+        np.copyto(
+            colours[first:last], surface, where=where[first:last, :, None], casting="same_kind"
+        )
+        labels[where] = STUFF.index(name)
+    return colours, labels
+
+
+def _steps(rng: np.random.Generator, width: int) -> np.ndarray:
+    """Return a blocky outline (1, width) in 0.4 to 1, such as roofs have."""
+    blocks = rng.uniform(0.4, 1.0, 5)
+    return blocks[np.minimum(np.arange(width) * 5 // width, 4)][None, :]
+
+
+def _place(
+    sketch: Sketch, rng: np.random.Generator, depth: float, height: int, width: int
+) -> np.ndarray:
+    """Return the thing's materials on the canvas, uint8 (H, W), 0 = not there."""
+    size = (0.18 + 0.26 * depth) * min(height, width) * rng.uniform(0.75, 1.3)
+    centre = np.array([rng.uniform(0.1, 0.9) * width, rng.uniform(0.25, 0.8) * height])
+    turn = rng.normal(0, 0.16)
+    stretch = np.array([rng.uniform(0.85, 1.15), rng.uniform(0.85, 1.15)]) * size
+    mirror = np.array([rng.choice([-1.0, 1.0]), 1.0])
+    rotation = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+    canvas = Image.new("L", (width, height), 0)
+    draw = ImageDraw.Draw(canvas)
+    for points, material in sketch.parts:
+        placed = (points * mirror * stretch) @ rotation + centre
+        draw.polygon([tuple(point) for point in placed.tolist()], fill=material + 1)
+    return np.array(canvas)
+
+
+def _shadow(colours: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> None:
+    """Darken the ground under a thing, in place."""
+    rows, columns = np.nonzero(mask)
+    bottom, middle = rows.max(), columns.mean()
+    half = max(4.0, (columns.max() - columns.min()) / 2)
+    y = np.arange(mask.shape[0], dtype=np.float32)[:, None]
+    x = np.arange(mask.shape[1], dtype=np.float32)[None]
+    distance = ((x - middle) / half) ** 2 + ((y - bottom) / (0.22 * half)) ** 2
+    colours *= (1 - rng.uniform(0.2, 0.6) * np.exp(-(distance**2)))[..., None]
+
+
+def _paint(
+    colours: np.ndarray, materials: np.ndarray, rng: np.random.Generator, light: float
+) -> None:
+    """Colour a thing's parts on the canvas, in place."""
+    rows, columns = np.nonzero(materials)
+    top, bottom = rows.min(), rows.max() + 1
+    left, right = columns.min(), columns.max() + 1
+    window = materials[top:bottom, left:right]
+    height, width = window.shape
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    across = (x / width - 0.5) * np.cos(light) + (y / height - 0.5) * np.sin(light)
+    shade = 1 + rng.uniform(0.2, 0.7) * across
+    for material in range(1, MATERIALS + 1):
+        part = window == material
+        if part.any():
+            surface = (
+                random_colour(rng)[None, None] * (shade * texture(rng, height, width))[..., None]
+            )
+            colours[top:bottom, left:right][part] = surface[part]
+
+
+def _photograph(colours: np.ndarray, rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
+    """Return the exposed, slightly blurred and noisy uint8 image of (width, height)."""
+    height, width = colours.shape[:2]
+    glow = 1 + rng.uniform(0, 0.5) * (smooth_noise(rng, height, width, 2)[..., None] - 0.5)
+    cast = rng.uniform(0.85, 1.15, 3).astype(np.float32)
+    exposed = np.clip(colours * glow * cast, 0, 1) ** rng.uniform(0.7, 1.4)
+    image = Image.fromarray((255 * exposed).astype(np.uint8))
+    image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.0, 1.2)))
+    small = np.array(image.resize(size, Image.Resampling.BOX), dtype=np.float32)
+    grain = rng.standard_normal(small.shape, dtype=np.float32)
+    noisy = small + rng.uniform(1, 9) * grain
+    return np.clip(noisy, 0, 255).astype(np.uint8)

@@ -1,0 +1,128 @@
+"""The NeCo loss: the order of a patch's nearest references is the same in both views.
+
+For every ordered pair (global crop g of the teacher, other crop v of the student), both aligned
+to the region where they meet, each aligned patch is compared with reference patches; a relaxed
+sort turns each row of comparisons into a permutation matrix; teacher's and student's matrices
+enter a cross-entropy. Source: paper, section 3; switches: docs/deviations.md.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from neco.align import align, intersection
+from neco.config.training import Loss
+from neco.references import ReferenceQueue, draw_references
+from neco.sorting import SortSettings, sorting_cross_entropy
+
+FULL_CELL = 0.999
+"""Share of an aligned cell that must lie in the foreground (background) to count as such."""
+
+
+class LossTerms(NamedTuple):
+    """What one step reports. `excess` = loss - floor is what training can lower."""
+
+    loss: Tensor
+    """Scalar with gradient: mean over aligned patches and pairs."""
+    floor: Tensor
+    """Scalar: the entropy of the targets, the least that `loss` can be."""
+    aligned: Tensor
+    """(patches, D), the student's aligned features, for the rank that is logged."""
+
+
+class NeCoLoss:
+    """The loss of a batch. Holds the reference queue when the references come from one."""
+
+    def __init__(self, settings: Loss, dim: int, device: torch.device) -> None:
+        self.settings = settings
+        self.sort = SortSettings(two_way=settings.two_way, **settings.sorting.model_dump())
+        queued = settings.references.source == "queue"
+        self.queue = ReferenceQueue(settings.references, dim, device) if queued else None
+
+    def __call__(
+        self,
+        student: list[Tensor],
+        teacher: list[Tensor],
+        boxes: Tensor,
+        generator: torch.Generator,
+        foreground: list[Tensor] | None = None,
+    ) -> LossTerms:
+        """Return the loss over all pairs of crops.
+
+        student: projected grids (B, rows, columns, D) of all V crops, global crops first.
+        teacher: the same of the G global crops, without gradient.
+        boxes: (B, V, 4), the crops in image pixels.
+        foreground: per global crop (B, rows, columns) bool, needed unless patches are `both`.
+        """
+        size = self.settings.aligned_size
+        pairs = [(g, v) for g in range(len(teacher)) for v in range(len(student)) if g != v]
+        aligned_student, aligned_teacher, masks = [], [], []
+        for g, v in pairs:
+            region = intersection(boxes[:, g], boxes[:, v])  # (B, 4)
+            aligned_student.append(align(student[v], region, boxes[:, v], size))  # (B, S*S, D)
+            aligned_teacher.append(align(teacher[g], region, boxes[:, g], size))
+            if foreground is not None:
+                cover = align(foreground[g].float().unsqueeze(-1), region, boxes[:, g], size)
+                masks.append(self._selected(cover.squeeze(-1)))  # (B, S*S)
+        references = self._references(student[: len(teacher)], aligned_teacher, generator)
+        loss = sorting_cross_entropy(
+            self._comparisons(torch.cat(aligned_student), references, len(pairs)),
+            self._comparisons(torch.cat(aligned_teacher), references, len(pairs)),
+            self.sort,
+            row_mask=torch.cat(masks).flatten() if masks else None,
+            top_k=self.settings.nearest,
+        )
+        rows = torch.cat(masks).sum().clamp(min=1) if masks else loss.loss.shape[0]
+        return LossTerms(
+            loss.loss.sum() / rows, loss.floor.sum() / rows, aligned_student[0].flatten(0, 1)
+        )
+
+    def _references(
+        self, student: list[Tensor], aligned_teacher: list[Tensor], generator: torch.Generator
+    ) -> Tensor:
+        """Return (B or 1, R, D) from the source that the settings name."""
+        settings = self.settings.references
+        batch, dim = student[0].shape[0], student[0].shape[-1]
+        if settings.source == "student":
+            pool = torch.cat([grid.reshape(batch, -1, dim) for grid in student], dim=1).float()
+            pool = pool if settings.gradient else pool.detach()
+            return draw_references(pool, settings, generator)
+        pool = torch.cat(aligned_teacher, dim=1).detach()  # (B, pairs * S*S, D)
+        if self.queue is not None:
+            self.queue.push(pool, generator)
+            if self.queue.ready():
+                return self.queue.draw(batch, generator)
+        return draw_references(pool, settings, generator)
+
+    def _comparisons(self, aligned: Tensor, references: Tensor, pairs: int) -> Tensor:
+        """Return what is sorted, (pairs * B * S*S, R): distances, or similarities.
+
+        aligned: (pairs * B, S*S, D); references: (B or 1, R, D).
+        """
+        against = normalize(references, dim=-1).transpose(1, 2)  # (B or 1, D, R)
+        if len(against) > 1:
+            against = against.repeat(pairs, 1, 1)
+        cosine = (normalize(aligned, dim=-1) @ against).flatten(0, 1)
+        if self.settings.order == "similarity":
+            return cosine
+        return 1 - cosine
+
+    def _selected(self, cover: Tensor) -> Tensor:
+        """Return which aligned patches (B, S*S) enter; cover: their foreground share, 0 to 1."""
+        if self.settings.patches == "background":
+            return cover <= 1 - FULL_CELL
+        return cover >= FULL_CELL
+
+
+@torch.no_grad()
+def effective_rank(features: Tensor) -> float:
+    """Return exp of the entropy of the covariance's spectrum: 1 for collapsed features.
+
+    features: (N, D). The number falls towards 1 when training collapses, which the loss hides.
+    """
+    centred = features.float() - features.float().mean(dim=0)
+    spectrum = torch.linalg.svdvals(centred) ** 2
+    share = spectrum / spectrum.sum().clamp(min=1e-20)
+    return float(torch.exp(-(share * share.clamp(min=1e-20).log()).sum()))

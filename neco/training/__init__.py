@@ -1,0 +1,5 @@
+"""Post-training: the loop and what it is made of."""
+
+from neco.training.loop import train
+
+__all__ = ["train"]

@@ -1,0 +1,68 @@
+"""The order of images: a function of seed and step alone, so that a resumed run sees the same."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Sampler
+
+from neco.config.training import Train
+from neco.data.dataset import Dataset
+from neco.errors import UserError
+from neco.training.stopping import ignore_interrupt
+from neco.views import MultiCropDataset, Views, collate
+
+
+class StepSampler(Sampler[list[tuple[int, int]]]):
+    """Batches of (epoch, image) keys from `first_step` on; every epoch is a new permutation.
+
+    Incomplete last batches are dropped. With several processes each takes its share of a batch.
+    """
+
+    def __init__(
+        self, images: int, settings: Train, first_step: int, rank: int = 0, processes: int = 1
+    ) -> None:
+        self.images = images
+        self.batch_size = settings.batch_size
+        self.seed = settings.seed
+        self.first_step = first_step
+        self.steps = total_steps(images, settings)
+        self.rank, self.processes = rank, processes
+
+    def __len__(self) -> int:
+        return self.steps - self.first_step
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        per_epoch = self.images // self.batch_size
+        order, ordered_epoch = np.empty(0, dtype=int), -1
+        for step in range(self.first_step, self.steps):
+            epoch, batch = divmod(step, per_epoch)
+            if epoch != ordered_epoch:
+                order = np.random.default_rng([self.seed, epoch]).permutation(self.images)
+                ordered_epoch = epoch
+            chosen = order[batch * self.batch_size : (batch + 1) * self.batch_size]
+            yield [(epoch, int(image)) for image in chosen[self.rank :: self.processes]]
+
+
+def total_steps(images: int, settings: Train) -> int:
+    """Return the steps of a training; UserError when the images do not fill one batch."""
+    if images < settings.batch_size:
+        raise UserError(
+            f"train.batch_size {settings.batch_size} is more than the {images} training images of "
+            f"{settings.dataset} ({settings.split}); lower it or use more images"
+        )
+    return settings.steps or settings.epochs * (images // settings.batch_size)
+
+
+def view_loader(
+    dataset: Dataset, settings: Train, first_step: int, rank: int = 0, processes: int = 1
+) -> DataLoader[Views]:
+    """Return the loader of views, one batch a step from `first_step` to the end."""
+    return DataLoader(
+        MultiCropDataset(dataset, settings.crops, settings.seed),
+        batch_sampler=StepSampler(len(dataset), settings, first_step, rank, processes),
+        num_workers=settings.workers,
+        collate_fn=collate,
+        worker_init_fn=ignore_interrupt,
+        pin_memory=torch.cuda.is_available(),
+    )

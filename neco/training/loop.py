@@ -1,0 +1,217 @@
+"""NeCo post-training, readable top to bottom. Source: paper, section 3 and appendix A.1."""
+
+import json
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.utilities.seed import seed_everything
+from safetensors.torch import save_file
+from torch import Tensor
+
+from neco.backbones.backbone import Backbone
+from neco.backbones.load import export_state_dict
+from neco.config import Train, digest
+from neco.data.dataset import Dataset
+from neco.errors import UserError
+from neco.foreground import foreground_mask
+from neco.loss import LossTerms, NeCoLoss, effective_rank
+from neco.training.batches import total_steps, view_loader
+from neco.training.checkpoint import read_checkpoint, save_checkpoint
+from neco.training.metrics import MetricsWriter, StepMetrics
+from neco.training.networks import Projected, follow, make_student, make_teacher
+from neco.training.optimiser import build_optimiser, set_rates
+from neco.training.schedules import cosine
+from neco.training.stopping import StopRequest
+from neco.views import Views, photometric
+
+log = logging.getLogger(__name__)
+
+
+class Training:
+    """The networks, the optimiser and the loss of one run, and the step that changes them."""
+
+    def __init__(self, backbone: Backbone, settings: Train, steps: int, fabric: Fabric) -> None:
+        self.settings, self.steps, self.fabric = settings, steps, fabric
+        seed_everything(settings.seed, verbose=False)
+        self.student = make_student(backbone, settings).to(fabric.device).train()
+        self.teacher: Projected | None = None
+        if settings.teacher.kind == "ema":
+            self.teacher = make_teacher(self.student)
+        optimiser = build_optimiser(self.student.backbone, self.student.head, settings.optimiser)
+        self.distributed, self.optimiser = fabric.setup(self.student, optimiser)
+        self.loss = NeCoLoss(settings.loss, settings.head.output, fabric.device)
+
+    def step(self, views: Views, step: int) -> LossTerms:
+        """Train on one batch; return its loss terms, still on the device."""
+        # Every random choice is a function of (seed, step): a resumed run makes the same ones.
+        seed = (self.settings.seed * 1_000_003 + step) * 1009 + self.fabric.global_rank
+        generator = torch.Generator().manual_seed(seed)
+        torch.manual_seed(seed)
+        crops, boxes = self._coloured(views, generator)
+        set_rates(self.optimiser, self.settings.optimiser, step, self.steps)
+        groups = self.distributed(crops)
+        student = [grid for group in groups for grid in group]
+        with torch.no_grad(), self.fabric.autocast():
+            targets = (self.teacher or self.student)(crops[:1])[0]
+            foreground = self._foreground(crops[0])
+        terms = self.loss(student, targets, boxes, generator, foreground)
+        self.optimiser.zero_grad(set_to_none=True)
+        self.fabric.backward(terms.loss)
+        if self.settings.optimiser.gradient_clip is not None:
+            self.fabric.clip_gradients(
+                self.distributed, self.optimiser, max_norm=self.settings.optimiser.gradient_clip
+            )
+        self.optimiser.step()
+        if self.teacher is not None:
+            follow(self.teacher, self.student, self.momentum(step))
+        return terms
+
+    def momentum(self, step: int) -> float:
+        """Return the teacher's momentum at a step."""
+        teacher = self.settings.teacher
+        return cosine(step, self.steps, teacher.momentum, teacher.final_momentum)
+
+    def _coloured(self, views: Views, generator: torch.Generator) -> tuple[list[Tensor], Tensor]:
+        """Return the groups of normalised crops (B, count, 3, H, W), and boxes (B, V, 4)."""
+        moved = Views(*(part.to(self.fabric.device, non_blocking=True) for part in views))
+        groups = []
+        for crops in (moved.global_crops, moved.local_crops):
+            if crops.shape[1] == 0:
+                continue
+            flat = photometric(crops.flatten(0, 1), self.settings.photometric, generator)
+            groups.append(flat.unflatten(0, crops.shape[:2]))
+        return groups, moved.boxes
+
+    def _foreground(self, global_crops: Tensor) -> list[Tensor] | None:
+        """Return a foreground mask (B, rows, columns) per global crop, when the loss needs it."""
+        if self.settings.loss.patches == "both":
+            return None
+        backbone = (self.teacher or self.student).backbone
+        attention = backbone.class_attention(global_crops.flatten(0, 1))
+        masks = foreground_mask(attention, self.settings.loss.foreground_mass)
+        return list(masks.unflatten(0, global_crops.shape[:2]).unbind(dim=1))
+
+    def state_dict(self, next_step: int) -> dict[str, Any]:
+        """Return everything that a later run needs to go on at `next_step`."""
+        return {
+            "next_step": next_step,
+            "settings_digest": digest(self.settings),
+            "student": self.student.state_dict(),
+            "teacher": self.teacher.state_dict() if self.teacher else None,
+            "optimiser": self.optimiser.state_dict(),
+            "queue": self.loss.queue.state_dict() if self.loss.queue else None,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a checkpoint's state."""
+        self.student.load_state_dict(state["student"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        if self.teacher is not None:
+            self.teacher.load_state_dict(state["teacher"])
+        if self.loss.queue is not None:
+            self.loss.queue.load_state_dict(state["queue"])
+
+
+def train(
+    backbone: Backbone, dataset: Dataset, settings: Train, folder: Path, title: str = "NeCo",
+    fabric: Fabric | None = None,
+) -> Path:  # fmt: skip
+    """Post-train a backbone on a dataset's images (labels are not read).
+
+    Writes to `folder`: backbone.safetensors (the student, a timm state dict), metrics.csv,
+    training.json, tensorboard/, and checkpoint.ckpt, from which the same call continues.
+    Returns the path of backbone.safetensors. Raises UserError when asked to stop (the checkpoint
+    is saved) or when the loss is no longer finite.
+    """
+    if settings.threads is not None:
+        torch.set_num_threads(settings.threads)
+    fabric = fabric or Fabric(devices=1, precision=settings.precision)
+    steps = total_steps(len(dataset), settings)
+    training = Training(backbone, settings, steps, fabric)
+    checkpoint, first = folder / "checkpoint.ckpt", 0
+    if checkpoint.exists():
+        state = read_checkpoint(checkpoint, digest(settings), fabric.device)
+        training.load_state_dict(state)
+        first = state["next_step"]
+        log.info("%s: continues at step %d of %d", title, first, steps)
+    started = time.perf_counter()
+    loader = view_loader(dataset, settings, first, fabric.global_rank, fabric.world_size)
+    with StopRequest() as stop, MetricsWriter(folder, title, first, steps) as metrics:
+        waited, since, counted = 0.0, time.perf_counter(), 0
+        fetched = time.perf_counter()
+        for step, views in enumerate(loader, start=first):
+            waited += time.perf_counter() - fetched
+            terms = training.step(views, step)
+            counted += settings.batch_size
+            if (step + 1) % settings.log_every == 0 or step == steps - 1:
+                row = _row(training, terms, step, since, waited, counted, started)
+                _refuse_divergence(row, folder)
+                if fabric.is_global_zero:
+                    metrics.write(row)
+                waited, since, counted = 0.0, time.perf_counter(), 0
+            saving = (step + 1) % settings.checkpoint_every == 0
+            if (saving or stop.asked) and step + 1 < steps and fabric.is_global_zero:
+                save_checkpoint(checkpoint, training.state_dict(step + 1))
+            if stop.asked and step + 1 < steps:
+                raise UserError(
+                    f"{title}: stopped by {stop.asked.name} after step {step + 1} of {steps}; "
+                    f"{checkpoint} is saved, the same command continues from it"
+                )
+            fetched = time.perf_counter()
+    output = folder / "backbone.safetensors"
+    if fabric.is_global_zero:
+        unfinished = output.with_suffix(".partial")
+        save_file(export_state_dict(training.student.backbone), unfinished)
+        unfinished.replace(output)
+        _describe(folder, settings, len(dataset), steps, time.perf_counter() - started, fabric)
+        checkpoint.unlink(missing_ok=True)
+    return output
+
+
+def _row(
+    training: Training, terms: LossTerms, step: int, since: float, waited: float, images: int,
+    started: float,
+) -> StepMetrics:  # fmt: skip
+    loss, floor = terms.loss.item(), terms.floor.item()
+    now = time.perf_counter()
+    return StepMetrics(
+        step=step,
+        loss=loss,
+        floor=floor,
+        excess=loss - floor,
+        rank=effective_rank(terms.aligned),
+        learning_rate=training.optimiser.param_groups[0]["lr"],
+        momentum=training.momentum(step),
+        images_per_second=images / (now - since),
+        data_wait=waited / (now - since),
+        seconds=now - started,
+    )
+
+
+def _refuse_divergence(row: StepMetrics, folder: Path) -> None:
+    if not torch.isfinite(torch.tensor(row.loss)):
+        raise UserError(
+            f"{folder}: the loss is {row.loss} at step {row.step}; lower train.optimiser's "
+            "learning rates or loss.sorting's steepness, or train in 32-true"
+        )
+
+
+def _describe(
+    folder: Path, settings: Train, images: int, steps: int, seconds: float, fabric: Fabric
+) -> None:
+    """Write training.json: what was run, and how long it took from the last start."""
+    about = {
+        "settings": settings.model_dump(mode="json"),
+        "settings_digest": digest(settings),
+        "images": images,
+        "steps": steps,
+        "seconds": round(seconds, 1),
+        "device": str(fabric.device),
+        "processes": fabric.world_size,
+        "torch": torch.__version__,
+    }
+    (folder / "training.json").write_text(json.dumps(about, indent=1) + "\n")

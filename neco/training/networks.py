@@ -1,0 +1,70 @@
+"""Student and teacher: the same network twice, the teacher following the student."""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from neco.backbones.backbone import Backbone
+from neco.config.training import Train
+from neco.errors import UserError
+from neco.head import ProjectionHead
+
+
+class Projected(nn.Module):
+    """A backbone and its projection head."""
+
+    def __init__(self, backbone: Backbone, head: ProjectionHead) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+
+    def forward(self, crops: list[Tensor]) -> list[list[Tensor]]:
+        """Return projected patch tokens of every crop.
+
+        crops: groups of equal size, each (B, count, 3, H, W), with its own H and W.
+        Returns, per group, `count` grids (B, H/patch, W/patch, D). One call for all groups, as
+        distributed training wants it.
+        """
+        return [self._project(group) for group in crops]
+
+    def _project(self, group: Tensor) -> list[Tensor]:
+        batch, count = group.shape[:2]
+        if count == 0:
+            return []
+        grids = self.head(self.backbone(group.flatten(0, 1)))  # (B * count, rows, columns, D)
+        return list(grids.unflatten(0, (batch, count)).unbind(dim=1))
+
+
+def freeze_early_blocks(backbone: Backbone, trainable: int | None) -> None:
+    """Leave gradient only on the last `trainable` blocks and the final norm; None: everywhere."""
+    if trainable is None:
+        return
+    model = backbone.model
+    if trainable > len(model.blocks):
+        raise UserError(
+            f"train.trainable_blocks {trainable}: the backbone has {len(model.blocks)} blocks"
+        )
+    model.requires_grad_(False)
+    for block in model.blocks[len(model.blocks) - trainable :]:
+        block.requires_grad_(True)
+    model.norm.requires_grad_(True)
+
+
+def make_student(backbone: Backbone, settings: Train) -> Projected:
+    """Return the trained network; the head is initialised from the global generator."""
+    freeze_early_blocks(backbone, settings.trainable_blocks)
+    return Projected(backbone, ProjectionHead(backbone.dim, settings.head))
+
+
+def make_teacher(student: Projected) -> Projected:
+    """Return a copy of the student without gradient; in evaluation mode it drops no paths."""
+    return copy.deepcopy(student).requires_grad_(False).eval()
+
+
+@torch.no_grad()
+def follow(teacher: nn.Module, student: nn.Module, momentum: float) -> None:
+    """Move the teacher towards the student: t = momentum * t + (1 - momentum) * s, in place."""
+    targets: list[Tensor] = list(teacher.parameters())
+    sources = [parameter.detach() for parameter in student.parameters()]
+    torch._foreach_lerp_(targets, sources, 1 - momentum)

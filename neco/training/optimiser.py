@@ -1,0 +1,44 @@
+"""The optimiser: its parameter groups and what changes in them at every step."""
+
+import torch
+from torch import nn
+
+from neco.config.training import Optimiser
+from neco.training.schedules import cosine
+
+
+def build_optimiser(
+    backbone: nn.Module, head: nn.Module, settings: Optimiser
+) -> torch.optim.Optimizer:
+    """Return the optimiser over what requires gradient.
+
+    Four groups: backbone and head, each with and without weight decay; norms, biases and other
+    vectors are not decayed (reference implementation).
+    """
+    groups = []
+    for part, module in (("backbone", backbone), ("head", head)):
+        trained = [p for p in module.parameters() if p.requires_grad]
+        matrices = [p for p in trained if p.ndim > 1]
+        vectors = [p for p in trained if p.ndim <= 1]
+        groups.append({"params": matrices, "part": part, "decayed": True})
+        groups.append({"params": vectors, "part": part, "decayed": False})
+    kind = torch.optim.Adam if settings.name == "adam" else torch.optim.AdamW
+    return kind([group for group in groups if group["params"]], lr=0.0, weight_decay=0.0)
+
+
+def set_rates(
+    optimiser: torch.optim.Optimizer, settings: Optimiser, step: int, steps: int
+) -> float:
+    """Set learning rate and weight decay of this step; return the backbone's learning rate."""
+    rates = {
+        part: cosine(step, steps, start, settings.final_learning_rate, settings.warmup_steps)
+        for part, start in (
+            ("backbone", settings.backbone_learning_rate),
+            ("head", settings.head_learning_rate),
+        )
+    }
+    decay = cosine(step, steps, settings.weight_decay, settings.final_weight_decay)
+    for group in optimiser.param_groups:
+        group["lr"] = rates[group["part"]]
+        group["weight_decay"] = decay if group["decayed"] else 0.0
+    return rates["backbone"]
