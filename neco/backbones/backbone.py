@@ -39,7 +39,10 @@ class Backbone(nn.Module):
         """Return the last block's attention of the class token to patches.
 
         images (B, 3, H, W). Returns (B, heads, H/patch, W/patch), rows summing to at most 1.
+        Raises UserError for a backbone without a class token.
         """
+        if not self.model.has_class_token:
+            raise UserError("this backbone has no class token, hence no class attention")
         captured: list[Tensor] = []
         attention = self.model.blocks[-1].attn
 

