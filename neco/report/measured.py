@@ -1,0 +1,125 @@
+"""Our numbers: metrics files of all seeds as one score per model, dataset, protocol and setting."""
+
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from statistics import fmean, stdev
+
+from neco.evaluate.result import Metrics, read_result
+from neco.report.models import Group, read_models
+from neco.report.scale import reasons
+
+
+@dataclass(frozen=True)
+class Score:
+    """mIoU in percent, or another measured number, with its spread."""
+
+    mean: float
+    std: float | None
+    by_seed: dict[int, float]
+    """Value of each training seed of a run; of a backbone the one value, under seed 0."""
+    spread: str
+    """What `std` is over: `3 training seeds`, `5 evaluation seeds`, or nothing."""
+    scale: tuple[str, ...] = ()
+    """How the conditions differ from the paper's; empty at the paper's scale."""
+
+    def marked(self, reason: str) -> "Score":
+        """Return this score with one more difference of scale."""
+        return replace(self, scale=(reason, *self.scale))
+
+    def minus(self, other: "Score") -> "Score":
+        """Return the gain over `other`, seed by seed where `other` is a single model."""
+        if len(other.by_seed) == 1:
+            base = next(iter(other.by_seed.values()))
+            by_seed = {seed: value - base for seed, value in self.by_seed.items()}
+        else:
+            shared = self.by_seed.keys() & other.by_seed.keys()
+            by_seed = {seed: self.by_seed[seed] - other.by_seed[seed] for seed in sorted(shared)}
+        values = list(by_seed.values())
+        return Score(
+            mean=self.mean - other.mean,
+            std=stdev(values) if len(values) > 1 else None,
+            by_seed=by_seed,
+            spread=f"{len(values)} training seeds" if len(values) > 1 else "",
+            scale=tuple(dict.fromkeys((*self.scale, *other.scale))),
+        )
+
+
+@dataclass
+class Measured:
+    """Every score of a project."""
+
+    groups: list[Group]
+    scores: dict[tuple[str, str, str, str], Score] = field(default_factory=dict)
+    """By (group, dataset, protocol, setting)."""
+    commits: list[str] = field(default_factory=list)
+    date: str = ""
+    """Day and time (UTC) of the newest metrics file."""
+    left_out: list[str] = field(default_factory=list)
+    """Metrics files of models that models.json does not name."""
+
+    def get(self, group: Group, dataset: str, protocol: str, setting: str) -> Score | None:
+        """Return a score, None where it was not run."""
+        return self.scores.get((group.name, dataset, protocol, setting))
+
+    def settings(self, dataset: str, protocol: str) -> list[str]:
+        """Return the settings that any model was evaluated in, in order of appearance."""
+        found = (key[3] for key in self.scores if key[1:3] == (dataset, protocol))
+        return list(dict.fromkeys(found))
+
+    def start_of(self, group: Group) -> Group | None:
+        """Return the group that a run started from, None for a backbone or an unknown start."""
+        named = (other for other in self.groups if other.name == group.start and not other.is_run)
+        return next(named, None)
+
+
+def read_measured(metrics: Path, models: Path) -> Measured:
+    """Return the scores of <metrics>/<protocol>/<dataset>/<model>.json; none is an empty project.
+
+    Seeds of a run are averaged and `std` is the sample standard deviation over them; a backbone
+    keeps the spread over evaluation seeds. Raises UserError for a broken file.
+    """
+    measured = Measured(read_models(models))
+    owner = {model.model: group for group in measured.groups for model in group.members}
+    found: dict[tuple[str, str, str], dict[str, Metrics]] = {}
+    newest = 0.0
+    commits: dict[str, None] = {}
+    for path in sorted(metrics.glob("*/*/*.json")):
+        if path.stem not in owner:
+            measured.left_out.append(str(path.relative_to(metrics)))
+            continue
+        result = read_result(path)
+        newest = max(newest, path.stat().st_mtime)
+        commits[result.conditions.git_commit or "unknown"] = None
+        place = (owner[path.stem].name, result.dataset, result.protocol)
+        found.setdefault(place, {})[path.stem] = result
+    by_name = {group.name: group for group in measured.groups}
+    for (name, dataset, protocol), results in found.items():
+        group = by_name[name]
+        ordered = [results[m.model] for m in group.members if m.model in results]
+        for setting in dict.fromkeys(s for result in ordered for s in result.summary):
+            score = _score(group, results, setting)
+            measured.scores[name, dataset, protocol, setting] = score
+    measured.commits = list(commits)
+    if newest:
+        measured.date = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(newest))
+    return measured
+
+
+def _score(group: Group, results: dict[str, Metrics], setting: str) -> Score:
+    by_seed = {
+        model.seed or 0: results[model.model].summary[setting].mIoU
+        for model in group.members
+        if model.model in results and setting in results[model.model].summary
+    }
+    values = list(by_seed.values())
+    std: float | None
+    one = next(result for result in results.values() if setting in result.summary)
+    if group.is_run and len(values) > 1:
+        std, spread = stdev(values), f"{len(values)} training seeds"
+    else:
+        summary = one.summary[setting]
+        std = summary.std
+        spread = f"{summary.seeds} evaluation seeds" if summary.seeds > 1 else ""
+    scale = tuple(reasons(one, group.training, group.ablations))
+    return Score(fmean(values), std, by_seed, spread, scale)

@@ -1,0 +1,120 @@
+"""Which models a project has: read from models.json, seeds of a run put together.
+
+models.json is a list of Model; `kind` is `backbone` (as it is) or `run` (one training seed).
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from neco.errors import UserError
+
+ABLATION = re.compile(r"^(?:ablation-)?(5[a-e]|9[a-d])-(.+)$")
+
+
+class Model(BaseModel):
+    """One trained or frozen model, as the workflow describes it."""
+
+    model_config = ConfigDict(extra="ignore", use_attribute_docstrings=True)
+
+    model: str
+    """Stem of its metrics files: a backbone's name, or `<run>.seed<n>`."""
+    kind: Literal["backbone", "run"]
+    run: str | None = None
+    seed: int | None = None
+    method: str
+    label: str = ""
+    """Architecture as the paper writes it: ViT-S/14."""
+    start: str | None = None
+    """Registry name of the backbone that a run started from."""
+    params: str = ""
+    ablations: list[str] = []
+    """Cells of the ablation tables that this run is for: `5a/foreground`, `9a/all`."""
+    training: dict[str, Any] = {}
+    """What is known of its training: dataset, images, epochs, batch_size, hours."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """A backbone, or all training seeds of one run."""
+
+    name: str
+    method: str
+    label: str
+    params: str
+    start: str | None
+    start_method: str | None
+    members: tuple[Model, ...]
+    ablations: tuple[str, ...]
+    training: dict[str, Any]
+
+    @property
+    def is_run(self) -> bool:
+        return self.members[0].kind == "run"
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """(method, backbone) as `reported.canonical` writes them.
+
+        A run counts as NeCo on its start only under that name, so a variant never fills its row.
+        """
+        combined = f"{self.start_method}+NeCo"
+        if self.is_run and self.method in ("NeCo", combined):
+            return combined, self.label
+        return self.method, self.label
+
+    @property
+    def title(self) -> str:
+        """A name for readers that tells the groups of a project apart."""
+        if self.is_run:
+            return f"{self.method} ({self.name}, from {self.start})"
+        same = slug(self.method) == slug(self.name)
+        return self.method if same else f"{self.method} ({self.name})"
+
+
+def slug(text: str) -> str:
+    """Return `text` as a file or run name has it: `(10,100)` -> `10-100`."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def read_models(path: Path) -> list[Group]:
+    """Return the groups of models.json in its order. Raises UserError where it is malformed."""
+    try:
+        models = [Model.model_validate(item) for item in json.loads(path.read_text())]
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such list of models; run the workflow's models rule") from None
+    except (ValidationError, json.JSONDecodeError, TypeError) as error:
+        raise UserError(f"{path}: not a list of models ({str(error).splitlines()[0]})") from None
+    methods = {model.model: model.method for model in models if model.kind == "backbone"}
+    grouped: dict[tuple[str, str], list[Model]] = {}
+    for model in models:
+        name = (model.run or model.model) if model.kind == "run" else model.model
+        grouped.setdefault((model.kind, name), []).append(model)
+    return [
+        Group(
+            name=name,
+            method=members[0].method,
+            label=members[0].label,
+            params=members[0].params,
+            start=members[0].start,
+            start_method=methods.get(members[0].start or "", members[0].start),
+            members=tuple(members),
+            ablations=tuple(_ablations(members[0])),
+            training=members[0].training,
+        )
+        for (_, name), members in grouped.items()
+    ]
+
+
+def _ablations(model: Model) -> list[str]:
+    """Return `table/slug of setting`, stated or read from a run's name (`5a-foreground`)."""
+    stated = [
+        f"{table}/{slug(setting)}"
+        for table, _, setting in (cell.partition("/") for cell in model.ablations)
+    ]
+    named = ABLATION.match(model.run or "") if model.kind == "run" else None
+    return stated or ([f"{named[1]}/{slug(named[2])}"] if named else [])

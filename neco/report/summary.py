@@ -1,0 +1,167 @@
+"""The short table that a project ends with: on the terminal, as Markdown, CSV and HTML."""
+
+import csv
+import io
+from html import escape
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from neco.report.cells import NOT_RUN, Footer, signed
+from neco.report.gains import Gain, Summary, build_summary, verdicts
+from neco.report.measured import Score, read_measured
+from neco.report.page import page
+from neco.report.reported import DATASET_TITLES
+
+TITLE = "Models and gains over their starting backbones (mIoU in percent)"
+
+
+def _text(score: Score | None) -> str:
+    if score is None:
+        return NOT_RUN
+    return f"{score.mean:.1f}" + (f" ± {score.std:.1f}" if score.std is not None else "")
+
+
+def _blocks(summary: Summary) -> dict[str, list[int]]:
+    """Return the columns of each dataset, so that no table is wider than a terminal."""
+    blocks: dict[str, list[int]] = {}
+    for index, quantity in enumerate(summary.quantities):
+        title = DATASET_TITLES.get(quantity.dataset, quantity.dataset)
+        blocks.setdefault(title, []).append(index)
+    return blocks
+
+
+def _rows(summary: Summary, block: list[int]) -> list[list[str]]:
+    """Return texts: model, training seeds, then score and gain (or nothing) of each quantity."""
+    gains = {(gain.run.name, gain.quantity): gain for gain in summary.gains}
+    lines = []
+    for group, scores in summary.rows:
+        if not any(scores[index] for index in block):
+            continue
+        line = [group.title, str(len(group.members)) if group.is_run else ""]
+        for index in block:
+            gain = gains.get((group.name, summary.quantities[index])) if group.is_run else None
+            line += [_text(scores[index]), _gain_text(gain) if gain else ""]
+        lines.append(line)
+    return lines
+
+
+def _gain_text(gain: Gain) -> str:
+    spread = f" ± {gain.score.std:.1f}" if gain.score.std is not None else ""
+    return f"{signed(gain.score.mean)}{spread} ({gain.wins}/{len(gain.score.by_seed)})"
+
+
+def notes(summary: Summary) -> list[str]:
+    """Return what ± means, and the footer."""
+    spread = (
+        "± is the sample standard deviation: over training seeds for a run with several, "
+        "else over evaluation seeds. A gain is run minus start; in brackets, in how many training "
+        "seeds it is positive."
+    )
+    return [spread, *summary.footer.lines()]
+
+
+def print_summary(summary: Summary, console: Console | None = None) -> None:
+    """Print one table per dataset and the verdicts on the terminal; fits 80 columns."""
+    console = console or Console()
+    for title, block in _blocks(summary).items():
+        table = RichTable(title=f"{title}: mIoU in percent, gain over start", title_justify="left")
+        table.add_column("Model")
+        table.add_column("Seeds", justify="right")
+        for index in block:
+            quantity = summary.quantities[index]
+            table.add_column(f"{quantity.protocol}\n{quantity.setting}", justify="right")
+        for name, seeds, *texts in _rows(summary, block):
+            cells = ["\n".join(filter(None, texts[i : i + 2])) for i in range(0, len(texts), 2)]
+            table.add_row(name, seeds, *cells)
+        console.print(table)
+    for sentence in verdicts(summary):
+        console.print(f"* {sentence}", highlight=False, markup=False)
+
+
+def markdown(summary: Summary) -> str:
+    """Return the tables and the verdicts as Markdown."""
+    lines = [f"# {TITLE}", ""]
+    for title, block in _blocks(summary).items():
+        header = ["Model", "Training seeds"]
+        for index in block:
+            quantity = summary.quantities[index]
+            name = f"{quantity.protocol} {quantity.setting}".strip()
+            header += [name, "gain (seeds better)"]
+        lines += [f"## {title}", "", "| " + " | ".join(header) + " |"]
+        lines.append("| --- |" + " ---: |" * (len(header) - 1))
+        lines += ["| " + " | ".join(line) + " |" for line in _rows(summary, block)]
+        lines.append("")
+    lines += [*(f"- {sentence}" for sentence in verdicts(summary)), ""]
+    lines += [f"{note}  " for note in notes(summary)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def html(summary: Summary) -> str:
+    """Return the tables and the verdicts as an HTML fragment (no heading)."""
+    parts = []
+    for title, block in _blocks(summary).items():
+        parts.append(f'<h3>{escape(title)}</h3><div class="scroll"><table><thead><tr>')
+        parts.append("<th>Model</th><th>Training seeds</th>")
+        for index in block:
+            quantity = summary.quantities[index]
+            name = escape(f"{quantity.protocol} {quantity.setting}".strip())
+            parts.append(f'<th class="number">{name}</th><th class="number">gain</th>')
+        parts.append("</tr></thead><tbody>")
+        for name, *texts in _rows(summary, block):
+            cells = "".join(f'<td class="number">{escape(text)}</td>' for text in texts)
+            parts.append(f"<tr><td>{escape(name)}</td>{cells}</tr>")
+        parts.append("</tbody></table></div>")
+    said = "".join(f"<li>{escape(sentence)}</li>" for sentence in verdicts(summary))
+    closing = "<br>".join(map(escape, notes(summary)))
+    return f'{"".join(parts)}<ul class="verdict">{said}</ul><p class="notes">{closing}</p>'
+
+
+def as_csv(summary: Summary) -> str:
+    """Return one line per model and quantity."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    columns = ("model", "kind", "start", "dataset", "protocol", "setting", "mIoU", "std", "spread")
+    writer.writerow((*columns, "gain", "gain_std", "seeds_better", "seeds"))
+    gains = {(gain.run.name, gain.quantity): gain for gain in summary.gains}
+    for group, scores in summary.rows:
+        for quantity, score in zip(summary.quantities, scores, strict=True):
+            kind = "run" if group.is_run else "backbone"
+            place = [group.name, kind, group.start or ""]
+            place += [quantity.dataset, quantity.protocol, quantity.setting]
+            values = [_number(score.mean if score else None), _number(score.std if score else None)]
+            gain = gains.get((group.name, quantity)) if group.is_run else None
+            writer.writerow(
+                [
+                    *place,
+                    *values,
+                    score.spread if score else "",
+                    _number(gain.score.mean if gain else None),
+                    _number(gain.score.std if gain else None),
+                    gain.wins if gain else "",
+                    len(gain.score.by_seed) if gain else "",
+                ]
+            )
+    return buffer.getvalue()
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def write_summary(metrics: Path, models: Path, into: Path, footer: Footer) -> list[Path]:
+    """Write summary.md, .csv and .html to `into`; return the paths."""
+    summary = build_summary(read_measured(metrics, models), footer)
+    into.mkdir(parents=True, exist_ok=True)
+    contents = {
+        "md": markdown(summary),
+        "csv": as_csv(summary),
+        "html": page(TITLE, f"<h1>{TITLE}</h1>{html(summary)}"),
+    }
+    paths = []
+    for suffix, text in contents.items():
+        path = into / f"summary.{suffix}"
+        path.write_text(text)
+        paths.append(path)
+    return paths

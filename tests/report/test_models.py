@@ -1,0 +1,71 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from neco.errors import UserError
+from neco.report.models import read_models, slug
+
+
+def write(path: Path, *models: dict) -> Path:
+    path.write_text(json.dumps(models))
+    return path
+
+
+def start(method: str, name: str, label: str) -> dict:
+    return {"model": name, "kind": "backbone", "method": method, "label": label}
+
+
+def trained(name: str, begin: str, label: str, **more: object) -> dict:
+    base = {"model": f"{name}.seed0", "kind": "run", "run": name, "seed": 0, "method": "NeCo"}
+    return {**base, "start": begin, "label": label, **more}
+
+
+def test_seeds_of_a_run_are_one_group(project: Path) -> None:
+    groups = read_models(project / "models.json")
+    assert [group.name for group in groups] == [
+        "patch-colours", "dino-vits16", "dinov2r-vits14", "main",
+    ]  # fmt: skip
+    assert [member.seed for member in groups[-1].members] == [0, 1, 2]
+    assert groups[-1].is_run
+    assert not groups[0].is_run
+
+
+def test_a_run_is_named_by_its_start_and_a_variant_keeps_its_own_name(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "models.json",
+        start("DINOv2R", "dinov2r-vits14", "ViT-S/14"),
+        start("DINO", "dino-vits16", "ViT-S/16"),
+        trained("a", "dinov2r-vits14", "ViT-S/14"),
+        trained("b", "dino-vits16", "ViT-S/16"),
+        trained("c", "vits14-imgfocus", "ViT-S/14"),
+        {**trained("d", "dinov2r-vits14", "ViT-S/14"), "method": "NeCo, one way"},
+    )
+    keys = {group.name: group.key for group in read_models(path)}
+    assert keys["a"] == ("DINOv2R+NeCo", "ViT-S/14")
+    assert keys["b"] == ("DINO+NeCo", "ViT-S/16")
+    assert keys["c"] == ("vits14-imgfocus+NeCo", "ViT-S/14")
+    assert keys["d"] == ("NeCo, one way", "ViT-S/14")
+
+
+def test_ablations_are_stated_or_read_from_the_runs_name(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "models.json",
+        trained("ablation-9c-1000-100", "x", "ViT-S/14"),
+        trained("5a-foreground", "x", "ViT-S/14"),
+        trained("base", "x", "ViT-S/14", ablations=["9c/(100,100)", "5a/both"]),
+        trained("main", "x", "ViT-S/14"),
+    )
+    found = {group.name: group.ablations for group in read_models(path)}
+    assert found["ablation-9c-1000-100"] == (f"9c/{slug('(1000,100)')}",)
+    assert found["5a-foreground"] == ("5a/foreground",)
+    assert found["base"] == ("9c/100-100", "5a/both")
+    assert found["main"] == ()
+
+
+def test_a_broken_list_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no such list"):
+        read_models(tmp_path / "models.json")
+    (tmp_path / "models.json").write_text('[{"model": "x"}]')
+    with pytest.raises(UserError, match="not a list of models"):
+        read_models(tmp_path / "models.json")
