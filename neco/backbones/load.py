@@ -15,10 +15,10 @@ from neco.backbones.registry import backbone_spec
 from neco.backbones.spec import BackboneSpec, Random, Shipped, TimmHub
 from neco.errors import UserError
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
-
 Colour = tuple[float, float, float]
+
+IMAGENET: tuple[Colour, Colour] = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+"""Mean and standard deviation of each channel."""
 
 
 def build_network(spec: BackboneSpec, drop_path: float = 0.0) -> Any:
@@ -124,7 +124,7 @@ def image_normalisation(name: str) -> tuple[Colour, Colour]:
 
         config = timm.get_pretrained_cfg(spec.source.model)
         return tuple(config.mean), tuple(config.std)
-    return IMAGENET_MEAN, IMAGENET_STD
+    return IMAGENET
 
 
 def export_state_dict(backbone: Backbone) -> dict[str, Tensor]:

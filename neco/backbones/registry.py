@@ -244,15 +244,14 @@ def _timm_spec(name: str) -> BackboneSpec:
     from timm.models import VisionTransformer
 
     model = name.removeprefix("timm:")
-    architecture = model.split(".")[0]
-    config = timm.get_pretrained_cfg(model)
-    if config is None or architecture not in timm.list_models("vit_*"):
-        near = nearest(model, timm.list_pretrained("vit_*"))
+    tagged = timm.list_pretrained("vit_*")
+    if model not in tagged and model not in timm.list_models("vit_*", pretrained=True):
+        near = nearest(model, tagged)
         hint = near if "did you mean" in near else "; list them with timm.list_pretrained('vit_*')"
         raise UserError(f"backbone '{name}': timm has no such Vision Transformer{hint}")
-    side = config.input_size[-1]
+    config = timm.get_pretrained_cfg(model)
     with torch.device("meta"):
-        network = timm.create_model(architecture, num_classes=0)
+        network = timm.create_model(model, num_classes=0)
     if type(network) is not VisionTransformer or not network.has_class_token:
         raise UserError(
             f"backbone '{name}': not a plain Vision Transformer with a class token; "
@@ -261,10 +260,10 @@ def _timm_spec(name: str) -> BackboneSpec:
     return BackboneSpec(
         name=name,
         method=model,
-        label=architecture,
+        label=model.split(".")[0],
         architecture=model,
         patch_size=network.patch_embed.patch_size[0],
-        image_size=side,
+        image_size=config.input_size[-1],
         source=TimmHub(model),
         converter="timm",
         licence=config.license or "see timm",

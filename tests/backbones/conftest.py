@@ -17,10 +17,9 @@ DIM, DEPTH, HEADS, GRID = 8, 2, 2, 3
 def _shrunk(name: str) -> BackboneSpec:
     """Return a registered row with a network of 8 dimensions, 2 blocks and a 3x3 grid."""
     row = registry.BACKBONES[name]
-    tiny = {"embed_dim": DIM, "depth": DEPTH, "num_heads": HEADS}
-    return dataclasses.replace(
-        row, image_size=GRID * row.patch_size, overrides={**row.overrides, **tiny}
-    )
+    side = GRID * row.patch_size
+    tiny = {"img_size": side, "embed_dim": DIM, "depth": DEPTH, "num_heads": HEADS}
+    return dataclasses.replace(row, image_size=side, overrides={**row.overrides, **tiny})
 
 
 @pytest.fixture

@@ -186,7 +186,7 @@ def test_prefix_that_makes_two_names_one_is_refused(
     row = shrunk("croc-vits16")
     vit = weights_of(row)
     torch.save({"teacher": {**vit, **prefixed("backbone.", vit)}}, tmp_path / "x.pth")
-    with pytest.raises(UserError, match="both with and without the prefix 'backbone.'"):
+    with pytest.raises(UserError, match=r"both with and without the prefix 'backbone\.'"):
         convert(tmp_path / "x.pth", row.converter, build_network(row))
 
 
@@ -259,7 +259,7 @@ def test_pickle_with_code_is_refused_and_not_run(
 def test_broken_file_is_one_clear_line(suffix: str, content: bytes, tmp_path: Path) -> None:
     path = tmp_path / f"x{suffix}"
     path.write_bytes(content)
-    with pytest.raises(UserError, match="fetch it again|was not loaded") as error:
+    with pytest.raises(UserError, match=r"fetch it again|was not loaded") as error:
         read_checkpoint(path)
     assert "\n" not in str(error.value) and str(path) in str(error.value)
 

@@ -1,0 +1,104 @@
+"""Names, sources and the two forms that make a row on the spot."""
+
+import dataclasses
+import string
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neco.backbones.convert import CONVERTERS
+from neco.backbones.load import build_network
+from neco.backbones.registry import BACKBONES, backbone_spec, file_stem
+from neco.backbones.spec import Download, Given, LocalFile, TimmHub, Wheel
+from neco.errors import UserError
+
+PAPER = {
+    "dino": {"s16", "b16"},
+    "ibot": {"s16", "b16"},
+    "mae": {"b16"},
+    "croc": {"s16"},
+    "timet": {"s16"},
+    "selfpatch": {"s16"},
+    "leopart": {"s16", "b16"},
+    "cribo": {"s16", "b16"},
+    "dinov2": {"s14", "b14"},
+    "dinov2r": {"s14", "b14"},
+    "dinov2xr": {"s14", "b14"},
+}
+
+
+def test_every_backbone_of_the_paper_has_a_row() -> None:
+    wanted = {f"{family}-vit{size}" for family, sizes in PAPER.items() for size in sizes}
+    assert wanted <= set(BACKBONES)
+
+
+def test_rows_are_immutable_and_their_converters_exist() -> None:
+    for name, row in BACKBONES.items():
+        assert row.name == name
+        assert row.converter in CONVERTERS
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            row.name = "other"  # type: ignore[misc]
+
+
+def test_no_two_sources_share_a_file_name() -> None:
+    owner: dict[str, object] = {}
+    for row in BACKBONES.values():
+        if isinstance(row.source, Download | Given | Wheel):
+            assert owner.setdefault(row.source.file, row.source) == row.source
+            assert "/" not in row.source.file and "?" not in row.source.file
+
+
+def test_digests_are_sha256() -> None:
+    digests = [getattr(row.source, "sha256", None) for row in BACKBONES.values()]
+    stated = [digest for digest in digests if digest is not None]
+    assert stated
+    assert all(len(digest) == 64 and set(digest) <= set("0123456789abcdef") for digest in stated)
+
+
+def test_unknown_name_gets_the_nearest() -> None:
+    with pytest.raises(UserError, match=r"unknown backbone 'dino-vits-16'; did you mean 'dino-vi"):
+        backbone_spec("dino-vits-16")
+
+
+def test_file_of_ones_own_takes_the_shape_of_a_row() -> None:
+    row = backbone_spec("file:/some/folder@home/x.safetensors@dinov2r-vits14")
+    assert row.source == LocalFile(Path("/some/folder@home/x.safetensors"))
+    assert row.architecture == BACKBONES["dinov2r-vits14"].architecture
+    assert row.name.startswith("file:")
+    for wrong in ("file:/x.safetensors", "file:/x@nothing", "file:/x@patch-colours"):
+        with pytest.raises(UserError, match=r"which architecture|unknown backbone|no network"):
+            backbone_spec(wrong)
+
+
+def test_timm_name_is_read_off_timms_network() -> None:
+    row = backbone_spec("timm:vit_small_patch14_reg4_dinov2.lvd142m")
+    assert row.source == TimmHub("vit_small_patch14_reg4_dinov2.lvd142m")
+    assert (row.patch_size, row.image_size, row.prefix_tokens) == (14, 518, 5)
+    with torch.device("meta"):
+        network = build_network(row)
+    assert network.patch_embed.grid_size == (37, 37)
+
+
+@pytest.mark.parametrize("model", ["resnet50.a1_in1k", "vit_small_patch16_224.dinosaur"])
+def test_timm_names_that_are_no_vision_transformer(model: str) -> None:
+    with pytest.raises(UserError, match="no such Vision Transformer") as error:
+        backbone_spec(f"timm:{model}")
+    assert len(str(error.value)) < 250
+
+
+def test_timm_transformers_without_a_class_token_are_refused() -> None:
+    with pytest.raises(UserError, match="not a plain Vision Transformer"):
+        backbone_spec("timm:vit_base_patch16_siglip_224.webli")
+
+
+@given(st.text(min_size=1))
+def test_file_stems_are_safe(name: str) -> None:
+    stem = file_stem(f"file:{name}@dino-vits16")
+    assert stem and set(stem) <= set(string.ascii_letters + string.digits + "._-")
+
+
+def test_file_stem_of_a_row_is_its_name() -> None:
+    assert [file_stem(name) for name in BACKBONES] == list(BACKBONES)
