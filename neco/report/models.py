@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from neco.backbones.registry import file_stem
 from neco.errors import UserError
 
 ABLATION = re.compile(r"^(?:ablation-)?(5[a-e]|9[a-d])-(.+)$")
@@ -60,9 +61,12 @@ class Group:
     def key(self) -> tuple[str, str]:
         """(method, backbone) as `reported.canonical` writes them.
 
-        A run counts as NeCo on its start only under that name, so a variant never fills its row.
+        A run counts as NeCo on its start only under that name, so a variant never fills its row;
+        nor do the authors' released students, which this project did not train.
         """
         combined = f"{self.start_method}+NeCo"
+        if not self.is_run and "NeCo" in self.method:
+            return f"{self.method}, released weights", self.label
         if self.is_run and self.method in ("NeCo", combined):
             return combined, self.label
         return self.method, self.label
@@ -72,8 +76,8 @@ class Group:
         """A name for readers that tells the groups of a project apart."""
         if self.is_run:
             return f"{self.method} ({self.name}, from {self.start})"
-        same = slug(self.method) == slug(self.name)
-        return self.method if same else f"{self.method} ({self.name})"
+        method = self.key[0]
+        return method if slug(method) == slug(self.name) else f"{method} ({self.name})"
 
 
 def slug(text: str) -> str:
@@ -100,8 +104,8 @@ def read_models(path: Path) -> list[Group]:
             method=members[0].method,
             label=members[0].label,
             params=members[0].params,
-            start=members[0].start,
-            start_method=methods.get(members[0].start or "", members[0].start),
+            start=members[0].start and file_stem(members[0].start),
+            start_method=methods.get(file_stem(members[0].start or ""), members[0].start),
             members=tuple(members),
             ablations=tuple(_ablations(members[0])),
             training=members[0].training,

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from neco.errors import UserError
+from neco.report.measured import Measured
 from neco.report.models import read_models, slug
 
 
@@ -69,3 +70,27 @@ def test_a_broken_list_is_named(tmp_path: Path) -> None:
     (tmp_path / "models.json").write_text('[{"model": "x"}]')
     with pytest.raises(UserError, match="not a list of models"):
         read_models(tmp_path / "models.json")
+
+
+def test_a_released_student_never_fills_the_row_of_a_run(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "models.json",
+        start("DINO", "dino-vits16", "ViT-S/16"),
+        start("DINO+NeCo", "neco-dino-vits16", "ViT-S/16"),
+        trained("mine", "dino-vits16", "ViT-S/16"),
+    )
+    released, mine = read_models(path)[1:]
+    assert mine.key == ("DINO+NeCo", "ViT-S/16") != released.key
+    assert released.title == "DINO+NeCo, released weights (neco-dino-vits16)"
+
+
+def test_a_start_is_found_under_the_name_its_files_have(tmp_path: Path) -> None:
+    name = "timm:vit_small_patch16_224.dino"
+    path = write(
+        tmp_path / "models.json",
+        start("vit dino", "timm-vit_small_patch16_224.dino", "ViT-S/16"),
+        trained("mine", name, "ViT-S/16"),
+    )
+    groups = read_models(path)
+    assert Measured(groups).start_of(groups[1]) == groups[0]
+    assert groups[1].key == ("vit dino+NeCo", "ViT-S/16")

@@ -1,0 +1,173 @@
+"""Figure 2: in-context mIoU against the share of training images, ours and the paper's."""
+
+from dataclasses import dataclass
+from itertools import cycle
+from pathlib import Path
+from textwrap import fill
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from neco.report.cells import Footer
+from neco.report.measured import Measured, read_measured
+from neco.report.models import Group
+from neco.report.reported import (
+    DATASET_TITLES,
+    REPORTED,
+    Reported,
+    canonical,
+    of_table,
+    read_reported,
+)
+from neco.report.style import LINES, OTHERS, SOFT, drawn
+
+DATASETS = ("pascal-voc", "ade20k")
+PROTOCOL = "in-context"
+
+
+def write_figure_2(
+    metrics: Path, models: Path, into: Path, footer: Footer, reported: Path = REPORTED
+) -> list[Path]:
+    """Write figure-2.png and .pdf; return the paths."""
+    measured = read_measured(metrics, models)
+    rows = [row for row in of_table(read_reported(reported), "8") if "ViT-S" in row.backbone]
+    return drawn(lambda: draw(measured, rows, footer), into, "figure-2")
+
+
+def draw(measured: Measured, reported: list[Reported], footer: Footer) -> Figure:
+    """Return the figure: one panel for each of the paper's two datasets and each further one."""
+    groups = [group for group in measured.groups if not group.ablations]
+    extra = [key[1] for key in measured.scores if key[2] == PROTOCOL and key[1] not in DATASETS]
+    datasets = [*DATASETS, *dict.fromkeys(extra)]
+    figure = Figure(figsize=(1.6 + 2.7 * len(datasets), 3.0), layout="constrained")
+    panels = figure.subplots(1, len(datasets), squeeze=False)[0]
+    lines = _lines(groups, reported)
+    shown: set[str] = set()
+    for panel, dataset in zip(panels, datasets, strict=True):
+        shares = _shares(dataset, measured, reported)
+        _paper(panel, dataset, reported, shares)
+        shown |= _ours(panel, dataset, lines, measured, shares)
+        _frame(panel, dataset, shares)
+    panels[0].set_ylabel("mIoU (%)")
+    _legend(figure, reported, [line for line in lines if line.group.name in shown])
+    figure.supxlabel(_note(measured, footer, bool(shown)), fontsize=6.5, color=SOFT)
+    return figure
+
+
+@dataclass(frozen=True)
+class _Line:
+    """How one of our models is drawn; `method` is the paper's name, None where it has none."""
+
+    group: Group
+    method: str | None
+    colour: str
+
+    @property
+    def marker(self) -> str:
+        return "o" if self.method else "s"
+
+
+def _lines(groups: list[Group], reported: list[Reported]) -> list[_Line]:
+    names = {canonical(row.method, row.backbone): row.method for row in reported}
+    spare = cycle(OTHERS)
+    lines = []
+    for group in groups:
+        method = names.pop(group.key, None)  # a second model of that name is not the paper's
+        lines.append(_Line(group, method, LINES[method] if method else next(spare)))
+    return lines
+
+
+def _denominator(setting: str) -> int:
+    """Return 8 for `1/8`."""
+    return int(setting.partition("/")[2])
+
+
+def _shares(dataset: str, measured: Measured, reported: list[Reported]) -> dict[int, int]:
+    """Return the place on the axis of each denominator, the smallest share first."""
+    settings = {row.setting for row in reported if row.dataset == dataset}
+    settings |= set(measured.settings(dataset, PROTOCOL))
+    ordered = sorted(map(_denominator, settings), reverse=True)
+    return {denominator: place for place, denominator in enumerate(ordered)}
+
+
+def _paper(panel: Axes, dataset: str, reported: list[Reported], shares: dict[int, int]) -> None:
+    lines: dict[str, dict[int, float]] = {}
+    for row in reported:
+        if row.dataset == dataset:
+            place = shares[_denominator(row.setting)]
+            lines.setdefault(row.method, {})[place] = row.number
+    for method, points in lines.items():
+        x = sorted(points)
+        panel.plot(x, [points[place] for place in x], **_paper_style(method), zorder=2)
+
+
+def _paper_style(method: str) -> dict[str, Any]:
+    hollow = {"marker": "o", "markersize": 4, "markerfacecolor": "white"}
+    return {"color": LINES[method], "linestyle": (0, (4, 2)), "linewidth": 1.0, **hollow}
+
+
+def _ours(
+    panel: Axes, dataset: str, lines: list[_Line], measured: Measured, shares: dict[int, int]
+) -> set[str]:
+    """Draw our lines; return the names of the models that were run."""
+    shown = set()
+    for line in lines:
+        scores = {
+            shares[_denominator(setting)]: score
+            for setting in measured.settings(dataset, PROTOCOL)
+            if (score := measured.get(line.group, dataset, PROTOCOL, setting))
+        }
+        if scores:
+            x = sorted(scores)
+            y = [scores[place].mean for place in x]
+            spread = [scores[place].std or 0.0 for place in x]
+            style: dict[str, Any] = {"color": line.colour, "marker": line.marker, "markersize": 4}
+            panel.errorbar(x, y, yerr=spread, capsize=2, zorder=3, **style)
+            shown.add(line.group.name)
+    if not shown:
+        place: dict[str, Any] = {"transform": panel.transAxes, "ha": "right", "style": "italic"}
+        panel.text(0.98, 0.03, "ours: not run", color=SOFT, **place)
+    return shown
+
+
+def _frame(panel: Axes, dataset: str, shares: dict[int, int]) -> None:
+    panel.set_title(DATASET_TITLES.get(dataset, dataset), loc="left", weight="bold")
+    panel.set_xticks(list(shares.values()), [f"1/{denominator}" for denominator in shares])
+    panel.set_xlabel("share of training images")
+    panel.grid(axis="y", color="#e4e4e4", linewidth=0.6)
+    panel.set_axisbelow(True)
+    panel.set_ylim(bottom=0)
+
+
+def _legend(figure: Figure, reported: list[Reported], ours: list[_Line]) -> None:
+    """One entry per colour, then what the two line styles mean."""
+    handles: list[Any] = []
+    labels: list[str] = []
+    for method in dict.fromkeys(row.method for row in reported):
+        handles.append(Line2D([], [], **_paper_style(method)))
+        labels.append(method)
+    for line in ours:
+        if line.method is None:
+            handles.append(Line2D([], [], color=line.colour, marker=line.marker, markersize=4))
+            labels.append(fill(line.group.title, 24, break_on_hyphens=False))
+    keys: dict[str, dict[str, Any]] = {
+        "reported by the paper": {"linestyle": (0, (4, 2)), "markerfacecolor": "white"},
+        "ours": {"linestyle": "-"},
+    }
+    if any(line.method is None for line in ours):
+        keys["ours, not in the paper"] = {"linestyle": "-", "marker": "s"}
+    for label, style in keys.items():
+        shape: dict[str, Any] = {"marker": "o", "markersize": 4, **style}
+        handles.append(Line2D([], [], color=SOFT, **shape))
+        labels.append(label)
+    figure.legend(handles, labels, loc="outside right center", handlelength=2.6)
+
+
+def _note(measured: Measured, footer: Footer, any_ours: bool) -> str:
+    if not any_ours:
+        return "Nothing of ours was run."
+    scaled = any(score.scale for key, score in measured.scores.items() if key[2] == PROTOCOL)
+    scale = f" Ours was run at another scale: {footer.scale or 'see Table 8'}." if scaled else ""
+    return f"The paper's models are ViT-S. Bars are one standard deviation.{scale}"
