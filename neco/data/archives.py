@@ -1,7 +1,6 @@
 """Members of zip and tar archives, readable from any process without unpacking the archive."""
 
 import io
-import json
 import tarfile
 import zipfile
 import zlib
@@ -9,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import IO
 
 from neco.errors import UserError
 
@@ -66,12 +65,9 @@ class Member:
         lines = self.read().decode("utf-8", errors="replace").splitlines()
         return [line.strip() for line in lines if line.strip()]
 
-    def read_json(self) -> Any:
-        """Return the parsed JSON. Raises UserError naming archive and member."""
-        try:
-            return json.loads(self.read())
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise UserError(f"{self}: not readable JSON ({error}); {AGAIN}") from None
+    def open(self) -> IO[bytes]:
+        """Return the bytes of a zip's member as a stream."""
+        return _zip(self.archive).open(self.name)
 
 
 def _zip(path: Path) -> zipfile.ZipFile:
@@ -158,7 +154,7 @@ def unpack_nested(outer: Member, into: Path) -> Members:
     """
     into.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with _zip(outer.archive).open(outer.name) as source, into.open("wb") as target:
+        with outer.open() as source, into.open("wb") as target:
             while block := source.read(io.DEFAULT_BUFFER_SIZE * 128):
                 target.write(block)
     except BROKEN as error:

@@ -1,14 +1,12 @@
 """COCO 2017 photographs, unlabelled: train and val. Other COCO datasets refer to these images."""
 
-from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from PIL import Image
 
 from neco.data.archives import AGAIN, Member, members_of
-from neco.data.dataset import IGNORED
 from neco.data.progress import run_all
 from neco.data.writing import Description, Row, write_image
 from neco.errors import UserError
@@ -63,28 +61,3 @@ def photograph_size(path: Path) -> tuple[int, int]:
     """Return (width, height) of a prepared COCO image from its header."""
     with Image.open(path) as image:
         return image.size
-
-
-def refuse_strangers(images: dict[str, str], named: Iterable[str], annotations: object) -> None:
-    """Raise UserError when the annotations name an image that the image archives lack."""
-    for name in named:
-        if name not in images:
-            raise UserError(
-                f"{annotations}: names {name}, which the prepared `coco` images lack; the archives "
-                "do not belong together, fetch both again and prepare `coco` anew"
-            )
-
-
-def supercategories(
-    categories: list[dict[str, Any]], keep: Callable[[dict[str, Any]], bool]
-) -> tuple[list[str], dict[int, int]]:
-    """Return the sorted supercategory names and, per category id, its class id (255 = ignored).
-
-    Only categories that `keep` accepts count; the others are ignored pixels.
-    """
-    names = sorted({entry["supercategory"] for entry in categories if keep(entry)})
-    label = {
-        entry["id"]: names.index(entry["supercategory"]) if keep(entry) else IGNORED
-        for entry in categories
-    }
-    return names, label

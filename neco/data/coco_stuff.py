@@ -13,25 +13,28 @@ from typing import Any, NamedTuple
 import numpy as np
 from pycocotools import mask as run_length
 
-from neco.data.archives import AGAIN, Member, member, members_of
-from neco.data.coco import (
-    SPLITS,
-    photograph_size,
-    photographs_of,
-    refuse_strangers,
-    supercategories,
-)
+from neco.data.archives import AGAIN, member, members_of
+from neco.data.coco import SPLITS, photograph_size, photographs_of
+from neco.data.coco_annotations import Annotations, read_annotations, refuse_strangers
 from neco.data.dataset import IGNORED
 from neco.data.progress import run_all
 from neco.data.writing import Description, Row, write_mask
 from neco.errors import UserError
 
 ARCHIVE = "stuff_annotations_trainval2017.zip"
-Region = tuple[int, dict[str, Any]]
-"""Class id and run-length mask: {"counts", "size": [height, width]}."""
+
+
+class Region(NamedTuple):
+    """A run-length mask with its category id (in the JSON) or class id (in a mask)."""
+
+    label: int
+    run_length: dict[str, Any]
+    """{"counts", "size": [height, width]}."""
 
 
 class _Stuff(NamedTuple):
+    """One image to convert."""
+
     split: str
     image: str
     regions: list[Region]
@@ -46,12 +49,14 @@ def build(archives: Path, work: Path, prepared: Path, workers: int | None) -> De
     classes: list[str] = []
     left_out = {}
     for split, folder in SPLITS.items():
-        annotations = member(members, f"annotations/stuff_{folder}.json", archive)
         images = photographs_of(prepared, split)
-        classes, regions = _regions(annotations)
-        refuse_strangers(images, regions, annotations)
+        source = member(members, f"annotations/stuff_{folder}.json", archive)
+        annotations = read_annotations(source, _region)
+        classes, label = annotations.classes(lambda entry: entry["supercategory"] != "other")
+        regions = _by_image(annotations, label)
+        refuse_strangers(images, regions, source)
         jobs = (
-            _Stuff(split, images[name], found, f"{annotations}: {name}")
+            _Stuff(split, images[name], found, f"{source}: {name}")
             for name, found in regions.items()
         )
         convert = partial(_convert, work=work, classes=len(classes))
@@ -60,21 +65,23 @@ def build(archives: Path, work: Path, prepared: Path, workers: int | None) -> De
     return Description(classes, False, rows, left_out)
 
 
-def _regions(annotations: Member) -> tuple[list[str], dict[str, list[Region]]]:
-    """Return the class names and, per image file name, its labelled regions."""
-    content: dict[str, Any] = annotations.read_json()
-    try:
-        classes, label = supercategories(
-            content["categories"], lambda entry: entry["supercategory"] != "other"
-        )
-        file_name = {image["id"]: image["file_name"] for image in content["images"]}
-        regions: dict[str, list[Region]] = defaultdict(list)
-        for entry in content["annotations"]:
-            region = label[entry["category_id"]], entry["segmentation"]
-            regions[file_name[entry["image_id"]]].append(region)
-        return classes, dict(regions)
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{annotations}: not COCO stuff annotations ({error!r}); {AGAIN}") from None
+def _region(entry: dict[str, Any]) -> tuple[int, Region]:
+    return entry["image_id"], Region(entry["category_id"], entry["segmentation"])
+
+
+def _by_image(
+    annotations: Annotations[tuple[int, Region]], label: dict[int, int]
+) -> dict[str, list[Region]]:
+    """Return the regions of every annotated image, categories replaced by class ids."""
+    regions: dict[str, list[Region]] = defaultdict(list)
+    for image, region in annotations.entries:
+        if region.label not in label:
+            raise UserError(
+                f"{annotations.source}: {annotations.file_name(image)} has a region of category "
+                f"{region.label}, which is not defined; {AGAIN}"
+            )
+        regions[annotations.file_name(image)].append(region._replace(label=label[region.label]))
+    return dict(regions)
 
 
 def merged_labels(regions: list[Region], size: tuple[int, int], where: object) -> np.ndarray:
@@ -83,21 +90,27 @@ def merged_labels(regions: list[Region], size: tuple[int, int], where: object) -
     Raises UserError when a region is no run-length mask or has another size than the image.
     """
     labels = np.full((size[1], size[0]), IGNORED, dtype=np.uint8)
-    for label, region in regions:
-        try:
-            if isinstance(region["counts"], list):
-                region = run_length.frPyObjects(region, *region["size"])
-            inside = run_length.decode(region).astype(bool)
-        except (KeyError, TypeError, ValueError) as error:
-            raise UserError(f"{where}: not a run-length mask ({error!r}); {AGAIN}") from None
+    for region in regions:
+        inside = _decoded(region.run_length, where)
         if inside.shape != labels.shape:
             raise UserError(
                 f"{where}: a mask of {inside.shape[1]}x{inside.shape[0]} for an image of "
                 f"{size[0]}x{size[1]}; they are not a pair, fetch both archives again"
             )
-        if label != IGNORED:
-            labels[inside] = label
+        if region.label != IGNORED:
+            labels[inside] = region.label
     return labels
+
+
+def _decoded(encoded: dict[str, Any], where: object) -> np.ndarray:
+    """Return a run-length mask, compressed or as a list of counts, as bool (H, W)."""
+    try:
+        if isinstance(encoded["counts"], list):
+            encoded = run_length.frPyObjects(encoded, *encoded["size"])
+        inside: np.ndarray = run_length.decode(encoded).astype(bool)
+        return inside
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{where}: not a run-length mask ({error!r}); {AGAIN}") from None
 
 
 def _convert(job: _Stuff, work: Path, classes: int) -> Row:

@@ -11,13 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from neco.data.archives import AGAIN, Member, member, members_of, unpack_nested
-from neco.data.coco import (
-    SPLITS,
-    photograph_size,
-    photographs_of,
-    refuse_strangers,
-    supercategories,
-)
+from neco.data.coco import SPLITS, photograph_size, photographs_of
+from neco.data.coco_annotations import read_annotations, refuse_strangers
 from neco.data.dataset import IGNORED
 from neco.data.progress import run_all
 from neco.data.writing import Description, Row, decode_colours, write_mask
@@ -26,7 +21,17 @@ from neco.errors import UserError
 ARCHIVE = "panoptic_annotations_trainval2017.zip"
 
 
+class _Segments(NamedTuple):
+    """One image's entry in the JSON."""
+
+    image: int
+    png: str
+    category_of_segment: dict[int, int]
+
+
 class _Panoptic(NamedTuple):
+    """One image to convert."""
+
     split: str
     image: str
     mask: Member
@@ -41,15 +46,22 @@ def build(archives: Path, work: Path, prepared: Path, workers: int | None) -> De
     classes: list[str] = []
     left_out = {}
     for split, folder in SPLITS.items():
-        annotations = member(members, f"annotations/panoptic_{folder}.json", archive)
         images = photographs_of(prepared, split)
-        classes, named = _segments(annotations)
-        refuse_strangers(images, named, annotations)
+        source = member(members, f"annotations/panoptic_{folder}.json", archive)
+        annotations = read_annotations(source, _segments)
+        classes, label = annotations.classes(lambda category: bool(category["isthing"]))
+        named = {annotations.file_name(entry.image): entry for entry in annotations.entries}
+        refuse_strangers(images, named, source)
         nested = work / f"panoptic_{folder}.zip"
         masks = unpack_nested(member(members, f"annotations/{nested.name}", archive), nested)
         jobs = [
-            _Panoptic(split, images[name], member(masks, f"{nested.stem}/{png}", archive), labels)
-            for name, (png, labels) in named.items()
+            _Panoptic(
+                split,
+                images[name],
+                member(masks, f"{nested.stem}/{entry.png}", archive),
+                _labels(entry, label, source),
+            )
+            for name, entry in named.items()
         ]
         convert = partial(_convert, work=work, classes=len(classes))
         rows += run_all(convert, jobs, len(jobs), f"coco-things {split}", workers)
@@ -58,25 +70,18 @@ def build(archives: Path, work: Path, prepared: Path, workers: int | None) -> De
     return Description(classes, False, rows, left_out)
 
 
-def _segments(annotations: Member) -> tuple[list[str], dict[str, tuple[str, dict[int, int]]]]:
-    """Return the class names and, per image file name, (PNG name, class id of every segment)."""
-    content: dict[str, Any] = annotations.read_json()
+def _segments(entry: dict[str, Any]) -> _Segments:
+    categories = {segment["id"]: segment["category_id"] for segment in entry["segments_info"]}
+    return _Segments(entry["image_id"], entry["file_name"], categories)
+
+
+def _labels(entry: _Segments, label: dict[int, int], source: Member) -> dict[int, int]:
+    """Return the class id of every segment of one image."""
     try:
-        classes, label = supercategories(content["categories"], lambda entry: entry["isthing"])
-        file_name = {image["id"]: image["file_name"] for image in content["images"]}
-        return classes, {
-            file_name[entry["image_id"]]: (
-                entry["file_name"],
-                {
-                    segment["id"]: label[segment["category_id"]]
-                    for segment in entry["segments_info"]
-                },
-            )
-            for entry in content["annotations"]
-        }
-    except (KeyError, TypeError) as error:
+        return {segment: label[found] for segment, found in entry.category_of_segment.items()}
+    except KeyError as error:
         raise UserError(
-            f"{annotations}: not COCO panoptic annotations ({error!r}); {AGAIN}"
+            f"{source}: {entry.png} has a segment of unknown category {error}; {AGAIN}"
         ) from None
 
 
@@ -87,10 +92,12 @@ def merged_labels(
 
     Id 0 is void, hence ignored. Raises UserError for a segment that the JSON does not describe.
     """
-    segments = colours.astype(np.int32) @ np.array([1, 256, 65536], dtype=np.int32)  # (H, W)
-    known = np.array(sorted({0, *label_of_segment}), dtype=np.int32)
+    red, green, blue = colours.astype(np.int32).transpose(2, 0, 1)  # each (H, W)
+    segments = red + (green << 8) + (blue << 16)
+    # The last entry is past every id, so that a search never runs off the end.
+    known = np.array([*sorted({0, *label_of_segment}), np.iinfo(np.int32).max], dtype=np.int32)
     labels = np.array([label_of_segment.get(int(k), IGNORED) for k in known], dtype=np.uint8)
-    position = np.searchsorted(known, segments).clip(max=len(known) - 1)
+    position = np.searchsorted(known, segments)
     strange = segments[known[position] != segments]
     if strange.size:
         raise UserError(

@@ -94,6 +94,8 @@ def _from_official(name: str, target: Path) -> None:
 
 
 def _from_web(name: str, target: Path, base: str) -> None:
+    if not Path(name).suffix:
+        raise _AbsentError("a folder is not fetched over the network")
     base = base.rstrip("/")
     url = f"{base}/{quote(name)}"
     partial = _download(url, target)

@@ -4,16 +4,13 @@ trainaug is SBD's train and val plus VOC's train, minus VOC's val (10,582 images
 segments itself keep VOC's mask; the others get SBD's, which knows no ignored border.
 """
 
-import io
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-from scipy.io import loadmat
-
 from neco.data.archives import AGAIN, Member, Members, member, members_of, stream
 from neco.data.classes import class_names
+from neco.data.matlab import read_matrix
 from neco.data.progress import run_all
 from neco.data.writing import Description, Row, decode_mask, write_image, write_mask
 from neco.errors import UserError
@@ -88,18 +85,9 @@ def _convert(pair: _Pair, work: Path, classes: int) -> Row:
     if isinstance(pair.mask, Member):
         labels = decode_mask(pair.mask.read(), pair.where)
     else:
-        labels = segmentation_of_mat(pair.mask, pair.where)
+        labels = read_matrix(pair.mask, ("GTcls", "Segmentation"), pair.where)
     empty = write_mask(labels, work / mask, size, classes, pair.where)
     return Row(pair.id, image, mask, pair.split, empty)
-
-
-def segmentation_of_mat(data: bytes, where: str) -> np.ndarray:
-    """Return the class ids (H, W) of one of SBD's `cls/*.mat` files (GTcls.Segmentation)."""
-    try:
-        labels = loadmat(io.BytesIO(data))["GTcls"]["Segmentation"][0, 0]
-    except Exception as error:  # scipy raises a dozen kinds on damaged files
-        raise UserError(f"{where}: not a MATLAB file with GTcls ({error}); {AGAIN}") from None
-    return np.asarray(labels)
 
 
 def _sbd_masks(archive: Path, without: set[str]) -> dict[str, bytes]:

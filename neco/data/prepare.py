@@ -2,11 +2,11 @@
 
 import shutil
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 
+from neco.data import folder
 from neco.data.progress import console
 from neco.data.sources import dataset_names, prerequisites_of
 from neco.data.writing import Description, counts, write_description
@@ -62,7 +62,7 @@ def prepare(
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
     try:
-        description = _recipe(dataset)(archives, work, prepared, workers)
+        description = _build(dataset, archives, work, prepared, workers)
         write_description(dataset, description, work)
         _replace(into, work)
     except BaseException:
@@ -80,12 +80,14 @@ def prepare(
     return summary
 
 
-def _recipe(dataset: str) -> Callable[[Path, Path, Path, int | None], Description]:
+def _build(
+    dataset: str, archives: Path, work: Path, prepared: Path, workers: int | None
+) -> Description:
     if dataset not in dataset_names():
-        dataset = "folder"
+        return folder.build(dataset, archives, work, workers)
     module = import_module(f"neco.data.{dataset.replace('-', '_')}")
-    build: Callable[[Path, Path, Path, int | None], Description] = module.build
-    return build
+    description: Description = module.build(archives, work, prepared, workers)
+    return description
 
 
 def _refuse_foreign(into: Path) -> None:

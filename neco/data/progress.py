@@ -24,6 +24,8 @@ Result = TypeVar("Result")
 
 CHUNK = 32
 """Jobs handed to a process at once."""
+FEW = 8 * CHUNK
+"""Up to this many jobs are done in this process: starting others would cost more."""
 
 console = Console(stderr=True, highlight=False)
 
@@ -66,12 +68,12 @@ def run_all(
     """Return `[work(job) for job in jobs]`, computed by several processes.
 
     `jobs` may be a generator: only a few chunks are alive at a time. An error in any job stops the
-    rest and is raised here. Few jobs run in this process, where starting others would cost more.
+    rest and is raised here. Up to FEW jobs run in this process.
     """
     workers = workers or available_cores()
     with counting_bar() as bar:
         task = bar.add_task(title, total=total)
-        if workers == 1 or total <= 2 * CHUNK:
+        if workers == 1 or total <= FEW:
             results = []
             for job in jobs:
                 results.append(work(job))
@@ -89,6 +91,7 @@ def _parallel(
 ) -> Iterator[tuple[int, list[Result]]]:
     # forkserver: a fork of a process with threads (progress bar, torch) can deadlock.
     context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([getattr(work, "func", work).__module__])
     pool = ProcessPoolExecutor(workers, context, initializer=_ignore_interrupts)
     running: dict[Future[list[Result]], int] = {}
     chunks = enumerate(_chunks(jobs))

@@ -1,0 +1,73 @@
+"""COCO-Stuff 164k: 171 classes (80 things, 91 stuff) on every COCO image, for Segmenter.
+
+A pixel of the official maps is the COCO category id minus 1; 11 of those ids name categories that
+COCO dropped. The remaining 171 are numbered consecutively, as MMSegmentation does. 255 is ignored.
+"""
+
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from neco.data.archives import Member, members_of
+from neco.data.classes import class_names
+from neco.data.coco import SPLITS, photograph_size, photographs_of
+from neco.data.coco_annotations import refuse_strangers
+from neco.data.dataset import IGNORED
+from neco.data.progress import run_all
+from neco.data.writing import Description, Row, decode_mask, write_mask
+
+ARCHIVE = "stuffthingmaps_trainval2017.zip"
+PIXELS = 182
+"""Pixel values 0 to 181: COCO's category ids 1 to 182."""
+DROPPED = (11, 25, 28, 29, 44, 65, 67, 68, 70, 82, 90)
+"""Pixel values of the categories that COCO dropped."""
+IMPOSSIBLE = 254
+
+
+class _Map(NamedTuple):
+    split: str
+    image: str
+    mask: Member
+
+
+def build(archives: Path, work: Path, prepared: Path, workers: int | None) -> Description:
+    """Write the masks into `work`; images stay those of the prepared `coco`."""
+    archive = archives / ARCHIVE
+    members = members_of(archive)
+    classes = class_names("coco-stuff-164k")
+    convert = partial(_convert, work=work, classes=len(classes))
+    rows: list[Row] = []
+    left_out = {}
+    for split, folder in SPLITS.items():
+        images = photographs_of(prepared, split)
+        named = {
+            f"{Path(name).stem}.jpg": found
+            for name, found in members.items()
+            if name.startswith(f"{folder}/") and name.endswith(".png")
+        }
+        refuse_strangers(images, named, archive)
+        jobs = [_Map(split, images[name], found) for name, found in named.items()]
+        rows += run_all(convert, jobs, len(jobs), f"coco-stuff-164k {split}", workers)
+        left_out[split] = len(images) - len(named)
+    return Description(classes, False, rows, left_out)
+
+
+def class_of_pixel() -> np.ndarray:
+    """Return the class id of every pixel value, uint8 (256,); what cannot occur is no class."""
+    table = np.full(256, IMPOSSIBLE, dtype=np.uint8)
+    kept = [value for value in range(PIXELS) if value not in DROPPED]
+    table[kept] = np.arange(len(kept))
+    table[IGNORED] = IGNORED
+    return table
+
+
+def _convert(job: _Map, work: Path, classes: int) -> Row:
+    name = Path(job.image).stem
+    # The masks' working folder lies beside the prepared `coco`, as the finished dataset will.
+    size = photograph_size(work / job.image)
+    labels = class_of_pixel()[decode_mask(job.mask.read(), job.mask)]
+    mask = f"masks/{job.split}/{name}.png"
+    empty = write_mask(labels, work / mask, size, classes, job.mask)
+    return Row(name, job.image, mask, job.split, empty)
