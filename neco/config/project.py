@@ -92,7 +92,7 @@ class Project(Settings):
     """One more mirror, asked first; made for `--config mirror=/folder`."""
     scenes: Scenes | None = None
     """Generate the archives instead of fetching them."""
-    datasets: dict[str, DatasetSplits]
+    datasets: dict[str, DatasetSplits] = {}
     """Datasets that are prepared, with the splits that evaluations use."""
     backbones: list[str] = []
     """Backbones evaluated as they are."""
@@ -107,14 +107,27 @@ class Project(Settings):
     report: Report = Report()
     resources: Resources = Resources()
 
+    def evaluation_of(self, protocol: str, dataset: str) -> Evaluation:
+        """Return the evaluation that a protocol on a dataset belongs to."""
+        return next(
+            evaluation
+            for evaluation in self.evaluations
+            if evaluation.protocol == protocol and dataset in evaluation.datasets
+        )
+
     @model_validator(mode="after")
     def _consistent(self) -> "Project":
         try:
             for run in self.runs:
                 self.training(run)
+            seen: set[tuple[str, str]] = set()
             for evaluation in self.evaluations:
                 self.protocol_settings(evaluation.protocol, evaluation.settings)
                 _refuse_unknown(evaluation.datasets, self.datasets, "evaluations: dataset")
+                for dataset in evaluation.datasets:
+                    if (evaluation.protocol, dataset) in seen:
+                        raise UserError(f"evaluations: {evaluation.protocol} on {dataset} twice")
+                    seen.add((evaluation.protocol, dataset))
                 if evaluation.models != "all":
                     known = [*self.runs, *self.frozen_backbones()]
                     _refuse_unknown(evaluation.models, known, "evaluations: model")
@@ -134,6 +147,18 @@ class Project(Settings):
         if seed is not None:
             values = merged(values, {"seed": seed})
         return validated(Train, values, f"runs.{run}.train")
+
+    def models(self) -> dict[str, tuple[str, str | None, int | None]]:
+        """Return every evaluated model by name: (backbone, run, training seed).
+
+        A backbone is evaluated under its own name, a run as `<run>.seed<n>` for each seed.
+        """
+        found: dict[str, tuple[str, str | None, int | None]] = {
+            name: (name, None, None) for name in self.frozen_backbones()
+        }
+        for name, run in self.runs.items():
+            found |= {f"{name}.seed{seed}": (run.backbone, name, seed) for seed in run.seeds}
+        return found
 
     def protocol_settings(self, protocol: str, override: dict[str, Any]) -> Any:
         """Return the settings of a protocol (an InContext, Overcluster or Linear)."""

@@ -152,8 +152,6 @@ class Train(Settings):
     """Train only the last blocks (and the final norm); None trains the whole backbone."""
     workers: int = Field(8, ge=0)
     """Processes that read and augment images."""
-    threads: int | None = Field(None, ge=1)
-    """Arithmetic threads; None leaves PyTorch's default."""
     checkpoint_every: int = Field(500, ge=1)
     """Steps between checkpoints."""
     log_every: int = Field(10, ge=1)
@@ -163,6 +161,11 @@ class Train(Settings):
     teacher: Teacher = Teacher()
     head: Head = Head()
     optimiser: Optimiser = Optimiser()
+
+
+    def identity(self) -> "Train":
+        """Return the settings without what changes speed and reporting only."""
+        return self.model_copy(update={"workers": 0, "checkpoint_every": 1, "log_every": 1})
 
 
 PRESETS: dict[str, dict[str, Any]] = {

@@ -99,7 +99,7 @@ class Training:
         """Return everything that a later run needs to go on at `next_step`."""
         return {
             "next_step": next_step,
-            "settings_digest": digest(self.settings),
+            "settings_digest": digest(self.settings.identity()),
             "student": self.student.state_dict(),
             "teacher": self.teacher.state_dict() if self.teacher else None,
             "optimiser": self.optimiser.state_dict(),
@@ -127,14 +127,12 @@ def train(
     Returns the path of backbone.safetensors. Raises UserError when asked to stop (the checkpoint
     is saved) or when the loss is no longer finite.
     """
-    if settings.threads is not None:
-        torch.set_num_threads(settings.threads)
     fabric = fabric or Fabric(devices=1, precision=settings.precision)
     steps = total_steps(len(dataset), settings)
     training = Training(backbone, settings, steps, fabric)
     checkpoint, first = folder / "checkpoint.ckpt", 0
     if checkpoint.exists():
-        state = read_checkpoint(checkpoint, digest(settings), fabric.device)
+        state = read_checkpoint(checkpoint, digest(settings.identity()), fabric.device)
         training.load_state_dict(state)
         first = state["next_step"]
         log.info("%s: continues at step %d of %d", title, first, steps)
@@ -206,7 +204,7 @@ def _describe(
     """Write training.json: what was run, and how long it took from the last start."""
     about = {
         "settings": settings.model_dump(mode="json"),
-        "settings_digest": digest(settings),
+        "settings_digest": digest(settings.identity()),
         "images": images,
         "steps": steps,
         "seconds": round(seconds, 1),

@@ -1,0 +1,59 @@
+"""scenes, fetch, prepare: from archives to datasets in the common layout."""
+
+import argparse
+from pathlib import Path
+
+from neco.cli.arguments import Commands, add_config, project_of
+from neco.errors import UserError
+
+
+def add_commands(commands: Commands) -> None:
+    """Add this module's commands."""
+    scenes = commands.add_parser("scenes", help="generate scenes as official archives")
+    add_config(scenes)
+    scenes.add_argument("--into", type=Path, required=True, help="folder for the archives")
+    scenes.add_argument("--processes", type=int, help="processes that render")
+    scenes.set_defaults(run=_scenes)
+
+    fetch = commands.add_parser("fetch", help="fetch an official archive from mirrors")
+    fetch.add_argument("archive", help="file name, as in VOCtrainval_11-May-2012.tar")
+    fetch.add_argument("--into", type=Path, required=True, help="folder for the archive")
+    fetch.add_argument(
+        "--mirror", action="append", help="`official`, a folder, or a base address; in order"
+    )
+    fetch.set_defaults(run=_fetch)
+
+    prepare = commands.add_parser("prepare", help="turn archives into a dataset")
+    prepare.add_argument("dataset", help="pascal-voc, coco, coco-things, coco-stuff, ade20k, ...")
+    prepare.add_argument("--archives", type=Path, required=True, help="folder of the archives")
+    prepare.add_argument("--into", type=Path, required=True, help="folder of the dataset")
+    prepare.add_argument("--processes", type=int, help="processes that convert masks")
+    prepare.set_defaults(run=_prepare)
+
+
+def _scenes(chosen: argparse.Namespace) -> None:
+    from neco.data.scenes.archives import write_archives
+
+    settings = project_of(chosen).scenes
+    if settings is None:
+        raise UserError("this configuration has no `scenes`; add them, or fetch real archives")
+    for path in write_archives(chosen.into, settings, chosen.processes):
+        print(path)
+
+
+def _fetch(chosen: argparse.Namespace) -> None:
+    from neco.data.download import fetch_archive
+
+    print(fetch_archive(chosen.archive, chosen.into, chosen.mirror or ["official"]))
+
+
+def _prepare(chosen: argparse.Namespace) -> None:
+    from neco.data.prepare import prepare
+
+    prepare(
+        chosen.dataset,
+        chosen.archives,
+        chosen.into,
+        prepared=chosen.into.parent,
+        workers=chosen.processes,
+    )

@@ -1,0 +1,60 @@
+# What the rules know: the typed project, and where its files lie. Nothing is computed here.
+import json
+import sys
+from pathlib import Path
+
+import yaml
+
+sys.path.insert(0, str(Path(workflow.basedir).parent))
+
+from neco.backbones.registry import file_stem
+from neco.config import Project, digest
+from neco.config.base import validated
+from neco.data.sources import archives_of, prerequisites_of
+from neco.errors import UserError
+
+try:
+    PROJECT = validated(Project, config, "configuration")
+    MODELS = PROJECT.models()
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+# Inside a conda environment or a container `python` is the right one; else it is the one that runs
+# Snakemake, whether or not its environment is activated.
+DEPLOYED = bool(workflow.deployment_settings.deployment_method)
+NECO = "python -m neco" if DEPLOYED else f"{sys.executable} -m neco"
+DATA = PROJECT.data
+RESULTS = f"results/{PROJECT.name}"
+SETTINGS = f"{RESULTS}/project.yaml"
+REPORT = f"{RESULTS}/report/report.html"
+MIRRORS = [*([PROJECT.mirror] if PROJECT.mirror else []), *PROJECT.mirrors]
+MIRROR_ARGUMENTS = " ".join(f"--mirror '{mirror}'" for mirror in MIRRORS)
+
+
+onstart:
+    # The whole configuration as it runs, command line included; every step reads this file.
+    Path(RESULTS).mkdir(parents=True, exist_ok=True)
+    Path(SETTINGS).write_text(yaml.safe_dump(PROJECT.model_dump(mode="json"), sort_keys=False))
+
+
+def weights_of(model):
+    backbone, run, seed = MODELS[model]
+    if run is None:
+        return f"{DATA}/weights/{file_stem(backbone)}.safetensors"
+    return f"{RESULTS}/runs/{model}/backbone.safetensors"
+
+
+def dataset_folder(dataset):
+    return f"{DATA}/prepared/{dataset}"
+
+
+def features_folder(model, dataset, split, size):
+    return f"{RESULTS}/features/{file_stem(model)}/{dataset}.{split}.{size}"
+
+
+wildcard_constraints:
+    model=r"[A-Za-z0-9._-]+",
+    dataset=r"[a-z0-9-]+",
+    split=r"[a-z0-9]+",
+    size=r"\d+",
+    seed=r"\d+",

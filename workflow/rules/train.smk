@@ -1,0 +1,31 @@
+# starting backbone + images -> NeCo backbone
+
+
+def starting_weights(wildcards):
+    return weights_of(PROJECT.runs[wildcards.run].backbone)
+
+
+rule train:
+    input:
+        data=lambda wildcards: dataset_folder(PROJECT.training(wildcards.run).dataset),
+        weights=starting_weights,
+    output:
+        backbone=f"{RESULTS}/runs/{{run}}.seed{{seed}}/backbone.safetensors",
+        metrics=f"{RESULTS}/runs/{{run}}.seed{{seed}}/metrics.csv",
+        about=f"{RESULTS}/runs/{{run}}.seed{{seed}}/training.json",
+    params:
+        folder=lambda wildcards, output: Path(output.backbone).parent,
+        settings=lambda wildcards: digest(PROJECT.training(wildcards.run).identity()),
+    log:
+        f"{RESULTS}/logs/train/{{run}}.seed{{seed}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/train/{{run}}.seed{{seed}}.tsv"
+    conda:
+        "../../envs/neco.yaml"
+    threads: PROJECT.resources.train_threads
+    resources:
+        gpu=PROJECT.resources.train_gpus,
+    shell:
+        "{NECO} train --config {SETTINGS} --run {wildcards.run} --seed {wildcards.seed}"
+        " --data {input.data} --weights {input.weights} --threads {threads}"
+        " --into {params.folder} > {log} 2>&1"
