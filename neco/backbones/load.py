@@ -1,12 +1,13 @@
 """Build a registered backbone, fill it strictly, and take its weights out again."""
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from neco.backbones.backbone import Backbone, PatchColours
@@ -133,6 +134,21 @@ def export_state_dict(backbone: Backbone) -> dict[str, Tensor]:
         name: tensor.detach().to("cpu", torch.float32).contiguous().clone()
         for name, tensor in backbone.model.state_dict().items()
     }
+
+
+def write_weights(state: dict[str, Tensor], into: Path, about: dict[str, str]) -> None:
+    """Write a state dict and `about` as safetensors, whole or not at all.
+
+    The same input gives the same bytes: safetensors orders several metadata keys at random, so
+    `about` is one key that holds JSON.
+    """
+    into.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = into.with_name(into.name + ".partial")
+    try:
+        save_file(state, unfinished, metadata={"about": json.dumps(about, sort_keys=True)})
+        unfinished.replace(into)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def weights_digest(path: Path) -> str:
