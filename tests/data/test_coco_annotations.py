@@ -30,7 +30,7 @@ def write(official, text):
     block=st.integers(1, 50),
     indent=st.sampled_from([None, 1]),
     escape=st.booleans(),
-    order=st.permutations(["info", "images", "categories", "annotations", "empty"]),
+    order=st.permutations(["info", "images", "categories", "annotations", "year", "empty"]),
 )
 def test_reading_in_pieces_equals_reading_at_once(
     tmp_path_factory, entries, info, block, indent, escape, order
@@ -42,6 +42,7 @@ def test_reading_in_pieces_equals_reading_at_once(
         "images": [{"id": 7, "file_name": "ü.jpg"}],
         "categories": [{"id": 1, "supercategory": "ñ"}],
         "annotations": entries,
+        "year": 2017,
         "empty": [],
     }
     text = json.dumps({key: content[key] for key in order}, indent=indent, ensure_ascii=escape)

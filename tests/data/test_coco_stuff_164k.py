@@ -15,7 +15,7 @@ def run(official):
 
 
 def test_pixels_are_coco_ids_less_one_without_the_dropped_ones(official):
-    # person 1, bicycle 2, street sign (dropped) 12, stop sign 13, toothbrush 90, banner 92, wood 182
+    # COCO ids: person 1, bicycle 2, stop sign 13, toothbrush 90, banner 92, wood 182
     names = {0: "person", 1: "bicycle", 12: "stop sign", 89: "toothbrush", 91: "banner"}
     names[181] = "wood"
     ids = official.labels([*names, 255])

@@ -7,7 +7,7 @@ from neco.errors import UserError
 
 @pytest.fixture
 def truth(official):
-    ids = list(range(21)) + [255]
+    ids = [*range(21), 255]
     return {
         "train": {f"2007_00000{n}": official.labels(ids, n) for n in range(2)},
         "val": {"2007_000009": official.labels(ids, 9)},

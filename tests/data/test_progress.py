@@ -1,0 +1,34 @@
+import pytest
+
+from neco.data import progress
+from neco.data.progress import run_all
+from neco.errors import UserError
+
+
+def double(number):
+    return 2 * number
+
+
+def refuse(number):
+    if number == 70:
+        raise UserError("70.png: impossible")
+    return number
+
+
+@pytest.fixture
+def parallel(monkeypatch):
+    monkeypatch.setattr(progress, "FEW", 0)
+    monkeypatch.setattr(progress, "CHUNK", 8)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_results_come_in_the_order_of_the_jobs(parallel, workers):
+    assert run_all(double, iter(range(150)), 150, "x", workers) == [2 * n for n in range(150)]
+
+
+def test_an_error_in_a_worker_is_raised_here(parallel):
+    taken = []
+    jobs = (taken.append(n) or n for n in range(100_000))
+    with pytest.raises(UserError, match=r"70\.png"):
+        run_all(refuse, jobs, 100_000, "x", 2)
+    assert len(taken) < 10_000  # the rest was not even drawn
