@@ -25,7 +25,14 @@ from neco.config.evaluation import Extraction
 from neco.data.dataset import Dataset
 from neco.errors import UserError
 from neco.evaluate.conditions import device_name
-from neco.evaluate.transforms import image_tensor, input_side
+from neco.evaluate.transforms import IMAGENET, Normalisation, image_tensor, input_side
+
+STATED = (
+    *("dataset", "split", "image_size", "patch_size", "grid", "dtype", "device", "seconds", "ids"),
+    "model",
+    "weights_digest",
+)
+"""Keys of about.json that a metrics file states in its own fields."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,10 @@ class Features:
     tokens: np.ndarray
     ids: list[str]
     about: dict[str, Any]
+
+    def identity(self) -> dict[str, Any]:
+        """Return what about.json says of the model beyond what every feature file states."""
+        return {key: value for key, value in self.about.items() if key not in STATED}
 
     def matches(self, dataset: Dataset) -> None:
         """Raise UserError unless these are the features of exactly that split, in its order."""
@@ -49,19 +60,25 @@ class Features:
 class _Images(TorchDataset):
     """The images of a split as normalised squares, for DataLoader workers."""
 
-    def __init__(self, dataset: Dataset, side: int) -> None:
+    def __init__(self, dataset: Dataset, side: int, normalisation: Normalisation) -> None:
         self.dataset = dataset
         self.side = side
+        self.normalisation = normalisation
 
     def __len__(self) -> int:
         return len(self.dataset)
 
     def __getitem__(self, index: int) -> Tensor:
-        return image_tensor(self.dataset.items[index].read_image(), self.side)
+        image = self.dataset.items[index].read_image()
+        return image_tensor(image, self.side, self.normalisation)
 
 
 def stream_tokens(
-    backbone: nn.Module, dataset: Dataset, side: int, settings: Extraction
+    backbone: nn.Module,
+    dataset: Dataset,
+    side: int,
+    settings: Extraction,
+    normalisation: Normalisation = IMAGENET,
 ) -> Iterator[np.ndarray]:
     """Yield a split's patch tokens, float32 (batch, rows, columns, dim), in the order of its index.
 
@@ -71,7 +88,10 @@ def stream_tokens(
     device = device_of(backbone)
     on_gpu = device.type == "cuda"
     loader = DataLoader(
-        _Images(dataset, side), settings.batch_size, num_workers=settings.workers, pin_memory=on_gpu
+        _Images(dataset, side, normalisation),
+        settings.batch_size,
+        num_workers=settings.workers,
+        pin_memory=on_gpu,
     )
     precision = torch.autocast("cuda", torch.bfloat16) if on_gpu else nullcontext()
     backbone.eval()
@@ -88,11 +108,13 @@ def extract_features(
     settings: Extraction,
     into: Path,
     about: dict[str, Any],
+    normalisation: Normalisation = IMAGENET,
 ) -> Features:
     """Write a split's frozen patch tokens to the folder `into` and return them.
 
     image_size: side in pixels, rounded down to a multiple of `backbone.patch_size`.
     about: what the caller knows of the model (`model`, `weights_digest`, ...); joins about.json.
+    normalisation: mean and standard deviation of colours that the backbone was trained with.
     Source: paper, appendix A.2 (tokens after the final norm; head discarded).
     """
     began = time.perf_counter()
@@ -106,7 +128,7 @@ def extract_features(
     try:
         tokens = np.lib.format.open_memmap(unfinished, "w+", np.dtype(settings.dtype), shape)
         done = 0
-        for batch in stream_tokens(backbone, dataset, side, settings):
+        for batch in stream_tokens(backbone, dataset, side, settings, normalisation):
             tokens[done : done + len(batch)] = batch
             done += len(batch)
         tokens.flush()

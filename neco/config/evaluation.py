@@ -16,7 +16,36 @@ class Extraction(Settings):
     """Storage of features on disk."""
 
 
-class InContext(Settings):
+class Frozen(Settings):
+    """What every evaluation of frozen features shares."""
+
+    absent: Literal["zero", "skip"] = "zero"
+    """A class absent from the ground truth counts as IoU 0 (reference) or not at all."""
+    bootstrap: int = Field(1000, ge=0)
+    """Replicas of the 95 % interval over images; 0 computes none."""
+
+
+class Scann(Settings):
+    """ScaNN as the paper's open implementation configures it (needs the `scann` package)."""
+
+    leaves: int = Field(512, ge=1)
+    leaves_to_search: int = Field(32, ge=1)
+    anisotropic_threshold: float = 0.2
+    dimensions_per_block: int = Field(4, ge=1)
+    reorder: int = Field(120, ge=1)
+    """Candidates scored again exactly."""
+
+
+class Ivf(Settings):
+    """faiss inverted lists: approximate, no further package."""
+
+    lists: int = Field(512, ge=1)
+    lists_to_search: int = Field(32, ge=1)
+    iterations: int = Field(10, ge=1)
+    """Of the k-means that places the lists."""
+
+
+class InContext(Frozen):
     """Dense nearest-neighbour retrieval (Hummingbird)."""
 
     image_size: int = Field(518, ge=8)
@@ -30,11 +59,17 @@ class InContext(Settings):
     """Denominators: 8 keeps 1/8 of the training images."""
     seeds: list[int] = [0, 1, 2, 3, 4]
     """One subset of the training images per seed; the whole set is evaluated with the first."""
-    minimum_images_per_class: int = Field(4, ge=0)
-    """Images of each class that a subset holds at least, where the split has them."""
+    mask_size: Literal["full", "input"] = "full"
+    """Masks that predictions are compared with: the image's own size, or the input size."""
+    search: Literal["exact", "faiss-flat", "faiss-gpu", "faiss-ivf", "scann"] = "exact"
+    """Nearest-neighbour backend; `exact` runs on a GPU where there is one."""
+    recall_sample: int = Field(2000, ge=1)
+    """Queries on which an approximate backend's recall is measured against exact search."""
+    scann: Scann = Scann()
+    ivf: Ivf = Ivf()
 
 
-class Overcluster(Settings):
+class Overcluster(Frozen):
     """k-means on patch tokens, clusters matched to classes."""
 
     image_size: int = Field(448, ge=8)
@@ -49,7 +84,7 @@ class Overcluster(Settings):
     seeds: list[int] = [0, 1, 2, 3, 4]
 
 
-class Linear(Settings):
+class Linear(Frozen):
     """A 1x1 convolution on frozen patch tokens."""
 
     image_size: int = Field(448, ge=8)

@@ -2,12 +2,17 @@
 
 import platform
 import subprocess
+import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict
+
+from neco.config.evaluation import Frozen
+from neco.config.load import digest
+from neco.data.dataset import Dataset
 
 PACKAGES = ("torch", "torchvision", "timm", "faiss-cpu", "faiss-gpu", "scann", "numpy", "scipy")
 TOKENS = "patch tokens after the final norm"
@@ -84,11 +89,42 @@ def device_name(device: str | torch.device) -> str:
     return f"cpu ({torch.get_num_threads()} threads)"
 
 
-def of_features(about: dict[str, Any]) -> dict[str, Any]:
-    """Return the conditions that a feature file states about itself (its about.json)."""
-    return {
-        "input_size": about["image_size"],
-        "grid": list(about["grid"]),
-        "weights_digest": about.get("weights_digest"),
-        "feature_seconds": about.get("seconds"),
+def state_conditions(
+    val: dict[str, Any],
+    val_dataset: Dataset,
+    settings: Frozen,
+    *,
+    device: torch.device,
+    began: float,
+    train: dict[str, Any] | None = None,
+    train_dataset: Dataset | None = None,
+    **more: Any,
+) -> Conditions:
+    """Return the conditions of an evaluation that started at `time.perf_counter()` = began.
+
+    val, train: what the features say of themselves (their about.json).
+    """
+    seconds = [about.get("seconds") for about in (train, val) if about is not None]
+    values = {
+        "class_set": val_dataset.classes,
+        "absent_classes": settings.absent,
+        "input_size": val["image_size"],
+        "grid": val["grid"],
+        "train_split": train_dataset.split if train_dataset else None,
+        "train_images": len(train_dataset) if train_dataset else None,
+        "val_split": val_dataset.split,
+        "val_images": len(val_dataset),
+        "config_digest": digest(settings),
+        "weights_digest": val.get("weights_digest"),
+        "git_commit": git_commit(),
+        "packages": packages(),
+        "device": device_name(device),
+        "wall_seconds": round(time.perf_counter() - began, 2),
+        "feature_seconds": round(sum(s for s in seconds if s is not None), 2),
     }
+    return Conditions(**{**values, **more})
+
+
+def evaluation_device(asked: str | None) -> torch.device:
+    """Return the device asked for, else the GPU where there is one."""
+    return torch.device(asked or ("cuda" if torch.cuda.is_available() else "cpu"))

@@ -9,8 +9,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+Normalisation = tuple[tuple[float, float, float], tuple[float, float, float]]
+"""Mean and standard deviation of red, green and blue, of values 0 to 1."""
+IMAGENET: Normalisation = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 def input_side(image_size: int, patch_size: int) -> int:
@@ -18,19 +19,18 @@ def input_side(image_size: int, patch_size: int) -> int:
     return max(image_size // patch_size, 1) * patch_size
 
 
-def image_tensor(image: Image.Image, side: int) -> Tensor:
-    """Return an RGB image as float32 (3, side, side), bilinear with antialias, ImageNet-normalised.
+def image_tensor(image: Image.Image, side: int, normalisation: Normalisation = IMAGENET) -> Tensor:
+    """Return an RGB image as float32 (3, side, side), bilinear with antialias, normalised.
 
     Pillow's bilinear filter widens with the reduction, which is what antialias means.
     """
     resized = image.resize((side, side), Image.Resampling.BILINEAR)
-    return normalised(torch.from_numpy(np.array(resized)).permute(2, 0, 1))
+    return normalised(torch.from_numpy(np.array(resized)).permute(2, 0, 1), normalisation)
 
 
-def normalised(pixels: Tensor) -> Tensor:
-    """Return uint8 (..., 3, H, W) as float32 in ImageNet's normalisation."""
-    mean = torch.tensor(IMAGENET_MEAN, device=pixels.device)[:, None, None]
-    std = torch.tensor(IMAGENET_STD, device=pixels.device)[:, None, None]
+def normalised(pixels: Tensor, normalisation: Normalisation = IMAGENET) -> Tensor:
+    """Return uint8 (..., 3, H, W) as float32, less the mean, over the standard deviation."""
+    mean, std = (torch.tensor(part, device=pixels.device)[:, None, None] for part in normalisation)
     return (pixels.float() / 255.0 - mean) / std
 
 

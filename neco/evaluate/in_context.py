@@ -1,0 +1,199 @@
+"""In-context segmentation: every patch is labelled by its nearest training patches.
+
+Source: paper, appendix A.2 (Hummingbird's protocol), in the form of open-hummingbird-eval; the
+nearest neighbours are exact here unless the settings say otherwise.
+"""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.sparse import csr_matrix
+
+from neco.config.evaluation import InContext
+from neco.data.dataset import Dataset
+from neco.errors import UserError
+from neco.evaluate.bank import Bank, build_bank, normalised
+from neco.evaluate.conditions import evaluation_device, state_conditions
+from neco.evaluate.metrics import Score
+from neco.evaluate.patch_labels import (
+    PatchLabels,
+    read_patch_labels,
+    select_patches,
+    transfer_labels,
+)
+from neco.evaluate.result import Metrics, Result, summarise
+from neco.evaluate.search import Search, build_search
+from neco.evaluate.subsets import balanced_subset, subset_size
+from neco.evaluate.transforms import resize_bilinear, resize_nearest
+from neco.features import Features
+
+QUERIES = 32_768
+"""Patches searched at a time."""
+
+
+def fill_bank(
+    train: Features,
+    labels: PatchLabels,
+    images: np.ndarray,
+    memory_size: int,
+    seed: int,
+    folder: Path | None = None,
+) -> Bank:
+    """Return the memory bank of some training images, an equal share of patches from each.
+
+    images: indices into the split. folder: where a memory-mapped bank goes (default: memory).
+    """
+    share = max(memory_size // len(images), 1)
+    chosen = []
+    for image in images:
+        own = labels.soft[image * labels.patches : (image + 1) * labels.patches]
+        chosen.append(select_patches(own, share, np.random.default_rng([seed, image])))
+    rows = np.concatenate(
+        [image * labels.patches + kept for image, kept in zip(images, chosen, strict=True)]
+    )
+    dim = train.tokens.shape[-1]
+    tokens = (train.tokens[image].reshape(-1, dim) for image in images)
+    return build_bank(
+        zip(tokens, chosen, strict=True), labels.soft[rows], dim, train.tokens.dtype, folder
+    )
+
+
+def soft_labels(
+    tokens: np.ndarray, search: Search, soft: csr_matrix, settings: InContext
+) -> np.ndarray:
+    """Return float32 (images, rows, columns, classes) for tokens (images, rows, columns, dim)."""
+    queries = normalised(tokens.reshape(-1, tokens.shape[-1]))
+    cosines, neighbours = search.search(queries, min(settings.neighbours, soft.shape[0]))
+    labels = transfer_labels(cosines, neighbours, soft, settings.temperature)
+    return labels.reshape(*tokens.shape[:3], -1)
+
+
+def label_map(soft: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Return uint8 (height, width): soft labels (rows, columns, classes), bilinear, argmax.
+
+    Only the classes that some patch holds are interpolated; the others are zero everywhere.
+    """
+    held = np.flatnonzero(soft.any(axis=(0, 1)))
+    scores = torch.from_numpy(np.ascontiguousarray(soft[:, :, held].transpose(2, 0, 1)))
+    enlarged = resize_bilinear(scores[None], height, width)[0]  # (held, height, width)
+    return held[enlarged.argmax(dim=0).numpy()].astype(np.uint8)
+
+
+def predict(
+    train: Features,
+    train_dataset: Dataset,
+    val: Features,
+    val_dataset: Dataset,
+    chosen: list[int],
+    settings: InContext,
+    device: str | None = None,
+) -> list[np.ndarray]:
+    """Return the label maps, uint8 (H, W), of some held-out images with the whole training set."""
+    train.matches(train_dataset)
+    val.matches(val_dataset)
+    labels = _labels(train, train_dataset)
+    images = np.arange(len(train_dataset))
+    bank = fill_bank(train, labels, images, settings.memory_size, settings.seeds[0])
+    search = build_search(bank, settings, evaluation_device(device))
+    soft = soft_labels(val.tokens[chosen], search, bank.soft, settings)
+    sizes = [val_dataset.items[index].read_mask().shape for index in chosen]
+    return [label_map(labels, *size) for labels, size in zip(soft, sizes, strict=True)]
+
+
+def evaluate(
+    train: Features,
+    train_dataset: Dataset,
+    val: Features,
+    val_dataset: Dataset,
+    settings: InContext,
+    device: str | None = None,
+    bank_folder: Path | None = None,
+) -> dict[str, Any]:
+    """Return the metrics (see neco.evaluate.result) of in-context segmentation.
+
+    device: where neighbours are searched (default: the GPU where there is one).
+    bank_folder: keeps the memory bank in a memory-mapped file there instead of in memory.
+    Raises UserError where features and datasets do not belong together.
+    """
+    began = time.perf_counter()
+    where = evaluation_device(device)
+    train.matches(train_dataset)
+    val.matches(val_dataset)
+    if train.about["image_size"] != val.about["image_size"]:
+        raise UserError(
+            f"training features are of {train.about['image_size']} pixels, validation features "
+            f"of {val.about['image_size']}; extract both at the same image_size"
+        )
+    labels = _labels(train, train_dataset)
+    results: list[Result] = []
+    patches = 0
+    name, exact = "", True
+    for denominator in settings.fractions:
+        seeds = settings.seeds if denominator > 1 else settings.seeds[:1]
+        for seed in seeds:
+            images = balanced_subset(
+                labels.present, subset_size(len(train_dataset), denominator), seed
+            )
+            bank = fill_bank(train, labels, images, settings.memory_size, seed, bank_folder)
+            search = build_search(bank, settings, where)
+            details = {
+                "images": len(images),
+                "patches": len(bank),
+                "images_per_class": labels.present[images].sum(axis=0).tolist(),
+            }
+            score = _score(val, val_dataset, search, bank, settings)
+            results.append(score.result(f"1/{denominator}", seed, details))
+            patches = max(patches, len(bank))
+            name, exact = search.name, search.exact
+    summary = summarise(results)
+    headline = f"1/{min(settings.fractions)}"
+    conditions = state_conditions(
+        val.about,
+        val_dataset,
+        settings,
+        train=train.about,
+        train_dataset=train_dataset,
+        device=where,
+        began=began,
+        mask_resolution="full" if settings.mask_size == "full" else str(val.about["image_size"]),
+        seeds=settings.seeds,
+        search=name,
+        exact=exact,
+        memory_patches=patches,
+    )
+    return Metrics(
+        protocol="in-context",
+        dataset=val_dataset.name,
+        model=val.about.get("model", ""),
+        mIoU=summary[headline].mIoU,
+        headline=headline,
+        results=results,
+        summary=summary,
+        settings=settings.model_dump(mode="json"),
+        conditions=conditions,
+        about=val.identity(),
+    ).model_dump(mode="json")
+
+
+def _labels(train: Features, dataset: Dataset) -> PatchLabels:
+    return read_patch_labels(dataset, train.about["image_size"], train.about["patch_size"])
+
+
+def _score(
+    val: Features, dataset: Dataset, search: Search, bank: Bank, settings: InContext
+) -> Score:
+    """Return the confusion of a whole split, a few images at a time."""
+    score = Score(dataset.classes, settings.absent, settings.bootstrap)
+    side = val.about["image_size"]
+    step = max(QUERIES // int(np.prod(val.tokens.shape[1:3])), 1)
+    for start in range(0, len(dataset), step):
+        soft = soft_labels(val.tokens[start : start + step], search, bank.soft, settings)
+        for labels, item in zip(soft, dataset.items[start : start + step], strict=True):
+            mask = item.read_mask()
+            if settings.mask_size == "input":
+                mask = resize_nearest(mask, side, side)
+            score.update(label_map(labels, *mask.shape), mask)
+    return score

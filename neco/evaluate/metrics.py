@@ -1,0 +1,124 @@
+"""Segmentation metrics from streamed counts: memory does not grow with the number of images."""
+
+from typing import Any, Literal
+
+import numpy as np
+
+from neco.data.dataset import IGNORED
+from neco.errors import UserError
+from neco.evaluate.result import Result
+
+Absent = Literal["zero", "skip"]
+
+
+def confusion(predicted: np.ndarray, target: np.ndarray, classes: int) -> np.ndarray:
+    """Return int64 (classes, classes), pixels by (target, predicted), ignored targets left out.
+
+    predicted: integers below `classes`; target: integers of the same shape, 255 = ignored.
+    Raises UserError for an id that is no class.
+    """
+    if predicted.shape != target.shape:
+        raise ValueError(f"prediction {predicted.shape} and target {target.shape} differ in shape")
+    kept = target != IGNORED
+    truth = target[kept].astype(np.int64)
+    guess = predicted[kept].astype(np.int64)
+    for name, ids in (("mask", truth), ("prediction", guess)):
+        if ids.size and not 0 <= ids.min() <= ids.max() < classes:
+            raise UserError(
+                f"a {name} holds class {ids.max()}, but the dataset has {classes} classes; "
+                "prepare the dataset again"
+            )
+    counts = np.bincount(truth * classes + guess, minlength=classes * classes)
+    return counts.reshape(classes, classes)
+
+
+def margins(table: np.ndarray) -> np.ndarray:
+    """Return (3, classes) of a confusion table: correct, predicted and true pixels by class."""
+    return np.stack([np.diagonal(table), table.sum(axis=0), table.sum(axis=1)])
+
+
+def class_iou(margin: np.ndarray) -> np.ndarray:
+    """Return float64 (..., classes) of margins (..., 3, classes); NaN where truth has none."""
+    correct, predicted, true = np.moveaxis(np.asarray(margin, dtype=np.float64), -2, 0)
+    union = np.where(true > 0, predicted + true - correct, 1.0)
+    return np.where(true > 0, correct / union, np.nan)
+
+
+def mean_iou(ious: np.ndarray, absent: Absent) -> np.ndarray:
+    """Return the mean over the last axis of class IoUs, NaN meaning absent from the truth.
+
+    absent: `zero` counts such a class as 0 (the reference's convention), `skip` leaves it out.
+    """
+    if absent == "zero":
+        return np.nan_to_num(ious, nan=0.0).mean(axis=-1)
+    there = ~np.isnan(ious)
+    return np.nansum(ious, axis=-1) / np.maximum(there.sum(axis=-1), 1)
+
+
+class Bootstrap:
+    """Confidence interval of mIoU over images, in one pass.
+
+    Poisson bootstrap: every image enters every replica Poisson(1) times, so replicas are sums that
+    can be streamed; nothing per image is kept. Source: Oza and Russell 2001; Chamandy et al. 2012.
+    """
+
+    def __init__(self, classes: int, replicas: int, seed: int = 0) -> None:
+        self.generator = np.random.default_rng(seed)
+        self.sums = np.zeros((replicas, 3 * classes))
+        self.classes = classes
+
+    def update(self, margin: np.ndarray) -> None:
+        """Add one image's margins (3, classes)."""
+        weights = self.generator.poisson(1.0, len(self.sums))
+        drawn = np.flatnonzero(weights)
+        there = np.flatnonzero(margin.ravel())  # few classes are in one image
+        self.sums[np.ix_(drawn, there)] += np.outer(weights[drawn], margin.ravel()[there])
+
+    def interval(self, absent: Absent, level: float = 0.95) -> tuple[float, float] | None:
+        """Return the percentile interval of mIoU, 0 to 1; None without replicas."""
+        if not len(self.sums):
+            return None
+        means = mean_iou(class_iou(self.sums.reshape(-1, 3, self.classes)), absent)
+        low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+        return float(low), float(high)
+
+
+class Score:
+    """One number in the making: a confusion table and its bootstrap, image by image."""
+
+    def __init__(self, names: list[str], absent: Absent = "zero", replicas: int = 0) -> None:
+        self.names = names
+        self.absent: Absent = absent
+        self.table = np.zeros((len(names), len(names)), dtype=np.int64)
+        self.bootstrap = Bootstrap(len(names), replicas)
+
+    def update(self, predicted: np.ndarray, target: np.ndarray) -> None:
+        """Add one image; see `confusion`."""
+        table = confusion(predicted, target, len(self.names))
+        self.table += table
+        self.bootstrap.update(margins(table))
+
+    def result(
+        self,
+        setting: str,
+        seed: int,
+        details: dict[str, Any] | None = None,
+        mask_resolution: str | None = None,
+    ) -> Result:
+        """Return the number so far, in percent."""
+        ious = class_iou(margins(self.table))
+        interval = self.bootstrap.interval(self.absent)
+        return Result(
+            setting=setting,
+            seed=seed,
+            mIoU=round(100 * float(mean_iou(ious, self.absent)), 4),
+            per_class_iou={
+                name: None if np.isnan(iou) else round(100 * float(iou), 4)
+                for name, iou in zip(self.names, ious, strict=True)
+            },
+            interval=None
+            if interval is None
+            else (round(100 * interval[0], 4), round(100 * interval[1], 4)),
+            mask_resolution=mask_resolution,
+            details=details or {},
+        )

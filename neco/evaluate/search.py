@@ -1,0 +1,39 @@
+"""One interface over nearest-neighbour backends."""
+
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from neco.config.evaluation import InContext
+from neco.evaluate.bank import Bank
+from neco.evaluate.exact_search import ExactSearch
+
+
+class Search(Protocol):
+    """Nearest neighbours in a bank by inner product of normalised vectors."""
+
+    @property
+    def name(self) -> str:
+        """Return the backend with its settings, as conditions state it."""
+
+    @property
+    def exact(self) -> bool:
+        """Return whether the neighbours are always the true ones."""
+
+    def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return cosines float32 and key indices int64, each (Q, k), nearest first.
+
+        queries: float32 (Q, dim), L2-normalised.
+        """
+
+
+def build_search(bank: Bank, settings: InContext, device: torch.device) -> Search:
+    """Return the backend that `settings.search` names, over a bank."""
+    return ExactSearch(bank, device)
+
+
+def recall(found: np.ndarray, exact: np.ndarray) -> float:
+    """Return the share of the exact neighbours (Q, k) that were found (Q, k), in any order."""
+    hits = [len(np.intersect1d(a, b)) for a, b in zip(found, exact, strict=True)]
+    return float(np.sum(hits) / exact.size)

@@ -1,0 +1,37 @@
+"""Subsets of the training images for the low-data settings (1/8, 1/64, 1/128)."""
+
+import numpy as np
+
+
+def subset_size(images: int, denominator: int) -> int:
+    """Return how many of `images` a fraction keeps: 10,582 / 128 is 83."""
+    return max(round(images / denominator), 1)
+
+
+def balanced_subset(present: np.ndarray, size: int, seed: int) -> np.ndarray:
+    """Return `size` image indices, ascending, drawn so that classes show in equally many images.
+
+    present: bool (images, classes). Each step adds a random unused image that shows the class
+    shown least so far, so with 20 classes 83 images show each class at least 4 times, where the
+    split has them. Every subset of a seed is reproducible. Source: paper, appendix A.2.
+    """
+    generator = np.random.default_rng([seed, size])
+    images, classes = present.shape
+    if size >= images:
+        return np.arange(images)
+    unused = np.ones(images, dtype=bool)
+    counts = np.zeros(classes, dtype=np.int64)
+    tie_break = generator.random(classes)
+    chosen = []
+    for _ in range(size):
+        there = present[unused].any(axis=0)
+        if there.any():
+            order = np.where(there, counts + tie_break, np.inf)
+            candidates = np.flatnonzero(unused & present[:, order.argmin()])
+        else:
+            candidates = np.flatnonzero(unused)  # only images without a labelled pixel are left
+        pick = generator.choice(candidates)
+        unused[pick] = False
+        counts += present[pick]
+        chosen.append(pick)
+    return np.sort(np.array(chosen))

@@ -1,0 +1,104 @@
+import faiss
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.sparse import csr_matrix
+
+from neco.evaluate import exact_search
+from neco.evaluate.bank import Bank, inverse_norms, normalised
+from neco.evaluate.exact_search import CHUNK, ExactSearch, top_scores
+
+
+def bank_of(tokens):
+    return Bank(tokens, inverse_norms(tokens), csr_matrix((len(tokens), 1), dtype=np.float32))
+
+
+def clustered(count, dim, seed, spread=0.4, common=2.0):
+    """Tokens like a ViT's: a strong common direction, clusters, near-duplicates."""
+    generator = np.random.default_rng([seed, count])
+    centres = np.random.default_rng(seed).standard_normal((20, dim)) + common
+    tokens = centres[generator.integers(0, 20, count)]
+    tokens = tokens + spread * generator.standard_normal((count, dim))
+    tokens[1::7] = tokens[::7][: len(tokens[1::7])] * 1.001
+    return (3 * tokens).astype(np.float16)
+
+
+def flat_search(bank, queries, k):
+    """The obvious way: every float32 cosine, in one matrix."""
+    index = faiss.IndexFlatIP(bank.dim)
+    index.add(bank.keys())
+    return index.search(queries, k)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 6), st.integers(1, 6), st.integers(1, 70), st.integers(0, 99))
+def test_chunked_selection_is_topk(rows, chunks, k, seed):
+    scores = torch.rand(rows, chunks * CHUNK, generator=torch.Generator().manual_seed(seed))
+    k = min(k, scores.shape[1])
+    found = top_scores(scores, k)
+    expected = scores.topk(k, dim=1).values
+    assert torch.equal(found.scores.sort(dim=1, descending=True).values, expected)
+    assert torch.equal(scores.gather(1, found.indices), found.scores)
+
+
+@pytest.fixture(params=["float32", "bfloat16", "float16"])
+def half(request, monkeypatch):
+    """Every kind of first pass, whatever this machine would choose."""
+    chosen = None if request.param == "float32" else getattr(torch, request.param)
+    monkeypatch.setattr(exact_search, "fast_half", lambda kind: chosen)
+    monkeypatch.setattr(exact_search, "SAMPLE", 256)
+    monkeypatch.setattr(exact_search, "KEY_BLOCK", 1100)
+    return chosen
+
+
+@pytest.mark.parametrize("spread", [0.02, 0.4, 3.0])
+def test_neighbours_are_those_of_a_flat_float32_search(half, spread):
+    bank = bank_of(clustered(3001, 48, 0, spread))
+    queries = normalised(clustered(300, 48, 0, spread))
+    search = ExactSearch(bank)
+    search.pass_queries = 170
+    cosines, indices = search.search(queries, 10)
+    expected, _ = flat_search(bank, queries, 10)
+    np.testing.assert_allclose(cosines, expected, atol=2e-6)
+    own = np.einsum("qd,qkd->qk", queries, bank.keys()[indices])
+    np.testing.assert_allclose(cosines, own, atol=2e-6)
+    assert all(len(set(row)) == 10 for row in indices.tolist())
+
+
+def test_the_bound_holds_for_every_key_left_out(half):
+    if half is None:
+        half = torch.bfloat16
+    bank = bank_of(clustered(3001, 48, 1))
+    queries = normalised(clustered(200, 48, 1))
+    search = ExactSearch(bank)
+    search.half = half
+    if not hasattr(search, "mean"):
+        search.mean = torch.from_numpy(bank.keys().mean(axis=0))
+        search.sample = (torch.from_numpy(bank.keys(0, 256)) - search.mean).to(half)
+    bounds, limit = search._candidates(torch.from_numpy(queries), 36)
+    cosines = queries @ bank.keys().T
+    np.put_along_axis(cosines, bounds.indices.numpy(), -1.0, axis=1)
+    assert (cosines.max(axis=1) <= limit.numpy()).all()
+
+
+def test_queries_without_proof_are_searched_again(monkeypatch):
+    monkeypatch.setattr(exact_search, "fast_half", lambda kind: torch.bfloat16)
+    monkeypatch.setattr(exact_search, "SAMPLE", 256)
+    tokens = np.tile(clustered(4, 32, 0), (500, 1)).astype(np.float32)
+    tokens += 1e-4 * np.random.default_rng(0).standard_normal(tokens.shape)  # all within rounding
+    bank = bank_of(tokens.astype(np.float32))
+    queries = normalised(clustered(20, 32, 0))
+    search = ExactSearch(bank)
+    cosines, _ = search.search(queries, 10)
+    assert search.unproved == 20
+    np.testing.assert_allclose(cosines, flat_search(bank, queries, 10)[0], atol=2e-6)
+
+
+def test_a_token_of_zeros_is_nobodys_neighbour():
+    tokens = clustered(50, 16, 0)
+    tokens[7] = 0
+    cosines, indices = ExactSearch(bank_of(tokens)).search(normalised(clustered(9, 16, 3)), 50)
+    assert np.isfinite(cosines).all()
+    assert (cosines[indices == 7] == 0).all()

@@ -1,0 +1,142 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import softmax
+
+from neco.backbones.backbone import PatchColours
+from neco.config.evaluation import Extraction, InContext
+from neco.errors import UserError
+from neco.evaluate.in_context import evaluate, label_map, predict
+from neco.evaluate.metrics import class_iou, confusion, margins
+from neco.evaluate.result import Metrics
+from neco.evaluate.transforms import resize_nearest
+from neco.features import Features, extract_features
+
+
+@pytest.fixture(scope="module")
+def features(coloured, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("features")
+    backbone = PatchColours(8)
+    settings = Extraction(workers=0, dtype="float32")
+    about = {"model": "colours", "weights_digest": "d1", "method": "none"}
+    return [
+        extract_features(backbone, split, 40, settings, folder / split.split, about)
+        for split in coloured
+    ]
+
+
+def twin(train, train_dataset, val, val_dataset, k, temperature, classes):
+    """The protocol image by image and patch by patch, every patch of every image in the bank."""
+    keys, labels = [], []
+    for tokens, item in zip(train.tokens, train_dataset.items, strict=True):
+        mask = resize_nearest(item.read_mask(), 40, 40)
+        one_hot = np.eye(classes)[np.where(mask == 255, 0, mask)]
+        for row in range(5):
+            for column in range(5):
+                keys.append(tokens[row, column] / np.linalg.norm(tokens[row, column]))
+                cell = one_hot[8 * row : 8 * row + 8, 8 * column : 8 * column + 8]
+                labels.append(cell.mean(axis=(0, 1)))
+    keys, labels = np.array(keys, dtype=np.float32), np.array(labels)
+    table = np.zeros((classes, classes), dtype=int)
+    for tokens, item in zip(val.tokens, val_dataset.items, strict=True):
+        soft = np.zeros((5, 5, classes))
+        for row in range(5):
+            for column in range(5):
+                cosines = keys @ (tokens[row, column] / np.linalg.norm(tokens[row, column]))
+                nearest = np.argsort(-cosines, kind="stable")[:k]
+                weights = softmax(cosines[nearest] / temperature)
+                soft[row, column] = weights @ labels[nearest]
+        mask = item.read_mask()
+        enlarged = torch.nn.functional.interpolate(
+            torch.from_numpy(soft).permute(2, 0, 1)[None], mask.shape, mode="bilinear"
+        )
+        table += confusion(enlarged[0].argmax(0).numpy(), mask, classes)
+    return class_iou(margins(table))
+
+
+def test_whole_bank_equals_the_protocol_written_out(features, coloured):
+    train, val = features
+    settings = InContext(image_size=40, fractions=[1], neighbours=7, temperature=0.1)
+    found = evaluate(train, coloured[0], val, coloured[1], settings)
+    expected = twin(train, coloured[0], val, coloured[1], 7, 0.1, 4)
+    ious = [found["results"][0]["per_class_iou"][name] for name in coloured[0].classes]
+    np.testing.assert_allclose(ious, 100 * expected, atol=0.05)
+    assert found["mIoU"] > 60  # colours solve coloured rectangles
+
+
+def test_swapping_two_predicted_classes_lowers_the_score(features, coloured):
+    train, val = features
+    settings = InContext(image_size=40, fractions=[1], neighbours=7)
+    maps = predict(train, coloured[0], val, coloured[1], list(range(6)), settings)
+    table, swapped = np.zeros((4, 4), dtype=int), np.zeros((4, 4), dtype=int)
+    swap = np.array([0, 2, 1, 3])
+    for predicted, item in zip(maps, coloured[1].items, strict=True):
+        table += confusion(predicted, item.read_mask(), 4)
+        swapped += confusion(swap[predicted], item.read_mask(), 4)
+    honest = 100 * class_iou(margins(table)).mean()
+    assert evaluate(train, coloured[0], val, coloured[1], settings)["mIoU"] == pytest.approx(
+        honest, abs=1e-3
+    )
+    assert 100 * class_iou(margins(swapped)).mean() < honest - 20
+
+
+def test_fractions_and_seeds_make_the_papers_rows(features, coloured):
+    train, val = features
+    settings = InContext(image_size=40, fractions=[1, 4], seeds=[0, 1, 2], neighbours=5)
+    found = Metrics.model_validate(evaluate(train, coloured[0], val, coloured[1], settings))
+    assert [(r.setting, r.seed) for r in found.results] == [
+        ("1/1", 0),
+        ("1/4", 0),
+        ("1/4", 1),
+        ("1/4", 2),
+    ]
+    assert [r.details["images"] for r in found.results] == [12, 3, 3, 3]
+    assert found.summary["1/4"].seeds == 3
+    assert found.headline == "1/1"
+    assert found.model == "colours"
+    assert found.about == {"method": "none"}
+    conditions = found.conditions
+    assert (conditions.input_size, conditions.mask_resolution) == (40, "full")
+    assert (conditions.weights_digest, conditions.memory_patches) == ("d1", 300)
+    assert conditions.exact
+    low, high = found.results[0].interval
+    assert low <= found.results[0].mIoU <= high
+    again = evaluate(train, coloured[0], val, coloured[1], settings)
+    assert json.dumps(again["results"]) == json.dumps(found.model_dump(mode="json")["results"])
+
+
+def test_a_small_memory_takes_an_equal_share_of_every_image(features, coloured, tmp_path):
+    train, val = features
+    settings = InContext(image_size=40, fractions=[1], memory_size=60, neighbours=5)
+    found = evaluate(train, coloured[0], val, coloured[1], settings)
+    assert found["conditions"]["memory_patches"] == 60
+    mapped = evaluate(train, coloured[0], val, coloured[1], settings, bank_folder=tmp_path)
+    assert mapped["results"] == found["results"]
+
+
+def test_masks_may_be_brought_to_the_input_size(features, coloured):
+    train, val = features
+    settings = InContext(image_size=40, fractions=[1], mask_size="input", bootstrap=0)
+    found = evaluate(train, coloured[0], val, coloured[1], settings)
+    assert found["conditions"]["mask_resolution"] == "40"
+    assert found["results"][0]["interval"] is None
+
+
+def test_interpolating_only_held_classes_changes_nothing():
+    generator = np.random.default_rng(0)
+    soft = generator.random((6, 7, 30)).astype(np.float32) * (generator.random(30) < 0.3)
+    scores = torch.from_numpy(soft).permute(2, 0, 1)[None]
+    every = torch.nn.functional.interpolate(scores, (50, 61), mode="bilinear")[0].argmax(0)
+    assert np.array_equal(label_map(soft, 50, 61), every.numpy())
+
+
+def test_features_that_do_not_belong_are_refused(features, coloured):
+    train, val = features
+    settings = InContext(image_size=40, fractions=[1])
+    with pytest.raises(UserError, match="extract them again"):
+        evaluate(val, coloured[0], val, coloured[1], settings)
+    smaller = Features(val.tokens, val.ids, {**val.about, "image_size": 32})
+    with pytest.raises(UserError, match="the same image_size"):
+        evaluate(train, coloured[0], smaller, coloured[1], settings)
