@@ -1,6 +1,7 @@
 """Relaxed sorting networks and the loss on them."""
 
-from neco.sorting.loss import Implementation, SortingLoss, SortSettings, sorting_cross_entropy
+from neco.sorting.implementations import Implementation
+from neco.sorting.loss import SortingLoss, SortSettings, sorting_cross_entropy
 from neco.sorting.networks import NetworkName
 from neco.sorting.reference import soft_sort
 from neco.sorting.relaxations import RelaxationName

@@ -33,8 +33,16 @@ def evaluate(student: Tensor, teacher: Tensor, problem: Problem) -> RowResult:
         _evaluate_chunk(student_rows, teacher_rows, problem)
         for student_rows, teacher_rows in zip(student.split(rows), teacher.split(rows), strict=True)
     ]
+
+    def joined(parts: list[Tensor | None]) -> Tensor | None:
+        present = [part for part in parts if part is not None]
+        return torch.cat(present) if present else None
+
     return RowResult(
-        *(None if parts[0] is None else torch.cat(parts) for parts in zip(*chunks, strict=True))
+        torch.cat([chunk.loss for chunk in chunks]),
+        torch.cat([chunk.floor for chunk in chunks]),
+        joined([chunk.student_gradient for chunk in chunks]),
+        joined([chunk.teacher_gradient for chunk in chunks]),
     )
 
 

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from neco.errors import UserError
-from neco.sorting import chunked, reference
+from neco.sorting import reference
+from neco.sorting.implementations import Implementation, choose
 from neco.sorting.networks import NetworkName
 from neco.sorting.relaxations import RelaxationName
 from neco.sorting.row_loss import Problem, RowLoss
-
-Implementation = Literal["auto", "reference", "torch", "compiled", "triton"]
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +106,8 @@ def _compare(student: Tensor, teacher: Tensor, settings: SortSettings, columns: 
         student_gradient=torch.is_grad_enabled() and student.requires_grad,
         teacher_gradient=torch.is_grad_enabled() and teacher.requires_grad,
     )
-    return SortingLoss(*RowLoss.apply(student, teacher, chunked.evaluate, problem))
+    evaluate = choose(settings.implementation, student)
+    return SortingLoss(*RowLoss.apply(student, teacher, evaluate, problem))
 
 
 def _reference(

@@ -1,0 +1,137 @@
+"""Builds the C++ kernel on first use and keeps it in torch's extension cache."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import logging
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+
+import ninja
+import torch
+
+logger = logging.getLogger(__name__)
+
+SOURCE = Path(__file__).parent / "kernel.cpp"
+HEADER = Path(__file__).parent / "vector_math.h"
+# No -ffast-math: the kernel relies on the order of its operations. -march=native is left out where
+# the compiler refuses it.
+FLAGS = ["-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-pthread"]
+NATIVE = "-march=native"
+NAME = "neco_sorting"
+
+
+class KernelUnavailableError(Exception):
+    """The kernel cannot be built or loaded here; the message says why."""
+
+
+def load_kernel() -> ctypes.CDLL:
+    """Return the kernel's library, built now if this machine has not built this source before.
+
+    Raises KernelUnavailableError when there is no compiler or the build fails; once it failed, at
+    once for the rest of the process.
+    """
+    library = _library_or_reason()
+    if isinstance(library, str):
+        raise KernelUnavailableError(library)
+    return library
+
+
+@lru_cache(maxsize=1)
+def _library_or_reason() -> ctypes.CDLL | str:
+    try:
+        path = cached_library(cache_directory())
+        library = ctypes.CDLL(str(path))
+    except (KernelUnavailableError, OSError, RuntimeError, subprocess.SubprocessError) as error:
+        return " ".join(str(error).split())[:400]
+    library.neco_sorting_loss.restype = ctypes.c_int
+    library.neco_sorting_loss.argtypes = [ctypes.c_void_p]
+    return library
+
+
+def cache_directory() -> Path:
+    """Return where this source, compiled by this torch for this processor, belongs."""
+    parts = [SOURCE.read_bytes(), HEADER.read_bytes(), " ".join(FLAGS).encode(), _processor()]
+    parts += [torch.__version__.encode(), _compiler().encode()]
+    digest = hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    root = Path(os.environ.get("TORCH_EXTENSIONS_DIR") or caches / "torch_extensions")
+    return root / f"{NAME}_{digest}"
+
+
+def cached_library(directory: Path) -> Path:
+    """Return the library in `directory`, building it first when it is not there.
+
+    Every build happens in a directory of its own and is moved into place when complete. So no lock
+    is needed: processes that build at once each move the same thing, and a killed build leaves
+    nothing that another would wait for.
+
+    Raises KernelUnavailableError.
+    """
+    library = directory / f"{NAME}.so"
+    if library.exists():
+        return library
+    if shutil.which(_compiler()) is None:
+        raise KernelUnavailableError(f"no C++ compiler ({_compiler()}); install g++ or set CXX")
+    directory.mkdir(parents=True, exist_ok=True)
+    logger.info("building the compiled sorting loss, once for this machine: %s", directory)
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory(dir=directory, prefix="building_") as building:
+        try:
+            built = _build(Path(building), [*FLAGS, NATIVE])
+        except (RuntimeError, OSError, subprocess.SubprocessError):
+            built = _build(Path(building), FLAGS)
+        built.replace(library)
+    logger.info("built in %.1f s", time.monotonic() - start)
+    return library
+
+
+def _build(directory: Path, flags: list[str]) -> Path:
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # CUDA is not needed
+    from torch.utils import cpp_extension  # slow to import, and needed for a build only
+
+    with _ninja_on_path():
+        cpp_extension.load(
+            NAME,
+            [str(SOURCE)],
+            extra_cflags=flags,
+            extra_ldflags=["-pthread"],
+            build_directory=str(directory),
+            with_cuda=False,
+            is_python_module=False,
+        )
+    return max(directory.glob("*.so"), key=lambda path: path.stat().st_mtime)
+
+
+@contextmanager
+def _ninja_on_path() -> Iterator[None]:
+    """torch's loader looks for ninja on PATH only, where a virtual environment's may be missing."""
+    before = os.environ.get("PATH", os.defpath)
+    os.environ["PATH"] = os.pathsep.join([ninja.BIN_DIR, before])
+    try:
+        yield
+    finally:
+        os.environ["PATH"] = before
+
+
+def _compiler() -> str:
+    return os.environ.get("CXX", "c++")  # torch's loader decides the same way
+
+
+def _processor() -> bytes:
+    """What -march=native depends on: a cache shared by different machines must tell them apart."""
+    information = Path("/proc/cpuinfo")
+    if not information.exists():
+        return f"{platform.machine()} {platform.processor()}".encode()
+    lines = information.read_text().splitlines()
+    wanted = ("model name", "flags", "Features", "CPU part")
+    return "\n".join(sorted({line for line in lines if line.startswith(wanted)})).encode()
