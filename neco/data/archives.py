@@ -132,8 +132,8 @@ def stream(path: Path) -> Iterator[tuple[str, bytes]]:
 def missing(path: Path) -> UserError:
     """Return the error for an archive that is not there."""
     return UserError(
-        f"{path}: no such archive; fetch it with `neco fetch {path.name}`, or name a folder or URL "
-        "that holds it as `mirror` in the configuration"
+        f"{path}: no such archive; put it there or fetch it with `python -m neco fetch {path.name} "
+        f"--into {path.parent} --mirror WHERE` (`official`, a folder or an address)"
     )
 
 

@@ -52,7 +52,8 @@ def photographs_of(prepared: Path, split: str) -> dict[str, str]:
     images = prepared / "coco" / "images" / folder
     if not (prepared / "coco" / "index.csv").exists() or not images.is_dir():
         raise UserError(
-            f"{prepared / 'coco'}: the COCO images are not prepared; run `neco prepare coco` first"
+            f"{prepared / 'coco'}: the COCO images are not prepared; run "
+            "`python -m neco prepare coco` first"
         )
     return {path.name: f"../coco/images/{folder}/{path.name}" for path in images.iterdir()}
 

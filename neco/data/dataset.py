@@ -41,11 +41,17 @@ class Item:
             ) from None
 
     def read_mask(self) -> np.ndarray:
-        """Return the labels, uint8 (H, W), 255 = ignored."""
+        """Return the labels, uint8 (H, W), 255 = ignored. Raises UserError naming a broken file."""
         if self.mask is None:
             raise UserError(f"{self.image}: has no mask; choose a labelled split of this dataset")
-        with Image.open(self.mask) as mask:
-            return np.array(mask, dtype=np.uint8)
+        try:
+            with Image.open(self.mask) as mask:
+                return np.array(mask, dtype=np.uint8)
+        except (OSError, UnidentifiedImageError) as error:
+            raise UserError(
+                f"{self.mask}: cannot be read as a mask ({error}); delete the prepared dataset "
+                "and prepare it again"
+            ) from None
 
 
 @dataclass(frozen=True)

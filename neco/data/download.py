@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from neco.data.progress import console, transfer_bar
-from neco.data.sources import Archive, archives, hint
+from neco.data.sources import Archive, archives, hint, is_folder
 from neco.errors import UserError
 
 SUMS = "SHA256SUMS"
@@ -94,7 +94,7 @@ def _from_official(name: str, target: Path) -> None:
 
 
 def _from_web(name: str, target: Path, base: str) -> None:
-    if not Path(name).suffix:
+    if is_folder(name):
         raise _AbsentError("a folder is not fetched over the network")
     base = base.rstrip("/")
     url = f"{base}/{quote(name)}"

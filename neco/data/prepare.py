@@ -13,7 +13,7 @@ from neco.data.writing import Description, counts, write_description
 from neco.errors import UserError
 
 OURS = {"images", "masks", "index.csv", "classes.json"}
-"""What a prepared folder holds; a folder with anything else is never replaced."""
+"""What a prepared folder holds, hidden files aside; one with anything else is never replaced."""
 
 
 @dataclass(frozen=True)
@@ -91,11 +91,18 @@ def _build(
 
 
 def _refuse_foreign(into: Path) -> None:
-    if into.exists() and (not into.is_dir() or {path.name for path in into.iterdir()} - OURS):
+    if not into.exists():
+        return
+    if not into.is_dir() or any(map(_is_foreign, into.iterdir())):
         raise UserError(
             f"{into}: holds something that is not a prepared dataset; move it away or name "
             "another folder"
         )
+
+
+def _is_foreign(path: Path) -> bool:
+    hidden_file = path.name.startswith(".") and path.is_file()
+    return path.name not in OURS and not hidden_file
 
 
 def _replace(into: Path, work: Path) -> None:

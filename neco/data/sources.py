@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -77,6 +78,11 @@ def archives_of(dataset: str) -> Needs:
 def prerequisites_of(dataset: str) -> tuple[str, ...]:
     """Return the prepared datasets whose images `dataset` shares."""
     return tuple(_table()["datasets"].get(dataset, {}).get("after", ()))
+
+
+def is_folder(name: str) -> bool:
+    """Return whether a needed "archive" is a folder of images that the user brings."""
+    return not Path(name).suffix
 
 
 def hint(name: str) -> str:

@@ -23,7 +23,7 @@ def test_members_read_what_was_written(archive):
 
 def test_a_missing_archive_says_how_to_get_it(tmp_path):
     for read in (members_of, lambda path: list(stream(path))):
-        with pytest.raises(UserError, match=r"none\.zip: no such archive; fetch it .*mirror"):
+        with pytest.raises(UserError, match=r"none\.zip: no such archive; .* neco fetch none"):
             read(tmp_path / "none.zip")
 
 

@@ -39,3 +39,5 @@ def test_a_broken_image_is_named(tmp_path):
     path.write_bytes(b"not a jpeg")
     with pytest.raises(UserError, match=r"x\.jpg: cannot be read as an image"):
         Item("x", path, None, "train").read_image()
+    with pytest.raises(UserError, match=r"x\.jpg: cannot be read as a mask"):
+        Item("x", path, path, "train").read_mask()

@@ -56,6 +56,15 @@ def test_a_folder_with_other_things_is_never_replaced(official, voc):
     assert (voc / "thesis.tex").read_text() == "years of work"
 
 
+def test_hidden_files_of_other_tools_do_not_stand_in_the_way(official, voc):
+    voc_run(official, voc)
+    (voc / ".timestamp").write_text("")
+    voc_run(official, voc)
+    (voc / ".git").mkdir()
+    with pytest.raises(UserError, match="not a prepared dataset"):
+        voc_run(official, voc)
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError("No space left on device")])
 def test_an_interrupt_leaves_everything_as_it_was(official, voc, monkeypatch, error):
     voc_run(official, voc)

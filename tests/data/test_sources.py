@@ -4,7 +4,14 @@ from importlib import import_module
 import pytest
 
 from neco.data.classes import class_names
-from neco.data.sources import archives, archives_of, dataset_names, hint, prerequisites_of
+from neco.data.sources import (
+    archives,
+    archives_of,
+    dataset_names,
+    hint,
+    is_folder,
+    prerequisites_of,
+)
 
 
 def test_every_archive_has_what_a_reader_of_the_table_needs():
@@ -39,6 +46,11 @@ def test_trainaug_is_optional():
 def test_another_name_is_a_folder_of_the_users():
     assert archives_of("my-photos").required == ("my-photos",)
     assert prerequisites_of("my-photos") == ()
+
+
+def test_only_what_the_user_brings_is_a_folder():
+    assert [name for name in archives() if is_folder(name)] == ["imagenet-100"]
+    assert is_folder("my-photos")
 
 
 def test_a_known_name_needs_no_hint():
