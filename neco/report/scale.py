@@ -21,8 +21,11 @@ TRAIN_IMAGES = {
     "pascal-context": (4998,),
     "coco-stuff-164k": (118287,),
 }
-NOT_SCALE = {"fractions", "clusters", "seeds", "full_resolution", "train_fraction"}
-"""Settings that choose what is measured, or that image counts already show."""
+NOT_SCALE = {
+    *("fractions", "clusters", "seeds", "full_resolution", "train_fraction"),
+    *("search", "recall_sample", "scann", "ivf", "bootstrap"),
+}
+"""Settings that choose what is measured or how exactly, or that image counts already show."""
 TRAINING = {"images": 118287, "epochs": 25, "batch_size": 64}
 ABLATION_EPOCHS = 10
 ABLATION_IMAGE_SIZE = 448

@@ -105,17 +105,13 @@ def cluster_colours(count: int) -> np.ndarray:
     return (colours * 255).round().astype(np.uint8)
 
 
-def painted(
-    image: np.ndarray, labels: np.ndarray, colours: np.ndarray, strength: float = 0.6
-) -> np.ndarray:
-    """Return `image` uint8 (H, W, 3) with `labels` (H, W) laid over it.
+def painted(image: np.ndarray, labels: np.ndarray, colours: np.ndarray) -> np.ndarray:
+    """Return `image` uint8 (H, W, 3) with class labels (H, W) laid over it.
 
-    Ignored pixels (255) show the image alone; everything else is mixed at `strength`.
+    Ignored pixels (255) show the image alone; black (background) is laid on more thinly.
     """
+    strength = np.where(colours.any(axis=1), 0.6, 0.35)
     known = labels != IGNORED
-    if colours.shape[0] <= IGNORED:
-        flat = colours[np.where(known, labels, 0)]
-    else:
-        flat, known = colours[labels], np.ones_like(known)
-    mixed = image * (1 - strength) + flat * strength
-    return np.where(known[..., None], mixed, image).round().astype(np.uint8)
+    classes = np.where(known, labels, 0)
+    mix = (strength[classes] * known)[..., None]
+    return (image * (1 - mix) + colours[classes] * mix).round().astype(np.uint8)

@@ -1,0 +1,214 @@
+"""Figures 4 and 5: the nearest patches of the same queries, by the start and by NeCo."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from neco.data.dataset import Dataset
+from neco.evaluate.patch_labels import PatchLabels, read_patch_labels
+from neco.features import Features
+from neco.report.pictures import grid, show
+from neco.report.style import SOFT, drawn
+
+NEIGHBOURS = 7
+WINDOW = 7
+"""Patches across that are shown around each patch."""
+PURE = 0.9
+"""Share of one class that a query patch holds at least."""
+CANDIDATES = 400
+RIGHT, WRONG = "#0072B2", "#D55E00"
+
+
+@dataclass(frozen=True)
+class Query:
+    """One patch of a held-out image: `patch` counts row by row in the image's grid."""
+
+    image: int
+    patch: int
+    label: int
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """What one model retrieves: images and patches (queries, NEIGHBOURS), nearest first."""
+
+    images: np.ndarray
+    patches: np.ndarray
+    right: np.ndarray
+    """bool: the neighbour's main class is the query's"""
+
+
+def write_figure_4(
+    val: Dataset,
+    start: tuple[str, Features],
+    neco: tuple[str, Features],
+    into: Path,
+    queries: int = 6,
+) -> list[Path]:
+    """Write figure-4.png and .pdf: nearest patches of queries at equal steps over the split.
+
+    start, neco: (name, features of the split) of the two models, on the same grid.
+    """
+    found = retrieve(val, start[1], neco[1])
+    steps = np.linspace(0, len(found.queries) - 1, min(queries, len(found.queries)))
+    chosen = np.unique(steps.round().astype(int)).tolist()
+    names = (start[0], neco[0])
+    return drawn(lambda: _draw(val, start[1], found, chosen, names, ""), into, "figure-4")
+
+
+def write_figure_5(
+    val: Dataset,
+    start: tuple[str, Features],
+    neco: tuple[str, Features],
+    into: Path,
+    queries: int = 4,
+) -> list[Path]:
+    """Write figure-5.png and .pdf: the queries in which the start beats NeCo most.
+
+    Rule: the difference in how many of the nearest patches show the query's class; ties go to
+    the first in the split. Where the start beats NeCo in fewer queries, the figure says so.
+    """
+    found = retrieve(val, start[1], neco[1])
+    margin = found.start.right.sum(axis=1) - found.neco.right.sum(axis=1)
+    chosen = np.argsort(-margin, kind="stable")[:queries].tolist()
+    wins = int((margin > 0).sum())
+    note = f"{start[0]} retrieves more patches of the query's class in {wins} of {len(margin)} "
+    note += f"queries, {neco[0]} in {int((margin < 0).sum())}."
+    names = (start[0], neco[0])
+    return drawn(lambda: _draw(val, start[1], found, chosen, names, note), into, "figure-5")
+
+
+@dataclass(frozen=True)
+class Retrieved:
+    """The queries of a split, and what both models find for them."""
+
+    queries: list[Query]
+    start: Neighbours
+    neco: Neighbours
+
+
+def retrieve(val: Dataset, start: Features, neco: Features) -> Retrieved:
+    """Return the nearest patches of every candidate query by both models."""
+    start.matches(val)
+    neco.matches(val)
+    labels = read_patch_labels(val, start.about["image_size"], start.about["patch_size"])
+    queries = candidates(labels, start.tokens.shape[1:3])
+    main = labels.soft.argmax(axis=1)
+    main = np.asarray(main).reshape(len(val), labels.patches)
+    return Retrieved(
+        queries,
+        nearest_patches(start.tokens, queries, main),
+        nearest_patches(neco.tokens, queries, main),
+    )
+
+
+def candidates(labels: PatchLabels, grid_shape: tuple[int, ...], seed: int = 0) -> list[Query]:
+    """Return at most CANDIDATES queries: per image and class the pure patch nearest its middle.
+
+    Class 0 (background, and pixels that are ignored) gives no query. More are thinned at random.
+    """
+    rows, columns = grid_shape
+    y, x = np.divmod(np.arange(rows * columns), columns)
+    queries = []
+    for image in range(labels.present.shape[0]):
+        block = labels.soft[image * labels.patches : (image + 1) * labels.patches].toarray()
+        for label in np.flatnonzero((block >= PURE).any(axis=0)):
+            pure = np.flatnonzero(block[:, label] >= PURE)
+            weight = block[:, label]
+            middle = (np.average(y, weights=weight), np.average(x, weights=weight))
+            distance = (y[pure] - middle[0]) ** 2 + (x[pure] - middle[1]) ** 2
+            if label > 0:
+                queries.append(Query(image, int(pure[distance.argmin()]), int(label)))
+    if len(queries) > CANDIDATES:
+        kept = np.random.default_rng(seed).choice(len(queries), CANDIDATES, replace=False)
+        queries = [queries[index] for index in sorted(kept)]
+    return queries
+
+
+def nearest_patches(tokens: np.ndarray, queries: list[Query], main: np.ndarray) -> Neighbours:
+    """Return the nearest patches by cosine, the best of each other image only.
+
+    tokens (images, rows, columns, dim); main (images, patches), each patch's main class.
+    """
+    images, dim = tokens.shape[0], tokens.shape[-1]
+    asked = np.stack([tokens[q.image].reshape(-1, dim)[q.patch] for q in queries])
+    asked = _unit(asked)  # (queries, dim)
+    best = np.empty((len(queries), images), dtype=np.float32)
+    where = np.empty((len(queries), images), dtype=np.int64)
+    for image in range(images):
+        cosines = asked @ _unit(tokens[image].reshape(-1, dim)).T  # (queries, patches)
+        where[:, image] = cosines.argmax(axis=1)
+        best[:, image] = cosines.max(axis=1)
+    own = np.array([query.image for query in queries])
+    best[np.arange(len(queries)), own] = -np.inf
+    count = min(NEIGHBOURS, images - 1)
+    found = np.argsort(-best, axis=1, kind="stable")[:, :count]
+    patches = np.take_along_axis(where, found, axis=1)
+    label = np.array([query.label for query in queries])
+    return Neighbours(found, patches, main[found, patches] == label[:, None])
+
+
+def _unit(tokens: np.ndarray) -> np.ndarray:
+    tokens = tokens.astype(np.float32)
+    length = np.linalg.norm(tokens, axis=-1, keepdims=True)
+    unit: np.ndarray = tokens / np.maximum(length, 1e-12)
+    return unit
+
+
+def _draw(
+    val: Dataset,
+    features: Features,
+    found: Retrieved,
+    chosen: list[int],
+    names: tuple[str, str],
+    note: str,
+) -> Figure:
+    count = found.start.images.shape[1]
+    gap_row = 0.32
+    heights = [gap_row, *[1.0] * len(chosen), gap_row, *[1.0] * len(chosen)]
+    widths = [1.0, 0.15, *[1.0] * count]
+    figure, axes = grid(widths, heights, across=7.0, bottom=0.36, gap=0.05)
+    shape = features.tokens.shape[1:3]
+    for block, (name, neighbours) in enumerate(zip(names, (found.start, found.neco), strict=True)):
+        first = block * (len(chosen) + 1)
+        for place in axes[first]:
+            place.set_axis_off()
+        style: dict[str, Any] = {"va": "bottom", "fontsize": 8}
+        axes[first][0].text(0, 0.05, f"({'ab'[block]}) {name}", weight="bold", **style)
+        axes[first][2].text(0, 0.05, "nearest patches, the nearest first", **style)
+        for row, index in enumerate(chosen, start=first + 1):
+            query = found.queries[index]
+            _patch(axes[row][0], val, query.image, query.patch, shape, "#000000")
+            axes[row][1].set_axis_off()
+            for rank in range(count):
+                colour = RIGHT if neighbours.right[index, rank] else WRONG
+                image, patch = neighbours.images[index, rank], neighbours.patches[index, rank]
+                _patch(axes[row][2 + rank], val, int(image), int(patch), shape, colour)
+    text = "Blue frame: the patch's main class is the query's; orange, dashed: it is not. " + note
+    figure.text(0.0, 0.0, text, fontsize=6.5, color=SOFT, va="bottom", wrap=True)
+    return figure
+
+
+def _patch(
+    axes: Axes, val: Dataset, image: int, patch: int, shape: tuple[int, ...], colour: str
+) -> None:
+    """Draw the window around a patch, the patch outlined, the frame in `colour`."""
+    side = 16
+    square = val.items[image].read_image().resize((shape[1] * side, shape[0] * side))
+    row, column = divmod(patch, shape[1])
+    across = min(WINDOW, *shape)
+    top = int(np.clip(row - across // 2, 0, shape[0] - across))
+    left = int(np.clip(column - across // 2, 0, shape[1] - across))
+    box = (left * side, top * side, (left + across) * side, (top + across) * side)
+    show(axes, np.asarray(square.crop(box)))
+    corner = ((column - left) * side - 0.5, (row - top) * side - 0.5)
+    for width, ink in ((2.2, "white"), (1.0, "black")):
+        axes.add_patch(Rectangle(corner, side, side, fill=False, edgecolor=ink, linewidth=width))
+    frame: dict[str, Any] = {"fill": False, "edgecolor": colour, "linewidth": 2.4, "clip_on": True}
+    frame["linestyle"] = (0, (2, 1)) if colour == WRONG else "-"
+    axes.add_patch(Rectangle((0, 0), 1, 1, transform=axes.transAxes, **frame))

@@ -1,0 +1,166 @@
+"""Pictures of a dataset for figures: which images, at what size, in a grid without ragged edges."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from neco.data.dataset import IGNORED, Dataset
+from neco.report.style import INK, label_colours, painted
+
+LONGEST = 320
+"""Longest side of a picture in a figure, in pixels."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One image of a dataset, reduced for print, with its labels."""
+
+    id: str
+    pixels: np.ndarray
+    """uint8 (H, W, 3)"""
+    labels: np.ndarray
+    """uint8 (H, W), 255 = ignored"""
+
+    @property
+    def aspect(self) -> float:
+        """Width over height."""
+        return self.pixels.shape[1] / self.pixels.shape[0]
+
+    def sized(self, labels: np.ndarray) -> np.ndarray:
+        """Return label maps of any size at this picture's, every pixel read at its centre."""
+        rows, columns = self.pixels.shape[:2]
+        y = (2 * np.arange(rows) + 1) * labels.shape[0] // (2 * rows)
+        x = (2 * np.arange(columns) + 1) * labels.shape[1] // (2 * columns)
+        return labels[y[:, None], x]
+
+
+def choose(dataset: Dataset, count: int, classes: int = 2, seed: int = 0) -> list[int]:
+    """Return `count` indices drawn at random from the images that show at least `classes` classes.
+
+    A rule, so that no picture is picked by hand: the same seed gives the same images. All images
+    serve when too few show so many classes.
+    """
+    order = np.random.default_rng(seed).permutation(len(dataset)).tolist()
+    rich: list[int] = []
+    for index in order:
+        if len(rich) == count:
+            break
+        found = np.unique(dataset.items[index].read_mask())
+        if (found != IGNORED).sum() >= classes:
+            rich.append(index)
+    return sorted(rich if len(rich) == count else order[:count])
+
+
+def read_picture(dataset: Dataset, index: int, longest: int = LONGEST) -> Picture:
+    """Return one image of a labelled split, reduced so that its longest side is `longest`."""
+    item = dataset.items[index]
+    image = item.read_image()
+    scale = min(1.0, longest / max(image.size))
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    pixels = np.asarray(image.resize(size))
+    labels = item.read_mask()
+    return Picture(item.id, pixels, Picture(item.id, pixels, labels).sized(labels))
+
+
+def labelled(picture: Picture, labels: np.ndarray, classes: list[str]) -> np.ndarray:
+    """Return the picture with class labels of any size laid over it; background only darkens."""
+    return painted(picture.pixels, picture.sized(labels), label_colours(classes))
+
+
+def grid(
+    widths: Sequence[float],
+    heights: Sequence[float],
+    *,
+    across: float,
+    left: float = 0.0,
+    top: float = 0.0,
+    bottom: float = 0.0,
+    gap: float = 0.04,
+) -> tuple[Figure, list[list[Axes]]]:
+    """Return a figure `across` inches wide and axes[row][column] that fill it edge to edge.
+
+    widths, heights: of columns and rows in one unit, so pictures keep their shape. The margins
+    `left`, `top`, `bottom` and the `gap` between pictures are inches.
+    """
+    unit = (across - left - gap * (len(widths) - 1)) / sum(widths)
+    tall = top + bottom + unit * sum(heights) + gap * (len(heights) - 1)
+    figure = Figure(figsize=(across, tall))
+    axes = []
+    y = tall - top
+    for height in heights:
+        y -= unit * height
+        x = left
+        row = []
+        for width in widths:
+            place = (x / across, y / tall, unit * width / across, unit * height / tall)
+            row.append(figure.add_axes(place))
+            x += unit * width + gap
+        axes.append(row)
+        y -= gap
+    return figure, axes
+
+
+def justified(
+    aspects: Sequence[Sequence[float]],
+    *,
+    across: float,
+    bottom: float = 0.0,
+    gap: float = 0.04,
+) -> tuple[Figure, list[list[Axes]]]:
+    """Return a figure and axes[row][column] in which every row of pictures fills the width.
+
+    aspects: width over height of every picture, row by row. Inches, as in `grid`.
+    """
+    heights = [(across - gap * (len(row) - 1)) / sum(row) for row in aspects]
+    tall = sum(heights) + gap * (len(heights) - 1) + bottom
+    figure = Figure(figsize=(across, tall))
+    axes = []
+    y = tall
+    for row, height in zip(aspects, heights, strict=True):
+        x = 0.0
+        places = []
+        for aspect in row:
+            width = aspect * height
+            box = (x / across, (y - height) / tall, width / across, height / tall)
+            places.append(figure.add_axes(box))
+            x += width + gap
+        axes.append(places)
+        y -= height + gap
+    return figure, axes
+
+
+def show(axes: Axes, pixels: np.ndarray) -> None:
+    """Draw a picture over the whole of `axes`, without frame or ticks."""
+    axes.imshow(pixels, aspect="auto", interpolation="nearest")
+    axes.set_axis_off()
+
+
+def legend(figure: Figure, classes: list[str], shown: Sequence[int], height: float) -> None:
+    """Name the colours of the classes that are `shown`, in the lowest `height` inches."""
+    colours = label_colours(classes) / 255
+    handles = [
+        Patch(facecolor=colours[k], edgecolor=INK, linewidth=0.3, label=classes[k]) for k in shown
+    ]
+    across, tall = figure.get_size_inches()
+    columns = max(1, min(len(handles), int(across / 1.05)))
+    figure.legend(
+        handles=handles,
+        loc="upper center",
+        bbox_to_anchor=(0.5, height / tall),
+        ncols=columns,
+        fontsize=6.5,
+        handlelength=1.1,
+        handleheight=1.0,
+        columnspacing=1.0,
+        borderaxespad=0.0,
+    )
+
+
+def legend_height(shown: Sequence[int], across: float) -> float:
+    """Return the inches that `legend` needs for so many classes."""
+    rows = -(-len(shown) // max(1, int(across / 1.05)))
+    return 0.12 + 0.17 * rows
