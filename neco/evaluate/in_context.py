@@ -13,7 +13,7 @@ import torch
 from scipy.sparse import csr_matrix
 
 from neco.config.evaluation import InContext
-from neco.data.dataset import Dataset
+from neco.data.dataset import IGNORED, Dataset
 from neco.errors import UserError
 from neco.evaluate.bank import Bank, build_bank, normalised
 from neco.evaluate.conditions import evaluation_device, state_conditions
@@ -71,15 +71,17 @@ def soft_labels(
     return labels.reshape(*tokens.shape[:3], -1)
 
 
-def label_map(soft: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Return uint8 (height, width): soft labels (rows, columns, classes), bilinear, argmax.
+def label_map(soft: np.ndarray, classes: int, height: int, width: int) -> np.ndarray:
+    """Return uint8 (height, width): soft labels (rows, columns, columns of soft), bilinear, argmax.
 
     Only the classes that some patch holds are interpolated; the others are zero everywhere.
+    The column past the classes (unlabelled) is written as 255.
     """
     held = np.flatnonzero(soft.any(axis=(0, 1)))
     scores = torch.from_numpy(np.ascontiguousarray(soft[:, :, held].transpose(2, 0, 1)))
     enlarged = resize_bilinear(scores[None], height, width)[0]  # (held, height, width)
-    return held[enlarged.argmax(dim=0).numpy()].astype(np.uint8)
+    names = np.where(held < classes, held, IGNORED).astype(np.uint8)
+    return names[enlarged.argmax(dim=0).numpy()]
 
 
 def predict(
@@ -91,7 +93,10 @@ def predict(
     settings: InContext,
     device: str | None = None,
 ) -> list[np.ndarray]:
-    """Return the label maps, uint8 (H, W), of some held-out images with the whole training set."""
+    """Return the label maps, uint8 (H, W), of some held-out images, all training images shown.
+
+    255 where the nearest patches are unlabelled (datasets without background).
+    """
     train.matches(train_dataset)
     val.matches(val_dataset)
     labels = _labels(train, train_dataset)
@@ -100,7 +105,10 @@ def predict(
     search = build_search(bank, settings, evaluation_device(device))
     soft = soft_labels(val.tokens[chosen], search, bank.soft, settings)
     sizes = [val_dataset.items[index].read_mask().shape for index in chosen]
-    return [label_map(labels, *size) for labels, size in zip(soft, sizes, strict=True)]
+    return [
+        label_map(labels, len(val_dataset.classes), *size)
+        for labels, size in zip(soft, sizes, strict=True)
+    ]
 
 
 def evaluate(
@@ -195,5 +203,5 @@ def _score(
             mask = item.read_mask()
             if settings.mask_size == "input":
                 mask = resize_nearest(mask, side, side)
-            score.update(label_map(labels, *mask.shape), mask)
+            score.update(label_map(labels, len(dataset.classes), *mask.shape), mask)
     return score

@@ -12,29 +12,31 @@ Absent = Literal["zero", "skip"]
 
 
 def confusion(predicted: np.ndarray, target: np.ndarray, classes: int) -> np.ndarray:
-    """Return int64 (classes, classes), pixels by (target, predicted), ignored targets left out.
+    """Return int64 (classes, classes + 1), pixels by (target, predicted), ignored targets left out.
 
-    predicted: integers below `classes`; target: integers of the same shape, 255 = ignored.
-    Raises UserError for an id that is no class.
+    predicted: class ids, or 255 for "none of the classes", which is counted in the last column;
+    target: class ids, or 255 = ignored; both of one shape. Raises UserError for any other id.
     """
     if predicted.shape != target.shape:
         raise ValueError(f"prediction {predicted.shape} and target {target.shape} differ in shape")
     kept = target != IGNORED
     truth = target[kept].astype(np.int64)
     guess = predicted[kept].astype(np.int64)
-    for name, ids in (("mask", truth), ("prediction", guess)):
+    for name, ids in (("mask", truth), ("prediction", guess[guess != IGNORED])):
         if ids.size and not 0 <= ids.min() <= ids.max() < classes:
             raise UserError(
                 f"a {name} holds class {ids.max()}, but the dataset has {classes} classes; "
                 "prepare the dataset again"
             )
-    counts = np.bincount(truth * classes + guess, minlength=classes * classes)
-    return counts.reshape(classes, classes)
+    guess[guess == IGNORED] = classes
+    counts = np.bincount(truth * (classes + 1) + guess, minlength=classes * (classes + 1))
+    return counts.reshape(classes, classes + 1)
 
 
 def margins(table: np.ndarray) -> np.ndarray:
     """Return (3, classes) of a confusion table: correct, predicted and true pixels by class."""
-    return np.stack([np.diagonal(table), table.sum(axis=0), table.sum(axis=1)])
+    predicted = table.sum(axis=0)[: len(table)]
+    return np.stack([np.diagonal(table), predicted, table.sum(axis=1)])
 
 
 def class_iou(margin: np.ndarray) -> np.ndarray:
@@ -89,7 +91,7 @@ class Score:
     def __init__(self, names: list[str], absent: Absent = "zero", replicas: int = 0) -> None:
         self.names = names
         self.absent: Absent = absent
-        self.table = np.zeros((len(names), len(names)), dtype=np.int64)
+        self.table = np.zeros((len(names), len(names) + 1), dtype=np.int64)
         self.bootstrap = Bootstrap(len(names), replicas)
 
     def update(self, predicted: np.ndarray, target: np.ndarray) -> None:

@@ -5,6 +5,7 @@ Most patches hold one or two classes, so a row costs a few bytes whatever the nu
 Source: open-hummingbird-eval (protocol of the paper's in-context evaluation, appendix A.2).
 """
 
+import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,21 +21,30 @@ class PatchLabels:
     """Labels of all patches of a split, and which classes each image shows."""
 
     soft: csr_matrix
-    """float32 (images * patches, classes); a row holds the shares of the classes, sum 1."""
+    """float32 (images * patches, classes); a row holds the shares of the classes, sum 1.
+
+    One column more, of unlabelled pixels, where the dataset has no background class."""
     present: np.ndarray
     """bool (images, classes): classes in the mask at its own size, ignored pixels left out."""
     patches: int
     """Patches per image."""
 
 
-def patch_histograms(mask: np.ndarray, patch_size: int, classes: int) -> np.ndarray:
+def has_background(dataset: Dataset) -> bool:
+    """Return whether class 0 of a prepared dataset is its background."""
+    return bool(json.loads((dataset.folder / "classes.json").read_text())["background"])
+
+
+def patch_histograms(
+    mask: np.ndarray, patch_size: int, classes: int, ignored_as: int = 0
+) -> np.ndarray:
     """Return int64 (patches, classes): pixels of each class in each patch, row-major.
 
-    mask: integers (side, side), side a multiple of patch_size; 255 (ignored) counts as class 0,
-    as in the reference.
+    mask: integers (side, side), side a multiple of patch_size; 255 (ignored) counts as class
+    `ignored_as`, in the reference 0.
     """
     rows, columns = mask.shape[0] // patch_size, mask.shape[1] // patch_size
-    labels = np.where(mask == IGNORED, 0, mask).astype(np.int64)
+    labels = np.where(mask == IGNORED, ignored_as, mask).astype(np.int64)
     if labels.max(initial=0) >= classes:
         raise UserError(
             f"a mask holds class {labels.max()}, but the dataset has {classes} classes; "
@@ -47,14 +57,22 @@ def patch_histograms(mask: np.ndarray, patch_size: int, classes: int) -> np.ndar
 
 
 def read_patch_labels(dataset: Dataset, side: int, patch_size: int) -> PatchLabels:
-    """Return the soft labels of a split whose masks are brought to (side, side) by nearest."""
+    """Return the soft labels of a split whose masks are brought to (side, side) by nearest.
+
+    Ignored pixels become class 0 where that is the background (VOC: the reference's rule).
+    Elsewhere class 0 is a thing of its own, so they get a column of their own: on ADE20K that is
+    what the reference does too, whose class 0 is "other".
+    """
     classes = len(dataset.classes)
+    ignored_as = 0 if has_background(dataset) else classes
+    columns_of_soft = max(classes, ignored_as + 1)
     shares, columns, widths = [], [], []
     present = np.zeros((len(dataset), classes), dtype=bool)
     for number, item in enumerate(dataset.items):
         mask = item.read_mask()
         shown = np.bincount(mask.ravel(), minlength=IGNORED + 1)
-        counts = patch_histograms(resize_nearest(mask, side, side), patch_size, classes)
+        square = resize_nearest(mask, side, side)
+        counts = patch_histograms(square, patch_size, columns_of_soft, ignored_as)
         present[number] = shown[:classes] > 0
         patch, column = np.nonzero(counts)
         shares.append((counts[patch, column] / patch_size**2).astype(np.float32))
@@ -64,7 +82,7 @@ def read_patch_labels(dataset: Dataset, side: int, patch_size: int) -> PatchLabe
     patches = (side // patch_size) ** 2
     soft = csr_matrix(
         (np.concatenate(shares), np.concatenate(columns), ends.astype(np.int32)),
-        shape=(len(dataset) * patches, classes),
+        shape=(len(dataset) * patches, columns_of_soft),
     )
     return PatchLabels(soft, present, patches)
 

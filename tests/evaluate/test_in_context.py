@@ -39,7 +39,7 @@ def twin(train, train_dataset, val, val_dataset, k, temperature, classes):
                 cell = one_hot[8 * row : 8 * row + 8, 8 * column : 8 * column + 8]
                 labels.append(cell.mean(axis=(0, 1)))
     keys, labels = np.array(keys, dtype=np.float32), np.array(labels)
-    table = np.zeros((classes, classes), dtype=int)
+    table = np.zeros((classes, classes + 1), dtype=int)
     for tokens, item in zip(val.tokens, val_dataset.items, strict=True):
         soft = np.zeros((5, 5, classes))
         for row in range(5):
@@ -70,7 +70,7 @@ def test_swapping_two_predicted_classes_lowers_the_score(features, coloured):
     train, val = features
     settings = InContext(image_size=40, fractions=[1], neighbours=7)
     maps = predict(train, coloured[0], val, coloured[1], list(range(6)), settings)
-    table, swapped = np.zeros((4, 4), dtype=int), np.zeros((4, 4), dtype=int)
+    table, swapped = np.zeros((4, 5), dtype=int), np.zeros((4, 5), dtype=int)
     swap = np.array([0, 2, 1, 3])
     for predicted, item in zip(maps, coloured[1].items, strict=True):
         table += confusion(predicted, item.read_mask(), 4)
@@ -129,7 +129,13 @@ def test_interpolating_only_held_classes_changes_nothing():
     soft = generator.random((6, 7, 30)).astype(np.float32) * (generator.random(30) < 0.3)
     scores = torch.from_numpy(soft).permute(2, 0, 1)[None]
     every = torch.nn.functional.interpolate(scores, (50, 61), mode="bilinear")[0].argmax(0)
-    assert np.array_equal(label_map(soft, 50, 61), every.numpy())
+    assert np.array_equal(label_map(soft, 30, 50, 61), every.numpy())
+
+
+def test_unlabelled_patches_vote_for_no_class_where_there_is_no_background():
+    soft = np.zeros((1, 2, 3), dtype=np.float32)
+    soft[0, 0, 1], soft[0, 1, 2] = 1.0, 1.0
+    assert label_map(soft, 2, 2, 4).tolist() == [[1, 1, 255, 255]] * 2
 
 
 def test_features_that_do_not_belong_are_refused(features, coloured):

@@ -22,7 +22,17 @@ def test_confusion_is_that_of_scikit_learn():
     predicted, target = labels(0)
     kept = target != 255
     expected = confusion_matrix(target[kept], predicted[kept], labels=range(5))
-    assert np.array_equal(confusion(predicted, target, 5), expected)
+    found = confusion(predicted, target, 5)
+    assert np.array_equal(found[:, :5], expected)
+    assert not found[:, 5].any()
+
+
+def test_predicting_no_class_is_an_error_of_the_true_class_alone():
+    target = np.array([[0, 0], [1, 255]])
+    predicted = np.array([[0, 255], [1, 255]])
+    table = confusion(predicted, target, 2)
+    assert table.tolist() == [[1, 0, 1], [0, 1, 0]]
+    assert class_iou(margins(table)).tolist() == [0.5, 1.0]
 
 
 def test_iou_is_that_of_scikit_learn_over_the_whole_split():
@@ -46,7 +56,7 @@ def test_iou_is_that_of_scikit_learn_over_the_whole_split():
     arrays.arrays(np.uint8, (7, 9), elements=st.sampled_from([0, 1, 2, 3, 255])),
 )
 def test_counts_equal_a_loop_over_pixels(predicted, target):
-    table = np.zeros((4, 4), dtype=int)
+    table = np.zeros((4, 5), dtype=int)
     for guess, truth in zip(predicted.ravel(), target.ravel(), strict=True):
         if truth != 255:
             table[truth, guess] += 1

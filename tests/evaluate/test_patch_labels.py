@@ -44,6 +44,17 @@ def test_a_split_is_its_images_one_after_the_other(coloured):
         assert labels.present[number].tolist() == [bool((mask == k).any()) for k in range(4)]
 
 
+def test_ignored_pixels_are_background_only_where_there_is_one(coloured, monkeypatch):
+    train, _ = coloured
+    monkeypatch.setattr("neco.evaluate.patch_labels.has_background", lambda dataset: False)
+    labels = read_patch_labels(train, 40, 8)
+    assert labels.soft.shape[1] == 5
+    for number, item in enumerate(train.items):
+        ignored = resize_nearest(item.read_mask(), 40, 40) == 255
+        share = labels.soft[number * 25].toarray()[0, 4]
+        assert share == pytest.approx(ignored[:8, :8].mean())
+
+
 def test_an_impossible_class_is_refused():
     with pytest.raises(UserError, match="holds class 9"):
         patch_histograms(np.full((4, 4), 9), 2, 4)
