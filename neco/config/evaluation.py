@@ -81,6 +81,9 @@ class Overcluster(Frozen):
     """PCA dimensions after per-dimension standardisation."""
     iterations: int = Field(100, ge=1)
     redos: int = Field(5, ge=1)
+    points_per_cluster: int | None = Field(256, ge=1)
+    """Patches per cluster that k-means is trained on (faiss's default, as in the reference);
+    null trains on all. All patches are assigned either way."""
     seeds: list[int] = [0, 1, 2, 3, 4]
 
 

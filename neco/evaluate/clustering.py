@@ -1,0 +1,80 @@
+"""From frozen patch tokens to clusters: standardise, reduce by PCA, k-means.
+
+Source: paper, appendix A.2 (k-means on spatial tokens with faiss), with the settings of the
+reference implementation (Leopart's evaluation).
+"""
+
+from collections.abc import Iterator
+
+import faiss
+import numpy as np
+
+ROWS = 65_536
+"""Tokens read at a time."""
+
+
+def _blocks(tokens: np.ndarray) -> Iterator[np.ndarray]:
+    for start in range(0, len(tokens), ROWS):
+        yield tokens[start : start + ROWS].astype(np.float32)
+
+
+def reduced_tokens(tokens: np.ndarray, components: int) -> np.ndarray:
+    """Return float32 (N, components) of tokens (N, dim), streamed.
+
+    Every dimension is brought to mean 0 and standard deviation 1, then projected on the leading
+    principal axes (not whitened). Fewer dimensions than components are kept as they are many.
+    """
+    count, dim = tokens.shape
+    total = np.zeros(dim)
+    for block in _blocks(tokens):
+        total += block.sum(axis=0, dtype=np.float64)
+    mean = (total / count).astype(np.float32)
+    products = np.zeros((dim, dim))
+    for block in _blocks(tokens):
+        block -= mean
+        products += block.T @ block
+    covariance = products / count
+    deviation = np.sqrt(np.diagonal(covariance))
+    # A dimension that never changes stays at 0 instead of becoming 0 / 0.
+    scale = np.divide(1.0, deviation, out=np.zeros(dim), where=deviation > 1e-6)
+    axes = np.linalg.eigh(covariance * np.outer(scale, scale))[1][:, ::-1]  # leading first
+    projection = (scale[:, None] * axes[:, : min(components, dim)]).astype(np.float32)
+    reduced = np.empty((count, projection.shape[1]), np.float32)
+    done = 0
+    for block in _blocks(tokens):
+        reduced[done : done + len(block)] = (block - mean) @ projection
+        done += len(block)
+    return reduced
+
+
+def on_gpu() -> bool:
+    """Return whether this faiss can cluster on a GPU."""
+    return hasattr(faiss, "get_num_gpus") and faiss.get_num_gpus() > 0
+
+
+def kmeans(
+    points: np.ndarray,
+    clusters: int,
+    *,
+    iterations: int,
+    redos: int,
+    seed: int,
+    points_per_cluster: int | None = 256,
+) -> np.ndarray:
+    """Return the cluster of every point, int32 (N,), for points float32 (N, components).
+
+    points_per_cluster: how many points per cluster train the centroids, drawn at random by
+    faiss with the seed; None uses all. Every point is assigned to its nearest centroid.
+    """
+    means = faiss.Kmeans(
+        points.shape[1],
+        min(clusters, len(points)),
+        niter=iterations,
+        nredo=redos,
+        seed=seed,
+        min_points_per_centroid=1,
+        max_points_per_centroid=points_per_cluster or len(points),
+        gpu=on_gpu(),
+    )
+    means.train(points)
+    return means.index.search(points, 1)[1][:, 0].astype(np.int32)

@@ -1,0 +1,138 @@
+"""Overclustering: k-means on the patch tokens of a split, clusters matched to its classes.
+
+Source: paper, appendix A.2, with the reference implementation's settings: K = number of classes
+is matched one to one (Hungarian on IoU); with more clusters each goes to the class of its highest
+precision.
+"""
+
+import time
+from typing import Any
+
+import numpy as np
+
+from neco.config.evaluation import Overcluster
+from neco.data.dataset import Dataset
+from neco.evaluate.clustering import kmeans, on_gpu, reduced_tokens
+from neco.evaluate.conditions import evaluation_device, state_conditions
+from neco.evaluate.matching import contingency, match_by_precision, match_one_to_one
+from neco.evaluate.metrics import Score
+from neco.evaluate.result import Metrics, Result, summarise
+from neco.evaluate.transforms import resize_nearest
+from neco.features import Features
+
+
+def cluster_maps(
+    features: Features,
+    clusters: int,
+    settings: Overcluster,
+    seed: int = 0,
+    reduced: np.ndarray | None = None,
+) -> np.ndarray:
+    """Return the k-means cluster of every patch, int32 (images, rows, columns).
+
+    reduced: what `reduced_tokens` made of the features, where several K or seeds share it.
+    """
+    tokens = features.tokens
+    if reduced is None:
+        reduced = reduced_tokens(tokens.reshape(-1, tokens.shape[-1]), settings.components)
+    assigned = kmeans(
+        reduced,
+        clusters,
+        iterations=settings.iterations,
+        redos=settings.redos,
+        seed=seed,
+        points_per_cluster=settings.points_per_cluster,
+    )
+    return assigned.reshape(tokens.shape[:3])
+
+
+def enlarged(maps: np.ndarray, size: int) -> np.ndarray:
+    """Return maps (..., rows, columns) at (..., size, size) by nearest neighbour."""
+    return resize_nearest(maps, size, size)
+
+
+def read_masks(dataset: Dataset, size: int) -> np.ndarray:
+    """Return all masks of a split, uint8 (images, size, size), by nearest neighbour."""
+    masks = np.empty((len(dataset), size, size), np.uint8)
+    for number, item in enumerate(dataset.items):
+        masks[number] = resize_nearest(item.read_mask(), size, size)
+    return masks
+
+
+def evaluate(
+    features: Features,
+    dataset: Dataset,
+    settings: Overcluster,
+) -> dict[str, Any]:
+    """Return the metrics (see neco.evaluate.result) of overclustering on one split.
+
+    All K and seeds share one reduction of the features. Raises UserError where features and
+    dataset do not belong together.
+    """
+    began = time.perf_counter()
+    features.matches(dataset)
+    masks = read_masks(dataset, settings.mask_size)
+    tokens = features.tokens
+    reduced = reduced_tokens(tokens.reshape(-1, tokens.shape[-1]), settings.components)
+    results: list[Result] = []
+    for wanted in settings.clusters:
+        one_to_one = wanted == "classes"
+        count = len(dataset.classes) if wanted == "classes" else wanted
+        for seed in settings.seeds:
+            maps = cluster_maps(features, count, settings, seed, reduced)
+            results.append(
+                _result(maps, masks, dataset, settings, count, one_to_one=one_to_one, seed=seed)
+            )
+    summary = summarise(results)
+    headline = results[-1].setting
+    conditions = state_conditions(
+        features.about,
+        dataset,
+        settings,
+        device=evaluation_device(None if on_gpu() else "cpu"),
+        began=began,
+        mask_resolution=f"{settings.mask_size}x{settings.mask_size}",
+        seeds=settings.seeds,
+        search=f"faiss k-means, {settings.points_per_cluster or 'all'} points per cluster",
+    )
+    return Metrics(
+        protocol="overcluster",
+        dataset=dataset.name,
+        model=features.about.get("model", ""),
+        mIoU=summary[headline].mIoU,
+        headline=headline,
+        results=results,
+        summary=summary,
+        settings=settings.model_dump(mode="json"),
+        conditions=conditions,
+        about=features.identity(),
+    ).model_dump(mode="json")
+
+
+def _result(
+    maps: np.ndarray,
+    masks: np.ndarray,
+    dataset: Dataset,
+    settings: Overcluster,
+    count: int,
+    *,
+    one_to_one: bool,
+    seed: int,
+) -> Result:
+    """Return one number: cluster maps (images, rows, columns) against masks (images, size, size).
+
+    The interval resamples images at the matching found on all of them.
+    """
+    table = np.zeros((count, len(dataset.classes)), np.int64)
+    for image, mask in zip(maps, masks, strict=True):
+        table += contingency(enlarged(image, len(mask)), mask, *table.shape)
+    matched = match_one_to_one(table) if one_to_one else match_by_precision(table)
+    score = Score(dataset.classes, settings.absent, settings.bootstrap)
+    for image, mask in zip(maps, masks, strict=True):
+        score.update(enlarged(matched[image], len(mask)), mask)
+    details = {
+        "clusters": count,
+        "matching": "Hungarian on IoU" if one_to_one else "highest precision",
+        "classes_matched": int(np.unique(matched).size),
+    }
+    return score.result("K=GT" if one_to_one else f"K={count}", seed, details)

@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+from sklearn.metrics import jaccard_score
+
+from neco.backbones.backbone import PatchColours
+from neco.config.evaluation import Extraction, Overcluster
+from neco.evaluate.matching import contingency, match_by_precision
+from neco.evaluate.overcluster import cluster_maps, enlarged, evaluate, read_masks
+from neco.evaluate.result import Metrics
+from neco.features import extract_features
+
+SETTINGS = Overcluster(
+    image_size=40, mask_size=20, clusters=["classes", 9], iterations=15, redos=2, seeds=[0, 1]
+)
+
+
+@pytest.fixture(scope="module")
+def features(coloured, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("features")
+    settings = Extraction(workers=0)
+    return extract_features(
+        PatchColours(4), coloured[0], 40, settings, folder, {"model": "colours", "seed": 3}
+    )
+
+
+def test_settings_are_those_of_the_tables(features, coloured):
+    found = Metrics.model_validate(evaluate(features, coloured[0], SETTINGS))
+    assert [(r.setting, r.seed) for r in found.results] == [
+        ("K=GT", 0),
+        ("K=GT", 1),
+        ("K=9", 0),
+        ("K=9", 1),
+    ]
+    assert found.headline == "K=9"
+    assert found.mIoU == pytest.approx(np.mean([r.mIoU for r in found.results[2:]]))
+    assert found.conditions.mask_resolution == "20x20"
+    assert found.about == {"seed": 3}
+    assert found.mIoU > 60  # colours solve coloured rectangles
+
+
+def test_numbers_equal_scikit_learn_on_all_pixels(features, coloured):
+    found = evaluate(features, coloured[0], SETTINGS)
+    maps = enlarged(cluster_maps(features, 9, SETTINGS, seed=1), 20)
+    masks = read_masks(coloured[0], 20)
+    matched = match_by_precision(contingency(maps, masks, 9, 4))
+    kept = masks != 255
+    expected = jaccard_score(masks[kept], matched[maps[kept]], average="macro", zero_division=0)
+    assert found["results"][3]["mIoU"] == pytest.approx(100 * expected, abs=1e-3)
+
+
+def test_cluster_names_do_not_matter(features, coloured):
+    maps = enlarged(cluster_maps(features, 9, SETTINGS), 20)
+    masks = read_masks(coloured[0], 20)
+    renamed = np.random.default_rng(0).permutation(9)[maps]
+    scores = []
+    for clusters in (maps, renamed):
+        matched = match_by_precision(contingency(clusters, masks, 9, 4))
+        scores.append((matched[clusters] == masks).mean())
+    assert scores[0] == scores[1]
+
+
+def test_a_map_is_enlarged_by_its_own_cells():
+    maps = np.arange(6).reshape(1, 2, 3)
+    expected = np.kron(maps[0], np.ones((3, 2), dtype=int))
+    assert np.array_equal(enlarged(maps, 6)[0], expected)
