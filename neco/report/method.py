@@ -1,0 +1,136 @@
+"""The steps of the method on one real batch, as Figure 1 shows them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from neco.align import align, in_grid, intersection
+from neco.backbones.backbone import Backbone
+from neco.config.training import Train
+from neco.data.dataset import Dataset
+from neco.sorting import SortSettings, soft_sort, sorting_cross_entropy
+from neco.views import MultiCropDataset, collate, photometric
+
+REFERENCE_IMAGES = 6
+
+
+@dataclass(frozen=True)
+class Side:
+    """What one of the two networks sees and computes for the first image of the batch."""
+
+    view: np.ndarray
+    """float (H, W, 3), 0 to 1, as augmented"""
+    region: np.ndarray
+    """(4,) where the crops meet, in pixels of the view"""
+    aligned: Tensor
+    """(S*S, D)"""
+    distances: Tensor
+    """(R,), of the marked patch, references in the order of the teacher's distances"""
+    order: Tensor
+    """(R, R), the marked patch's relaxed permutation Q: references (as above) by positions"""
+
+
+@dataclass(frozen=True)
+class Method:
+    """Everything that the figure shows, computed once."""
+
+    image: np.ndarray
+    boxes: np.ndarray
+    """(2, 4): the teacher's and the student's crop in pixels of the image"""
+    teacher: Side
+    student: Side
+    batch: list[np.ndarray]
+    """views of the batch that references come from"""
+    references: list[list[int]]
+    """per view, which patches of its grid are references"""
+    grid: tuple[int, int]
+    marked: int
+    """the aligned patch that is followed"""
+    loss: float
+    floor: float
+
+
+@torch.no_grad()
+def compute(backbone: Backbone, dataset: Dataset, settings: Train, seed: int) -> Method:
+    """Return the method's steps on one batch, through the training's own functions."""
+    generator = torch.Generator().manual_seed(seed)
+    count = min(REFERENCE_IMAGES + 1, len(dataset))
+    chosen = np.random.default_rng(seed).choice(len(dataset), count, replace=False)
+    views = MultiCropDataset(dataset, settings.crops, seed)
+    batch = collate([views[(0, int(index))] for index in chosen])
+    crops = [
+        photometric(batch.global_crops[:, which], settings.photometric, generator)
+        for which in (0, 1)
+    ]  # each (B, 3, H, W)
+    grids = [backbone(crop).float() for crop in crops]  # each (B, rows, columns, D)
+    boxes = batch.boxes[:, :2]  # (B, 2, 4)
+    region = intersection(boxes[:, 0], boxes[:, 1])  # (B, 4)
+    size = settings.loss.aligned_size
+    aligned = [align(grids[i], region, boxes[:, i], size)[0] for i in (0, 1)]  # (S*S, D)
+
+    rows, columns = grids[1].shape[1:3]
+    others = grids[1][1:].reshape(-1, grids[1].shape[-1])  # the student's patches, other images
+    width = min(settings.loss.references.count, len(others))
+    drawn_patches = torch.rand(len(others), generator=generator).topk(width).indices
+    references = normalize(others[drawn_patches], dim=-1).T  # (D, R)
+    distances = [1 - normalize(features, dim=-1) @ references for features in aligned]
+
+    sorting = settings.loss.sorting
+    marked = _distinct(aligned[0])
+    steepness = (sorting.teacher_steepness, sorting.student_steepness)
+    orders = [
+        soft_sort(
+            distances[i][marked : marked + 1],
+            network=sorting.network,
+            relaxation=sorting.relaxation,
+            steepness=steepness[i],
+            phi_lambda=sorting.phi_lambda,
+        )[1][0]
+        for i in (0, 1)
+    ]
+    by_teacher = distances[0][marked].argsort()  # the figure's order of references
+    sort = SortSettings(two_way=settings.loss.two_way, **sorting.model_dump())
+    terms = sorting_cross_entropy(distances[1], distances[0], sort)
+    places = [in_grid(region, boxes[:, i], *crops[i].shape[-2:])[0].numpy() for i in (0, 1)]
+    sides = [
+        Side(
+            view=_visible(crops[i][0]),
+            region=places[i],
+            aligned=aligned[i],
+            distances=distances[i][marked][by_teacher],
+            order=orders[i][by_teacher],
+        )
+        for i in (0, 1)
+    ]
+    per_image: list[list[int]] = [[] for _ in range(count - 1)]
+    for patch in drawn_patches.tolist():
+        per_image[patch // (rows * columns)].append(patch % (rows * columns))
+    return Method(
+        image=np.asarray(dataset.items[int(chosen[0])].read_image()),
+        boxes=boxes[0].numpy(),
+        teacher=sides[0],
+        student=sides[1],
+        batch=[_visible(crop) for crop in crops[1][1:]],
+        references=per_image,
+        grid=(rows, columns),
+        marked=marked,
+        loss=float(terms.loss.mean()),
+        floor=float(terms.floor.mean()),
+    )
+
+
+def _distinct(aligned: Tensor) -> int:
+    """Return the patch that differs most from the mean of the aligned patches: not background."""
+    unit = normalize(aligned, dim=-1)
+    mean = normalize(unit.mean(dim=0), dim=0)
+    return int((unit @ mean).argmin())
+
+
+def _visible(crop: Tensor) -> np.ndarray:
+    """Return a normalised view (3, H, W) as an image (H, W, 3) in 0 to 1."""
+    mean = crop.new_tensor((0.485, 0.456, 0.406)).view(3, 1, 1)
+    std = crop.new_tensor((0.229, 0.224, 0.225)).view(3, 1, 1)
+    return (crop * std + mean).clamp(0, 1).permute(1, 2, 0).numpy()
