@@ -105,6 +105,9 @@ class Linear(Frozen):
     decay_factor: float = Field(0.1, gt=0.0, le=1.0)
     crop_scale: tuple[float, float] = (0.8, 1.0)
     """Area range of the random resized crop."""
+    augment: bool = True
+    """Augmented images through the backbone in every epoch (the protocol), or the fast path:
+    cached tokens of the images as they are."""
     flip_probability: float = Field(0.5, ge=0.0, le=1.0)
     train_fraction: float = Field(1.0, gt=0.0, le=1.0)
     """Random share of the training images (0.1 on COCO)."""
