@@ -30,7 +30,7 @@ from neco.config.base import nearest
 from neco.errors import UserError
 
 DEMO_VIT: Mapping[str, Any] = {
-    "img_size": 96,
+    "img_size": 64,
     "patch_size": 8,
     "embed_dim": 192,
     "depth": 6,

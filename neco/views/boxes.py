@@ -31,11 +31,10 @@ def _draw(
         [crops.global_scale] * crops.global_count + [crops.local_scale] * crops.local_count
     ).T
     area = width * height * rng.uniform(low, high, (attempts, count))
-    aspect = np.exp(
-        rng.uniform(np.log(crops.aspect[0]), np.log(crops.aspect[1]), (attempts, count))
-    )
-    wide = np.minimum(np.sqrt(area * aspect), width)
-    tall = np.minimum(np.sqrt(area / aspect), height)
+    low_aspect, high_aspect = np.log(crops.aspect)
+    aspect = np.exp(rng.uniform(low_aspect, high_aspect, (attempts, count)))
+    aspect = np.clip(aspect, area / height**2, width**2 / area)  # so that the box fits the image
+    wide, tall = np.sqrt(area * aspect), np.sqrt(area / aspect)
     left = rng.uniform(0, 1, (attempts, count)) * (width - wide)
     top = rng.uniform(0, 1, (attempts, count)) * (height - tall)
     return np.stack([left, top, left + wide, top + tall], axis=-1).astype(np.float32)

@@ -1,11 +1,12 @@
 """One scene: stuff, things in front of one another, light; with labels of both kinds."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from neco.data.scenes.shapes import MATERIALS, THINGS, Sketch, sketch_thing
+from neco.data.scenes.shapes import MATERIALS, THINGS, sketch_thing
 from neco.data.scenes.surfaces import STUFF, random_colour, smooth_noise, stuff, texture
 
 OVERSAMPLING = 2
@@ -43,19 +44,45 @@ class Scene:
 
 
 def render_scene(seed: int, index: int, height: int, width: int) -> Scene:
-    """Return scene `index` of a seed: the same arguments give the same pixels."""
+    """Return scene `index` of a seed, one to four things: the same arguments, the same pixels."""
     rng = np.random.default_rng([seed, index])
+    side = min(height, width) * OVERSAMPLING
+    placed = []
+    for depth in np.sort(rng.uniform(0.0, 1.0, int(rng.integers(1, 5)))):
+        name = str(rng.choice(THING_NAMES))
+        size = (0.18 + 0.26 * depth) * side * rng.uniform(0.75, 1.3)
+        centre = (rng.uniform(0.1, 0.9), rng.uniform(0.25, 0.8))
+        placed.append(_Placed(name, float(size), centre))
+    return _render(rng, placed, height, width)
+
+
+def render_portrait(seed: int, index: int, side: int) -> Scene:
+    """Return a square scene of one thing in the middle, as object-centric collections have it."""
+    rng = np.random.default_rng([seed, index])
+    size = rng.uniform(0.24, 0.45) * side * OVERSAMPLING
+    centre = (rng.uniform(0.42, 0.58), rng.uniform(0.42, 0.58))
+    return _render(rng, [_Placed(str(rng.choice(THING_NAMES)), size, centre)], side, side)
+
+
+class _Placed(NamedTuple):
+    """A thing to draw: its half extent in canvas pixels, its centre as shares of the canvas."""
+
+    name: str
+    size: float
+    centre: tuple[float, float]
+
+
+def _render(rng: np.random.Generator, placed: list[_Placed], height: int, width: int) -> Scene:
     tall, wide = height * OVERSAMPLING, width * OVERSAMPLING
     colours, stuff_labels = _backdrop(rng, tall, wide)
     instances = np.zeros((tall, wide), dtype=np.uint8)
     things: list[str] = []
     light = rng.uniform(0, 2 * np.pi)
-    for depth in np.sort(rng.uniform(0.0, 1.0, int(rng.integers(1, 5)))):
-        name = str(rng.choice(THING_NAMES))
-        materials = _place(sketch_thing(name, rng), rng, depth, tall, wide)
+    for thing in placed:
+        materials = _place(thing, rng, tall, wide)
         if not materials.any():
             continue
-        things.append(name)
+        things.append(thing.name)
         _shadow(colours, materials > 0, rng)
         _paint(colours, materials, rng, light)
         instances[materials > 0] = len(things)
@@ -103,19 +130,16 @@ def _steps(rng: np.random.Generator, width: int) -> np.ndarray:
     return blocks[np.minimum(np.arange(width) * 5 // width, 4)][None, :]
 
 
-def _place(
-    sketch: Sketch, rng: np.random.Generator, depth: float, height: int, width: int
-) -> np.ndarray:
-    """Return the thing's materials on the canvas, uint8 (H, W), 0 = not there."""
-    size = (0.18 + 0.26 * depth) * min(height, width) * rng.uniform(0.75, 1.3)
-    centre = np.array([rng.uniform(0.1, 0.9) * width, rng.uniform(0.25, 0.8) * height])
+def _place(thing: _Placed, rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+    """Return a new instance's materials on the canvas, uint8 (H, W), 0 = not there."""
+    centre = np.array(thing.centre) * (width, height)
     turn = rng.normal(0, 0.16)
-    stretch = np.array([rng.uniform(0.85, 1.15), rng.uniform(0.85, 1.15)]) * size
+    stretch = np.array([rng.uniform(0.85, 1.15), rng.uniform(0.85, 1.15)]) * thing.size
     mirror = np.array([rng.choice([-1.0, 1.0]), 1.0])
     rotation = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
     canvas = Image.new("L", (width, height), 0)
     draw = ImageDraw.Draw(canvas)
-    for points, material in sketch.parts:
+    for points, material in sketch_thing(thing.name, rng).parts:
         placed = (points * mirror * stretch) @ rotation + centre
         draw.polygon([tuple(point) for point in placed.tolist()], fill=material + 1)
     return np.array(canvas)
