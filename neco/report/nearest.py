@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from neco.data.dataset import Dataset
-from neco.evaluate.patch_labels import PatchLabels, read_patch_labels
+from neco.evaluate.patch_labels import PatchLabels, has_background, read_patch_labels
 from neco.features import Features
 from neco.report.pictures import grid, show
 from neco.report.style import SOFT, drawn
@@ -97,7 +97,8 @@ def retrieve(val: Dataset, start: Features, neco: Features) -> Retrieved:
     start.matches(val)
     neco.matches(val)
     labels = read_patch_labels(val, start.about["image_size"], start.about["patch_size"])
-    queries = candidates(labels, start.tokens.shape[1:3])
+    asked = range(int(has_background(val)), len(val.classes))
+    queries = candidates(labels, start.tokens.shape[1:3], asked)
     main = labels.soft.argmax(axis=1)
     main = np.asarray(main).reshape(len(val), labels.patches)
     return Retrieved(
@@ -107,10 +108,12 @@ def retrieve(val: Dataset, start: Features, neco: Features) -> Retrieved:
     )
 
 
-def candidates(labels: PatchLabels, grid_shape: tuple[int, ...], seed: int = 0) -> list[Query]:
+def candidates(
+    labels: PatchLabels, grid_shape: tuple[int, ...], classes: range, seed: int = 0
+) -> list[Query]:
     """Return at most CANDIDATES queries: per image and class the pure patch nearest its middle.
 
-    Class 0 (background, and pixels that are ignored) gives no query. More are thinned at random.
+    Only `classes` give queries: no background, no ignored pixels. More are thinned at random.
     """
     rows, columns = grid_shape
     y, x = np.divmod(np.arange(rows * columns), columns)
@@ -118,12 +121,13 @@ def candidates(labels: PatchLabels, grid_shape: tuple[int, ...], seed: int = 0) 
     for image in range(labels.present.shape[0]):
         block = labels.soft[image * labels.patches : (image + 1) * labels.patches].toarray()
         for label in np.flatnonzero((block >= PURE).any(axis=0)):
+            if label not in classes:
+                continue
             pure = np.flatnonzero(block[:, label] >= PURE)
             weight = block[:, label]
             middle = (np.average(y, weights=weight), np.average(x, weights=weight))
             distance = (y[pure] - middle[0]) ** 2 + (x[pure] - middle[1]) ** 2
-            if label > 0:
-                queries.append(Query(image, int(pure[distance.argmin()]), int(label)))
+            queries.append(Query(image, int(pure[distance.argmin()]), int(label)))
     if len(queries) > CANDIDATES:
         kept = np.random.default_rng(seed).choice(len(queries), CANDIDATES, replace=False)
         queries = [queries[index] for index in sorted(kept)]

@@ -9,6 +9,7 @@ from scipy.optimize import linear_sum_assignment
 
 from neco.config.evaluation import InContext, Overcluster
 from neco.data.dataset import IGNORED, Dataset
+from neco.evaluate.overcluster import cluster_maps
 from neco.report.pictures import (
     Picture,
     choose,
@@ -21,7 +22,6 @@ from neco.report.pictures import (
 )
 from neco.report.predictions import (
     ModelFeatures,
-    cluster_maps,
     image_miou,
     in_context_predictions,
 )
@@ -109,7 +109,9 @@ def _cluster_tiles(
     chosen: list[int],
 ) -> list[list[np.ndarray]]:
     """Return each model's clusters over the pictures; clusters that overlap share a colour."""
-    before, after = (cluster_maps(model.cluster, clusters, settings) for model in models)
+    before, after = (
+        cluster_maps(model.cluster, clusters, settings, settings.seeds[0]) for model in models
+    )
     after = renumbered(after, before, clusters)
     colours = cluster_colours(clusters)
     return [
@@ -125,7 +127,9 @@ def renumbered(maps: np.ndarray, like: np.ndarray, clusters: int) -> np.ndarray:
     """
     if maps.shape != like.shape:
         return maps
-    pairs = np.bincount(maps.ravel() * clusters + like.ravel(), minlength=clusters**2)
+    pairs = np.bincount(
+        maps.ravel().astype(np.int64) * clusters + like.ravel(), minlength=clusters**2
+    )
     table = pairs.reshape(clusters, clusters)
     _, target = linear_sum_assignment(table, maximize=True)
     renamed: np.ndarray = target[maps]

@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 
-import faiss
 import numpy as np
 
-from neco.config.evaluation import InContext, Overcluster
+from neco.config.evaluation import InContext
 from neco.data.dataset import Dataset
 from neco.evaluate.in_context import predict
 from neco.evaluate.metrics import class_iou, confusion, margins, mean_iou
@@ -40,27 +39,3 @@ def image_miou(predicted: np.ndarray, truth: np.ndarray, classes: int) -> float:
     """Return the mIoU in percent of one image over the classes that it shows."""
     ious = class_iou(margins(confusion(predicted, truth, classes)))
     return float(mean_iou(ious, "skip")) * 100
-
-
-def cluster_maps(features: Features, clusters: int, settings: Overcluster) -> np.ndarray:
-    """Return int (images, rows, columns): the k-means cluster of every patch of a split.
-
-    Standardised, reduced by PCA and clustered as in the overclustering protocol, one seed.
-    """
-    images, rows, columns, dim = features.tokens.shape
-    tokens = features.tokens.reshape(-1, dim).astype(np.float32)
-    tokens = (tokens - tokens.mean(axis=0)) / np.maximum(tokens.std(axis=0), 1e-6)
-    covariance = tokens.T @ tokens / len(tokens)
-    kept = min(settings.components, dim)
-    axes = np.linalg.eigh(covariance)[1][:, -kept:]
-    reduced = np.ascontiguousarray(tokens @ axes)
-    means = faiss.Kmeans(
-        kept,
-        min(clusters, len(reduced)),
-        niter=settings.iterations,
-        nredo=1,
-        seed=settings.seeds[0],
-        min_points_per_centroid=1,
-    )
-    means.train(reduced)
-    return means.index.search(reduced, 1)[1].reshape(images, rows, columns)
