@@ -1,0 +1,135 @@
+"""Which of the paper's claims hold here, which do not, which were not run."""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterable
+from html import escape
+from pathlib import Path
+
+from rich.console import Console
+
+from neco.report.cells import MARK, Footer
+from neco.report.claims import RERUN, Claim, verify
+from neco.report.gains import build_summary
+from neco.report.measured import read_measured
+from neco.report.page import page
+from neco.report.reported import REPORTED, read_reported
+
+__all__ = ["Claim", "markdown", "print_claims", "verify", "write_verify"]
+
+TITLE = "Claims of the paper, held against our numbers"
+KINDS = {
+    "gain": "NeCo gains over its start (same sign as the paper's)",
+    "best": "The paper's best row is the best here",
+    "order": "All rows that ran are ordered as in the paper",
+    "value": f"A cell is the paper's within {RERUN:g} point or two standard deviations",
+}
+ORDER = ("holds", "holds in some seeds", "does not hold", "another scale", "not run")
+
+
+def counts(claims: Iterable[Claim]) -> dict[str, Counter[str]]:
+    """Return how many claims of each kind have each status."""
+    found: dict[str, Counter[str]] = {kind: Counter() for kind in KINDS}
+    for claim in claims:
+        found[claim.kind][claim.status] += 1
+    return found
+
+
+def _line(claim: Claim) -> str:
+    mark = MARK if claim.scaled else ""
+    return f"Table {claim.table}: {claim.text} — {claim.status}{mark}. {claim.evidence}".rstrip()
+
+
+def _tally(claims: list[Claim]) -> list[str]:
+    return [
+        f"{KINDS[kind]}: "
+        + (", ".join(f"{tally[name]} {name}" for name in ORDER if tally[name]) or "none")
+        for kind, tally in counts(claims).items()
+    ]
+
+
+def print_claims(claims: list[Claim], console: Console | None = None) -> None:
+    """Print the counts, then every claim that ran, gains first; claims not run are counted."""
+    console = console or Console()
+    for line in _tally(claims):
+        console.print(line, highlight=False, markup=False)
+    for claim in _ran(claims):
+        console.print(f"* {_line(claim)}", highlight=False, markup=False)
+
+
+def _ran(claims: list[Claim]) -> list[Claim]:
+    kinds = list(KINDS)
+    ran = [claim for claim in claims if claim.status != "not run"]
+    return sorted(ran, key=lambda claim: (kinds.index(claim.kind), ORDER.index(claim.status)))
+
+
+def markdown(claims: list[Claim], own: list[str], footer: Footer) -> str:
+    """Return the page: counts, our own gains, then claims by kind and status."""
+    lines = [f"# {TITLE}", "", *(f"- {line}" for line in _tally(claims)), ""]
+    lines += [f"{MARK} measured at another scale than the paper's.", ""]
+    if own:
+        lines += ["## Gains of every run over its start", "", *(f"- {text}" for text in own), ""]
+    for kind, title in KINDS.items():
+        of_kind = [claim for claim in claims if claim.kind == kind]
+        lines += [f"## {title}", ""]
+        for status in ORDER:
+            some = [claim for claim in of_kind if claim.status == status]
+            if not some:
+                continue
+            lines += [f"### {status.capitalize()} ({len(some)})", ""]
+            lines += [f"- {_line(claim)}" for claim in some] + [""]
+    lines += [f"{line}  " for line in footer.lines()]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def html(claims: list[Claim], own: list[str]) -> str:
+    """Return an HTML fragment: counts, then what ran; what did not is folded away."""
+    parts = ["<ul>", *(f"<li>{escape(line)}</li>" for line in _tally(claims)), "</ul>"]
+    parts.append(f"<p class='notes'>{MARK} measured at another scale than the paper's.</p>")
+    if own:
+        parts += ["<h3>Gains of every run over its start</h3><ul>"]
+        parts += [f"<li>{escape(text)}</li>" for text in own] + ["</ul>"]
+    ran = _ran(claims)
+    if ran:
+        parts.append("<details open><summary>Claims that ran</summary><ul>")
+        parts += [f"<li>{escape(_line(claim))}</li>" for claim in ran] + ["</ul></details>"]
+    missing = [claim for claim in claims if claim.status == "not run"]
+    parts.append(f"<details><summary>Not run ({len(missing)})</summary><ul>")
+    parts += [f"<li>Table {c.table}: {escape(c.text)}</li>" for c in missing]
+    return "".join([*parts, "</ul></details>"])
+
+
+def as_csv(claims: list[Claim]) -> str:
+    """Return one line per claim."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(("kind", "table", "claim", "status", "evidence", "other_scale"))
+    for claim in claims:
+        row = (claim.kind, claim.table, claim.text, claim.status, claim.evidence)
+        writer.writerow((*row, str(claim.scaled).lower()))
+    return buffer.getvalue()
+
+
+def write_verify(
+    metrics: Path, models: Path, into: Path, footer: Footer, reported: Path = REPORTED
+) -> list[Path]:
+    """Write claims.md, .csv and .html to `into`; return the paths."""
+    measured = read_measured(metrics, models)
+    claims = verify(measured, read_reported(reported))
+    own = [gain.sentence for gain in build_summary(measured).gains]
+    footer = footer.completed(measured.commits, measured.date)
+    into.mkdir(parents=True, exist_ok=True)
+    closing = "<br>".join(map(escape, footer.lines()))
+    body = f"<h1>{TITLE}</h1>{html(claims, own)}<p class='notes'>{closing}</p>"
+    contents = {
+        "md": markdown(claims, own, footer),
+        "csv": as_csv(claims),
+        "html": page(TITLE, body),
+    }
+    paths = []
+    for suffix, text in contents.items():
+        path = into / f"claims.{suffix}"
+        path.write_text(text)
+        paths.append(path)
+    return paths
