@@ -36,7 +36,7 @@ IN_CONTEXT = (
 )
 LINEAR = (
     "A 1x1 convolution on frozen patch tokens. mIoU in percent on masks of 100x100; "
-    "`full resolution` is the same head on masks at the images' own size."
+    '"full resolution" is the same head on masks at the images\' own size.'
 )
 ABLATION = (
     "NeCo on DINOv2R ViT-S/14, 10 epochs, one setting varied. Lin.: linear segmentation; "
