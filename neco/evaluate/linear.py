@@ -141,7 +141,7 @@ def scores(
 
 
 def _label_map(logits: Tensor, height: int, width: int) -> np.ndarray:
-    return resize_bilinear(logits, height, width)[0].argmax(dim=0).cpu().numpy()
+    return resize_bilinear(logits, height, width)[0].max(dim=0).indices.cpu().numpy()
 
 
 def evaluate(

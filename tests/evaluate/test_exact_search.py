@@ -48,7 +48,7 @@ def half(request, monkeypatch):
     """Every kind of first pass, whatever this machine would choose."""
     chosen = None if request.param == "float32" else getattr(torch, request.param)
     monkeypatch.setattr(exact_search, "fast_half", lambda kind: chosen)
-    monkeypatch.setattr(exact_search, "SAMPLE", 256)
+    monkeypatch.setattr(exact_search, "SMALL", 512)
     monkeypatch.setattr(exact_search, "KEY_BLOCK", 1100)
     return chosen
 
@@ -76,7 +76,7 @@ def test_the_bound_holds_for_every_key_left_out(half):
     search.half = half
     if not hasattr(search, "mean"):
         search.mean = torch.from_numpy(bank.keys().mean(axis=0))
-        search.sample = (torch.from_numpy(bank.keys(0, 256)) - search.mean).to(half)
+        search.sample = (torch.from_numpy(bank.keys(0, 1024)) - search.mean).to(half)
     bounds, limit = search._candidates(torch.from_numpy(queries), 36)
     cosines = queries @ bank.keys().T
     np.put_along_axis(cosines, bounds.indices.numpy(), -1.0, axis=1)
@@ -85,7 +85,7 @@ def test_the_bound_holds_for_every_key_left_out(half):
 
 def test_queries_without_proof_are_searched_again(monkeypatch):
     monkeypatch.setattr(exact_search, "fast_half", lambda kind: torch.bfloat16)
-    monkeypatch.setattr(exact_search, "SAMPLE", 256)
+    monkeypatch.setattr(exact_search, "SMALL", 512)
     tokens = np.tile(clustered(4, 32, 0), (500, 1)).astype(np.float32)
     tokens += 1e-4 * np.random.default_rng(0).standard_normal(tokens.shape)  # all within rounding
     bank = bank_of(tokens.astype(np.float32))
