@@ -52,7 +52,7 @@ def draw(measured: Measured, reported: list[Reported], footer: Footer) -> Figure
         _frame(panel, dataset, shares)
     panels[0].set_ylabel("mIoU (%)")
     _legend(figure, reported, [line for line in lines if line.group.name in shown])
-    figure.supxlabel(_note(measured, footer, bool(shown)), fontsize=6.5, color=SOFT)
+    figure.supxlabel(_note(measured, footer, shown), fontsize=6.5, color=SOFT)
     return figure
 
 
@@ -165,9 +165,10 @@ def _legend(figure: Figure, reported: list[Reported], ours: list[_Line]) -> None
     figure.legend(handles, labels, loc="outside right center", handlelength=2.6)
 
 
-def _note(measured: Measured, footer: Footer, any_ours: bool) -> str:
-    if not any_ours:
+def _note(measured: Measured, footer: Footer, shown: set[str]) -> str:
+    if not shown:
         return "Nothing of ours was run."
-    scaled = any(score.scale for key, score in measured.scores.items() if key[2] == PROTOCOL)
+    drawn_scores = (s for k, s in measured.scores.items() if k[2] == PROTOCOL and k[0] in shown)
+    scaled = any(score.scale for score in drawn_scores)
     scale = f" Ours was run at another scale: {footer.scale or 'see Table 8'}." if scaled else ""
     return f"The paper's models are ViT-S. Bars are one standard deviation.{scale}"

@@ -5,6 +5,7 @@ models.json is a list of Model; `kind` is `backbone` (as it is) or `run` (one tr
 
 import json
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -52,6 +53,8 @@ class Group:
     members: tuple[Model, ...]
     ablations: tuple[str, ...]
     training: dict[str, Any]
+    unique: bool = True
+    """No other backbone of the project has this method and architecture."""
 
     @property
     def is_run(self) -> bool:
@@ -72,12 +75,18 @@ class Group:
         return self.method, self.label
 
     @property
-    def title(self) -> str:
-        """A name for readers that tells the groups of a project apart."""
+    def short(self) -> str:
+        """A name for a row that states the architecture beside it."""
         if self.is_run:
             return f"{self.method} ({self.name}, from {self.start})"
         method = self.key[0]
-        return method if slug(method) == slug(self.name) else f"{method} ({self.name})"
+        return method if self.unique else f"{method} ({self.name})"
+
+    @property
+    def title(self) -> str:
+        """A name for readers that tells the groups of a project apart."""
+        label = "" if self.is_run or self.label in ("", "-") else f" {self.label}"
+        return self.short + label if self.unique or self.is_run else self.short
 
 
 def slug(text: str) -> str:
@@ -94,6 +103,7 @@ def read_models(path: Path) -> list[Group]:
     except (ValidationError, json.JSONDecodeError, TypeError) as error:
         raise UserError(f"{path}: not a list of models ({str(error).splitlines()[0]})") from None
     methods = {model.model: model.method for model in models if model.kind == "backbone"}
+    kinds = Counter((model.method, model.label) for model in models if model.kind == "backbone")
     grouped: dict[tuple[str, str], list[Model]] = {}
     for model in models:
         name = (model.run or model.model) if model.kind == "run" else model.model
@@ -109,6 +119,7 @@ def read_models(path: Path) -> list[Group]:
             members=tuple(members),
             ablations=tuple(_ablations(members[0])),
             training=members[0].training,
+            unique=kinds[members[0].method, members[0].label] <= 1,
         )
         for (_, name), members in grouped.items()
     ]

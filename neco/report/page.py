@@ -25,6 +25,10 @@ tbody { border-bottom: 2px solid var(--text); }
 th, td { padding: .25rem .5rem; text-align: left; }
 th.group { text-align: center; border-bottom: 1px solid var(--line); }
 thead tr:nth-child(2) th { text-align: right; font-weight: 400; color: var(--soft); }
+td:first-child, th:first-child { position: sticky; left: 0; background: var(--paper);
+  white-space: normal; min-width: 7rem; }
+tr.section th:first-child { min-width: 0; }
+span.gain { color: var(--accent); }
 td.number, th.number { text-align: right; }
 .first { padding-left: 1rem; }
 td.ours { font-weight: 600; }
@@ -37,6 +41,7 @@ figure { margin: 1rem 0 1.5rem; }
 figure img { max-width: 100%; height: auto; border-radius: 4px; background: #ffffff; }
 pre, code { font: .85rem/1.5 ui-monospace, SFMono-Regular, Menlo, monospace; }
 pre { background: var(--band); padding: .75rem 1rem; border-radius: 6px; overflow-x: auto; }
+details { margin: .5rem 0; } summary { cursor: pointer; font-weight: 600; padding: .25rem 0; }
 nav ul { columns: 16rem; padding-left: 1.2rem; } nav li { break-inside: avoid; }
 .verdict { border-left: 4px solid var(--accent); padding: .25rem 0 .25rem 2rem; }
 """

@@ -72,9 +72,9 @@ def as_csv(table: Table) -> str:
     return buffer.getvalue()
 
 
-def _sections(table: Table) -> list[tuple[str, list[Row]]]:
-    """Return (heading, rows): the paper's rows, then ours without a counterpart."""
-    extra = [row for row in table.rows if row.extra]
+def _sections(table: Table, block: list[int]) -> list[tuple[str, list[Row]]]:
+    """Return (heading, rows): the paper's rows, then ours without a counterpart that ran here."""
+    extra = [row for row in table.rows if row.extra and any(row.cells[i].ours for i in block)]
     own = [("", [row for row in table.rows if not row.extra])]
     return own + ([(EXTRA_HEADING, extra)] if extra else [])
 
@@ -111,7 +111,7 @@ def markdown(table: Table) -> str:
             header += [f"{name}: {kind}" for kind in table.columns[index].kinds]
         lines.append("| " + " | ".join(header) + " |")
         lines.append("|" + " --- |" * len(table.stub) + " ---: |" * _width(table, block))
-        for section, rows in _sections(table):
+        for section, rows in _sections(table, block):
             if section:
                 filler = [""] * (len(header) - 1)
                 lines.append("| " + " | ".join([f"**{section}**", *filler]) + " |")
@@ -180,7 +180,7 @@ def _latex_block(table: Table, block: list[int]) -> list[str]:
         first += len(kinds)
     lines += [" & " * stubs + " & ".join(heads) + " \\\\", *rules]
     lines += [" & ".join(names) + " \\\\", "\\midrule"]
-    for section, rows in _sections(table):
+    for section, rows in _sections(table, block):
         if section:
             lines += ["\\midrule", f"\\multicolumn{{{width}}}{{l}}{{\\emph{{{section}}}}} \\\\"]
         lines += [
@@ -190,8 +190,8 @@ def _latex_block(table: Table, block: list[int]) -> list[str]:
     return [*lines, "\\bottomrule", "\\end{tabular}}", "", "\\medskip"]
 
 
-def html(table: Table) -> str:
-    """Return the table as an HTML fragment (no heading): blocks, notes, footer."""
+def html(table: Table, footer: bool = True) -> str:
+    """Return the table as an HTML fragment (no heading): blocks, notes and, if asked, footer."""
     parts = [f'<p class="caption">{escape(table.caption)}</p>']
     for block in table.blocks:
         title = _block_title(table, block)
@@ -210,13 +210,13 @@ def html(table: Table) -> str:
             parts.append(f'<th class="first">{first}</th>')
             parts += [f"<th>{kind}</th>" for kind in rest]
         parts.append("</tr></thead><tbody>")
-        for section, rows in _sections(table):
+        for section, rows in _sections(table, block):
             if section:
                 width = len(table.stub) + _width(table, block)
                 parts.append(f'<tr class="section"><th colspan="{width}">{section}</th></tr>')
             parts += [_html_row(table, row, block) for row in rows]
         parts.append("</tbody></table></div>")
-    notes = [*table.notes(), *table.footer.lines()]
+    notes = [*table.notes(), *(table.footer.lines() if footer else [])]
     parts.append('<p class="notes">' + "<br>".join(map(escape, notes)) + "</p>")
     return "".join(parts)
 

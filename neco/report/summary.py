@@ -98,23 +98,26 @@ def markdown(summary: Summary) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def html(summary: Summary) -> str:
+def html(summary: Summary, footer: bool = True) -> str:
     """Return the tables and the verdicts as an HTML fragment (no heading)."""
     parts = []
     for title, block in _blocks(summary).items():
         parts.append(f'<h3>{escape(title)}</h3><div class="scroll"><table><thead><tr>')
-        parts.append("<th>Model</th><th>Training seeds</th>")
+        parts.append('<th>Model</th><th class="number">Seeds</th>')
         for index in block:
             quantity = summary.quantities[index]
             name = escape(f"{quantity.protocol} {quantity.setting}".strip())
-            parts.append(f'<th class="number">{name}</th><th class="number">gain</th>')
+            parts.append(f'<th class="number">{name}</th>')
         parts.append("</tr></thead><tbody>")
-        for name, *texts in _rows(summary, block):
-            cells = "".join(f'<td class="number">{escape(text)}</td>' for text in texts)
-            parts.append(f"<tr><td>{escape(name)}</td>{cells}</tr>")
+        for name, seeds, *texts in _rows(summary, block):
+            parts.append(f'<tr><td>{escape(name)}</td><td class="number">{seeds}</td>')
+            for score, gain in zip(texts[::2], texts[1::2], strict=True):
+                below = f'<br><span class="gain">{escape(gain)}</span>' if gain else ""
+                parts.append(f'<td class="number">{escape(score)}{below}</td>')
+            parts.append("</tr>")
         parts.append("</tbody></table></div>")
     said = "".join(f"<li>{escape(sentence)}</li>" for sentence in verdicts(summary))
-    closing = "<br>".join(map(escape, notes(summary)))
+    closing = "<br>".join(map(escape, notes(summary) if footer else notes(summary)[:1]))
     return f'{"".join(parts)}<ul class="verdict">{said}</ul><p class="notes">{closing}</p>'
 
 

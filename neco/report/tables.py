@@ -107,7 +107,7 @@ def _method_rows(
             Cell(None, _score(layout, group.method, group, column, measured)) for column in columns
         ]
         if group not in shown and any(cell.ours for cell in cells):
-            stub = (group.title, group.label, group.params)[: len(layout.stub)]
+            stub = (group.short, group.label, group.params)[: len(layout.stub)]
             rows.append(Row(stub, cells, extra=True))
     return rows
 

@@ -81,7 +81,7 @@ def test_a_released_student_never_fills_the_row_of_a_run(tmp_path: Path) -> None
     )
     released, mine = read_models(path)[1:]
     assert mine.key == ("DINO+NeCo", "ViT-S/16") != released.key
-    assert released.title == "DINO+NeCo, released weights (neco-dino-vits16)"
+    assert released.title == "DINO+NeCo, released weights ViT-S/16"
 
 
 def test_a_start_is_found_under_the_name_its_files_have(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def test_it_says_plainly_whether_neco_beats_its_start(
 def test_a_start_is_held_against_the_floors(project: Path, write: Write) -> None:
     measure(project, write, [42.0, 43.0, 44.0])
     (fair,) = summary_of(project).fairness
-    assert fair.startswith("The start DINOv2R (dinov2r-vits14) is above Patch colours: +10.0")
+    assert fair.startswith("The start DINOv2R ViT-S/14 is above Patch colours: +10.0")
     write(project, "patch-colours", "in-context", "pascal-voc", {"1/1": [41.0]})
     (unfair,) = summary_of(project).fairness
     assert "is NOT above Patch colours: -1.0 in Pascal VOC in-context 1/1" in unfair
