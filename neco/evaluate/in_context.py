@@ -17,6 +17,7 @@ from neco.data.dataset import IGNORED, Dataset
 from neco.errors import UserError
 from neco.evaluate.bank import Bank, build_bank, normalised
 from neco.evaluate.conditions import evaluation_device, state_conditions
+from neco.evaluate.exact_search import ExactSearch
 from neco.evaluate.metrics import Score
 from neco.evaluate.patch_labels import (
     PatchLabels,
@@ -25,7 +26,7 @@ from neco.evaluate.patch_labels import (
     transfer_labels,
 )
 from neco.evaluate.result import Metrics, Result, summarise
-from neco.evaluate.search import Search, build_search
+from neco.evaluate.search import Search, build_search, recall
 from neco.evaluate.subsets import balanced_subset, subset_size
 from neco.evaluate.transforms import resize_bilinear, resize_nearest
 from neco.features import Features
@@ -137,6 +138,7 @@ def evaluate(
         )
     labels = _labels(train, train_dataset)
     results: list[Result] = []
+    recalls: list[float] = []
     patches = 0
     name, exact = "", True
     for denominator in settings.fractions:
@@ -147,11 +149,14 @@ def evaluate(
             )
             bank = fill_bank(train, labels, images, settings.memory_size, seed, bank_folder)
             search = build_search(bank, settings, where)
-            details = {
+            details: dict[str, Any] = {
                 "images": len(images),
                 "patches": len(bank),
                 "images_per_class": labels.present[images].sum(axis=0).tolist(),
             }
+            if not search.exact:
+                details |= agreement(val, val_dataset, search, bank, settings, where)
+                recalls.append(details["recall"])
             score = _score(val, val_dataset, search, bank, settings)
             results.append(score.result(f"1/{denominator}", seed, details))
             patches = max(patches, len(bank))
@@ -170,6 +175,7 @@ def evaluate(
         seeds=settings.seeds,
         search=name,
         exact=exact,
+        recall=min(recalls, default=None),
         memory_patches=patches,
     )
     return Metrics(
@@ -191,17 +197,53 @@ def _labels(train: Features, dataset: Dataset) -> PatchLabels:
 
 
 def _score(
-    val: Features, dataset: Dataset, search: Search, bank: Bank, settings: InContext
+    val: Features,
+    dataset: Dataset,
+    search: Search,
+    bank: Bank,
+    settings: InContext,
+    images: int | None = None,
 ) -> Score:
-    """Return the confusion of a whole split, a few images at a time."""
+    """Return the confusion of a whole split, or its first images, a few images at a time."""
     score = Score(dataset.classes, settings.absent, settings.bootstrap)
     side = val.about["image_size"]
     step = max(QUERIES // int(np.prod(val.tokens.shape[1:3])), 1)
-    for start in range(0, len(dataset), step):
-        soft = soft_labels(val.tokens[start : start + step], search, bank.soft, settings)
-        for labels, item in zip(soft, dataset.items[start : start + step], strict=True):
+    images = len(dataset) if images is None else min(images, len(dataset))
+    for start in range(0, images, step):
+        some = slice(start, min(start + step, images))
+        soft = soft_labels(val.tokens[some], search, bank.soft, settings)
+        for labels, item in zip(soft, dataset.items[some], strict=True):
             mask = item.read_mask()
             if settings.mask_size == "input":
                 mask = resize_nearest(mask, side, side)
             score.update(label_map(labels, len(dataset.classes), *mask.shape), mask)
     return score
+
+
+def agreement(
+    val: Features,
+    dataset: Dataset,
+    search: Search,
+    bank: Bank,
+    settings: InContext,
+    device: torch.device,
+) -> dict[str, Any]:
+    """Return how an approximate search differs from the exact one on the split's first images.
+
+    `recall`: share of the true neighbours it finds, 0 to 1; `mIoU_change`: its mIoU less the
+    exact one's, in points; both on `sample_images` images, about `recall_sample` patches.
+    """
+    patches = int(np.prod(val.tokens.shape[1:3]))
+    images = min(-(-settings.recall_sample // patches), len(dataset))
+    exact = ExactSearch(bank, device)
+    queries = normalised(val.tokens[:images].reshape(-1, val.tokens.shape[-1]))
+    k = min(settings.neighbours, len(bank))
+    mine, true = (
+        _score(val, dataset, backend, bank, settings, images).result("", 0).mIoU
+        for backend in (search, exact)
+    )
+    return {
+        "recall": round(recall(search.search(queries, k)[1], exact.search(queries, k)[1]), 5),
+        "mIoU_change": round(mine - true, 4),
+        "sample_images": images,
+    }

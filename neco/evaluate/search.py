@@ -1,4 +1,4 @@
-"""One interface over nearest-neighbour backends."""
+"""One interface over nearest-neighbour backends, and how far an approximate one is off."""
 
 from typing import Protocol
 
@@ -8,6 +8,7 @@ import torch
 from neco.config.evaluation import InContext
 from neco.evaluate.bank import Bank
 from neco.evaluate.exact_search import ExactSearch
+from neco.evaluate.library_search import ScannSearch, faiss_flat, faiss_gpu, faiss_ivf
 
 
 class Search(Protocol):
@@ -29,11 +30,22 @@ class Search(Protocol):
 
 
 def build_search(bank: Bank, settings: InContext, device: torch.device) -> Search:
-    """Return the backend that `settings.search` names, over a bank."""
+    """Return the backend that `settings.search` names, over a bank.
+
+    Raises UserError where its package or a GPU is missing.
+    """
+    if settings.search == "faiss-flat":
+        return faiss_flat(bank)
+    if settings.search == "faiss-gpu":
+        return faiss_gpu(bank)
+    if settings.search == "faiss-ivf":
+        return faiss_ivf(bank, settings.ivf)
+    if settings.search == "scann":
+        return ScannSearch(bank, min(settings.neighbours, len(bank)), settings.scann)
     return ExactSearch(bank, device)
 
 
 def recall(found: np.ndarray, exact: np.ndarray) -> float:
     """Return the share of the exact neighbours (Q, k) that were found (Q, k), in any order."""
-    hits = [len(np.intersect1d(a, b)) for a, b in zip(found, exact, strict=True)]
-    return float(np.sum(hits) / exact.size)
+    hits = sum(np.isin(b, a).sum() for a, b in zip(found, exact, strict=True))
+    return float(hits / exact.size)

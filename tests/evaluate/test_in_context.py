@@ -6,7 +6,7 @@ import torch
 from scipy.special import softmax
 
 from neco.backbones.backbone import PatchColours
-from neco.config.evaluation import Extraction, InContext
+from neco.config.evaluation import Extraction, InContext, Ivf
 from neco.errors import UserError
 from neco.evaluate.in_context import evaluate, label_map, predict
 from neco.evaluate.metrics import class_iou, confusion, margins
@@ -114,6 +114,29 @@ def test_a_small_memory_takes_an_equal_share_of_every_image(features, coloured, 
     assert found["conditions"]["memory_patches"] == 60
     mapped = evaluate(train, coloured[0], val, coloured[1], settings, bank_folder=tmp_path)
     assert mapped["results"] == found["results"]
+
+
+def test_an_approximate_backend_reports_its_recall_and_its_effect(features, coloured):
+    train, val = features
+    settings = InContext(
+        image_size=40,
+        fractions=[1],
+        neighbours=7,
+        search="faiss-ivf",
+        ivf=Ivf(lists=7, lists_to_search=1),
+        recall_sample=1000,
+    )
+    found = evaluate(train, coloured[0], val, coloured[1], settings)
+    exact = evaluate(
+        train, coloured[0], val, coloured[1], settings.model_copy(update={"search": "exact"})
+    )
+    details = found["results"][0]["details"]
+    assert found["conditions"]["exact"] is False
+    assert found["conditions"]["recall"] == details["recall"]
+    assert 0.2 < details["recall"] < 1.0
+    assert details["sample_images"] == 6  # all of them, so the change is that of the whole split
+    assert details["mIoU_change"] == pytest.approx(found["mIoU"] - exact["mIoU"], abs=1e-3)
+    assert exact["conditions"]["recall"] is None
 
 
 def test_masks_may_be_brought_to_the_input_size(features, coloured):
