@@ -16,7 +16,9 @@ def add_commands(commands: Commands) -> None:
     weights.add_argument("--mirror", action="append", help="as for `fetch`")
     weights.set_defaults(run=_weights)
 
-    pretrain = commands.add_parser("pretrain", help="make the demo backbone anew, image labels only")
+    pretrain = commands.add_parser(
+        "pretrain", help="make the demo backbone anew, image labels only"
+    )
     pretrain.add_argument("--into", type=Path, required=True, help="the .safetensors to write")
     pretrain.add_argument("--threads", type=int)
     pretrain.set_defaults(run=_pretrain)
@@ -114,7 +116,5 @@ def _extract(chosen: argparse.Namespace) -> None:
     if chosen.weights is not None:
         about["weights_digest"] = weights_digest(chosen.weights)
     dataset = read_dataset(chosen.data, chosen.split)
-    extract_features(
-        backbone, dataset, chosen.image_size, project.extraction, chosen.into, about
-    )
+    extract_features(backbone, dataset, chosen.image_size, project.extraction, chosen.into, about)
     print(chosen.into)

@@ -42,6 +42,8 @@ class Run(Settings):
     """Training seeds; every seed is a model of its own."""
     train: dict[str, Any] = {}
     """Sparse override of the project's `train`."""
+    ablations: list[str] = []
+    """Cells of the ablation tables that this run fills: `5a/foreground`, `9a/all`."""
     initial: bool = True
     """Also evaluate the starting backbone."""
 
@@ -66,17 +68,26 @@ class Resources(Settings):
     evaluate_gpus: int = Field(1, ge=0)
 
 
+Table = Literal[
+    "1a", "1b", "2", "3", "4", "5a", "5b", "5c", "5d", "5e", "6", "7", "8", "9a", "9b", "9c", "9d",
+    "10",
+]  # fmt: skip
+Figure = Literal["1", "2", "3", "4", "5", "6", "overlays"]
+
+
 class Report(Settings):
     """Which tables and figures are drawn."""
 
-    tables: list[str] = ["1a", "2", "7", "8"]
-    figures: list[str] = ["2", "6", "overlays"]
-    summary: bool = True
-    """A short table of every model with gains over its starting backbone."""
-    overlay_dataset: str = "pascal-voc"
-    overlay_images: int = Field(6, ge=1)
-    overlay_clusters: int = Field(100, ge=2)
-    """K of Figure 6."""
+    tables: list[Table] = ["1a", "2", "7", "8"]
+    figures: list[Figure] = ["1", "2", "3", "4", "5", "6", "overlays"]
+    dataset: str = "pascal-voc"
+    """Whose held-out images the figures show."""
+    run: str | None = None
+    """Which run the figures compare with its start; None takes the first."""
+    images: int = Field(6, ge=1)
+    """Images per figure."""
+    clusters: int = Field(100, ge=2)
+    """K of Figure 6 and of the overlays."""
 
 
 class Project(Settings):
@@ -107,19 +118,27 @@ class Project(Settings):
     report: Report = Report()
     resources: Resources = Resources()
 
-    def evaluation_of(self, protocol: str, dataset: str) -> Evaluation:
-        """Return the evaluation that a protocol on a dataset belongs to."""
-        return next(
-            evaluation
-            for evaluation in self.evaluations
-            if evaluation.protocol == protocol and dataset in evaluation.datasets
-        )
+    def pictured(self) -> tuple[str, str] | None:
+        """Return the (start, run) models that figures compare, None without any run."""
+        run = self.report.run or next(iter(self.runs), None)
+        if run is None:
+            return None
+        return self.runs[run].backbone, f"{run}.seed{self.runs[run].seeds[0]}"
+
+    def override_of(self, protocol: str, dataset: str) -> dict[str, Any]:
+        """Return what `evaluations` changes in a protocol's settings on a dataset, if anything."""
+        for evaluation in self.evaluations:
+            if evaluation.protocol == protocol and dataset in evaluation.datasets:
+                return evaluation.settings
+        return {}
 
     @model_validator(mode="after")
     def _consistent(self) -> "Project":
         try:
             for run in self.runs:
                 self.training(run)
+            if self.report.run is not None:
+                _refuse_unknown([self.report.run], self.runs, "report: run")
             seen: set[tuple[str, str]] = set()
             for evaluation in self.evaluations:
                 self.protocol_settings(evaluation.protocol, evaluation.settings)

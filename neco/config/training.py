@@ -162,7 +162,6 @@ class Train(Settings):
     head: Head = Head()
     optimiser: Optimiser = Optimiser()
 
-
     def identity(self) -> "Train":
         """Return the settings without what changes speed and reporting only."""
         return self.model_copy(update={"workers": 0, "checkpoint_every": 1, "log_every": 1})

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -146,8 +147,8 @@ def train(
             terms = training.step(views, step)
             counted += settings.batch_size
             if (step + 1) % settings.log_every == 0 or step == steps - 1:
+                _refuse_divergence(float(terms.loss), step, folder)
                 row = _row(training, terms, step, since, waited, counted, started)
-                _refuse_divergence(row, folder)
                 if fabric.is_global_zero:
                     metrics.write(row)
                 waited, since, counted = 0.0, time.perf_counter(), 0
@@ -190,11 +191,11 @@ def _row(
     )
 
 
-def _refuse_divergence(row: StepMetrics, folder: Path) -> None:
-    if not torch.isfinite(torch.tensor(row.loss)):
+def _refuse_divergence(loss: float, step: int, folder: Path) -> None:
+    if not math.isfinite(loss):
         raise UserError(
-            f"{folder}: the loss is {row.loss} at step {row.step}; lower train.optimiser's "
-            "learning rates or loss.sorting's steepness, or train in 32-true"
+            f"{folder}: the loss is {loss} at step {step}; lower train.optimiser's learning "
+            "rates or loss.sorting's steepness, or train in 32-true"
         )
 
 

@@ -6,14 +6,14 @@ BACKBONE_OF = {file_stem(backbone): backbone for backbone, _, _ in MODELS.values
 rule weights:
     output:
         f"{DATA}/weights/{{stem}}.safetensors",
-    params:
-        backbone=lambda wildcards: BACKBONE_OF[wildcards.stem],
     log:
         f"{RESULTS}/logs/weights/{{stem}}.log",
     conda:
         "../../envs/neco.yaml"
     resources:
         network=1,
+    params:
+        backbone=lambda wildcards: BACKBONE_OF[wildcards.stem],
     shell:
         "{NECO} weights '{params.backbone}' --into {output} --downloads {DATA}/downloads"
         " {MIRROR_ARGUMENTS} > {log} 2>&1"

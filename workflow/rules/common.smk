@@ -34,7 +34,9 @@ MIRROR_ARGUMENTS = " ".join(f"--mirror '{mirror}'" for mirror in MIRRORS)
 onstart:
     # The whole configuration as it runs, command line included; every step reads this file.
     Path(RESULTS).mkdir(parents=True, exist_ok=True)
-    Path(SETTINGS).write_text(yaml.safe_dump(PROJECT.model_dump(mode="json"), sort_keys=False))
+    Path(SETTINGS).write_text(
+        yaml.safe_dump(PROJECT.model_dump(mode="json"), sort_keys=False)
+    )
 
 
 def weights_of(model):

@@ -17,13 +17,13 @@ if PROJECT.scenes is not None:
                     "ADEChallengeData2016.zip",
                 ],
             ),
-        params:
-            scenes=PROJECT.scenes.model_dump(mode="json"),
         log:
             f"{RESULTS}/logs/scenes.log",
         conda:
             "../../envs/neco.yaml"
         threads: 2
+        params:
+            scenes=PROJECT.scenes.model_dump(mode="json"),
         shell:
             "{NECO} scenes --config {SETTINGS} --into {ARCHIVES} --processes {threads} > {log} 2>&1"
 

@@ -13,9 +13,6 @@ rule train:
         backbone=f"{RESULTS}/runs/{{run}}.seed{{seed}}/backbone.safetensors",
         metrics=f"{RESULTS}/runs/{{run}}.seed{{seed}}/metrics.csv",
         about=f"{RESULTS}/runs/{{run}}.seed{{seed}}/training.json",
-    params:
-        folder=lambda wildcards, output: Path(output.backbone).parent,
-        settings=lambda wildcards: digest(PROJECT.training(wildcards.run).identity()),
     log:
         f"{RESULTS}/logs/train/{{run}}.seed{{seed}}.log",
     benchmark:
@@ -25,6 +22,9 @@ rule train:
     threads: PROJECT.resources.train_threads
     resources:
         gpu=PROJECT.resources.train_gpus,
+    params:
+        folder=lambda wildcards, output: Path(output.backbone).parent,
+        settings=lambda wildcards: digest(PROJECT.training(wildcards.run).identity()),
     shell:
         "{NECO} train --config {SETTINGS} --run {wildcards.run} --seed {wildcards.seed}"
         " --data {input.data} --weights {input.weights} --threads {threads}"

@@ -1,0 +1,82 @@
+"""evaluate: a protocol on frozen features, one metrics file out."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from neco.cli.arguments import Commands, add_config, project_of
+from neco.config.evaluation import PROTOCOLS
+from neco.errors import UserError
+
+
+def add_commands(commands: Commands) -> None:
+    """Add this module's command."""
+    evaluate = commands.add_parser("evaluate", help="evaluate a frozen backbone")
+    evaluate.add_argument("protocol", choices=sorted(PROTOCOLS))
+    add_config(evaluate)
+    evaluate.add_argument("--data", type=Path, required=True, help="a prepared dataset")
+    evaluate.add_argument("--train-split", default="train")
+    evaluate.add_argument("--val-split", default="val")
+    evaluate.add_argument("--train-features", type=Path, help="of the training split")
+    evaluate.add_argument("--val-features", type=Path, required=True, help="of the held-out split")
+    evaluate.add_argument("--backbone", help="for protocols that send images through it")
+    evaluate.add_argument("--weights", type=Path, help="its weights (default: as shipped)")
+    evaluate.add_argument("--threads", type=int)
+    evaluate.add_argument("--into", type=Path, required=True, help="metrics file to write (JSON)")
+    evaluate.set_defaults(run=_evaluate)
+
+
+def _evaluate(chosen: argparse.Namespace) -> None:
+    import faiss
+    import torch
+
+    from neco.data.dataset import read_dataset
+    from neco.evaluate.result import write_result
+    from neco.features import read_features
+
+    if chosen.threads:
+        torch.set_num_threads(chosen.threads)
+        faiss.omp_set_num_threads(chosen.threads)
+    project = project_of(chosen)
+    val_dataset = read_dataset(chosen.data, chosen.val_split)
+    override = project.override_of(chosen.protocol, val_dataset.name)
+    settings = project.protocol_settings(chosen.protocol, override)
+    val = read_features(chosen.val_features)
+    if chosen.protocol == "overcluster":
+        from neco.evaluate import overcluster
+
+        metrics = overcluster.evaluate(val, val_dataset, settings)
+    else:
+        train_dataset = read_dataset(chosen.data, chosen.train_split)
+        train = read_features(chosen.train_features) if chosen.train_features else None
+        if chosen.protocol == "in-context":
+            from neco.evaluate import in_context
+
+            if train is None:
+                raise UserError(
+                    "in-context needs --train-features: the memory bank is made of them"
+                )
+            metrics = in_context.evaluate(train, train_dataset, val, val_dataset, settings)
+        else:
+            from neco.evaluate import linear
+
+            metrics = linear.evaluate(
+                train, train_dataset, val, val_dataset, settings,
+                extraction=project.extraction, **_backbone(chosen),
+            )  # fmt: skip
+    write_result(chosen.into, metrics)
+    print(f"{chosen.into}: {chosen.protocol} on {val_dataset.name}, mIoU {metrics['mIoU']:.2f}")
+
+
+def _backbone(chosen: argparse.Namespace) -> dict[str, Any]:
+    """Return the backbone and its normalisation where one was named."""
+    if chosen.backbone is None:
+        return {}
+    import torch
+
+    from neco.backbones.load import image_normalisation, load_backbone
+
+    backbone = load_backbone(chosen.backbone, chosen.weights)
+    if torch.cuda.is_available():
+        backbone = backbone.cuda()
+    return {"backbone": backbone, "normalisation": image_normalisation(chosen.backbone)}

@@ -1,0 +1,198 @@
+"""Training end to end on a tiny network: it learns its target, resumes exactly, stops cleanly."""
+
+import csv
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+from timm.models.vision_transformer import VisionTransformer
+
+from neco.backbones.backbone import Backbone
+from neco.config import Train
+from neco.config.base import merged, validated
+from neco.data.dataset import Dataset, Item
+from neco.errors import UserError
+from neco.training import train
+from neco.training.batches import StepSampler
+from neco.training.checkpoint import read_checkpoint
+from neco.training.optimiser import build_optimiser, set_rates
+from neco.training.schedules import cosine
+
+SMALL = {
+    "steps": 4,
+    "batch_size": 3,
+    "workers": 0,
+    "log_every": 1,
+    "checkpoint_every": 2,
+    "drop_path": 0.1,
+    "crops": {"global_size": 32, "local_size": 16, "local_count": 2},
+    "head": {"hidden": 16, "output": 8},
+    "loss": {"aligned_size": 3, "references": {"count": 9}, "sorting": {"implementation": "torch"}},
+}
+
+
+def tiny_backbone(drop_path: float = 0.1) -> Backbone:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = VisionTransformer(
+            img_size=32, patch_size=8, embed_dim=16, depth=2, num_heads=2, num_classes=0,
+            dynamic_img_size=True, drop_path_rate=drop_path,
+        )  # fmt: skip
+    return Backbone(network, 8, 16)
+
+
+def small(**changes) -> Train:
+    return validated(Train, merged(SMALL, changes), "test")
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory) -> Dataset:
+    folder = tmp_path_factory.mktemp("photos")
+    rng = np.random.default_rng(0)
+    items = []
+    for number in range(7):
+        blocks = rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+        path = folder / f"{number}.png"
+        Image.fromarray(blocks).resize((80, 60)).save(path)
+        items.append(Item(str(number), path, None, "train"))
+    return Dataset("photos", folder, "train", [], items)
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "metrics.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def without_times(folder: Path) -> list[dict[str, str]]:
+    timed = ("images_per_second", "data_wait", "seconds")
+    return [{k: v for k, v in row.items() if k not in timed} for row in rows(folder)]
+
+
+@pytest.mark.parametrize("source", ["student", "queue"])
+def test_a_stopped_run_continues_bit_exactly(photos, tmp_path, monkeypatch, source):
+    changes = {"loss": {"references": {"source": source, "queue_length": 40}}}
+    whole = train(tiny_backbone(), photos, small(**changes), tmp_path / "whole")
+
+    from neco.training.metrics import MetricsWriter
+
+    write = MetricsWriter.write
+
+    def interrupt(self, row):
+        write(self, row)
+        if row.step == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MetricsWriter, "write", interrupt)
+        with pytest.raises(UserError, match="stopped by SIGTERM after step 2 of 4"):
+            train(tiny_backbone(), photos, small(**changes), tmp_path / "parts")
+    assert (tmp_path / "parts/checkpoint.ckpt").exists()
+    torch.manual_seed(99)  # whatever happened in between must not matter
+    parts = train(tiny_backbone(), photos, small(**changes), tmp_path / "parts")
+
+    first, second = load_file(whole), load_file(parts)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert without_times(tmp_path / "whole") == without_times(tmp_path / "parts")
+    assert not (tmp_path / "parts/checkpoint.ckpt").exists()
+
+
+def test_training_changes_the_backbone_and_its_export_loads_strictly(photos, tmp_path):
+    start = tiny_backbone()
+    before = {name: value.clone() for name, value in start.model.state_dict().items()}
+    path = train(start, photos, small(optimiser={"backbone_learning_rate": 1e-3}), tmp_path)
+    state = load_file(path)
+    tiny_backbone().model.load_state_dict(state, strict=True)
+    moved = [name for name in before if not torch.equal(before[name], state[name])]
+    assert "blocks.0.attn.qkv.weight" in moved and "patch_embed.proj.weight" in moved
+
+
+def test_only_the_last_blocks_move_when_asked(photos, tmp_path):
+    start = tiny_backbone()
+    before = {name: value.clone() for name, value in start.model.state_dict().items()}
+    changes = {"trainable_blocks": 1, "optimiser": {"backbone_learning_rate": 1e-3}}
+    state = load_file(train(start, photos, small(**changes), tmp_path))
+    moved = {name for name in before if not torch.equal(before[name], state[name])}
+    assert moved and all(name.startswith(("blocks.1.", "norm.")) for name in moved)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"teacher": {"kind": "student"}},
+        {"preset": "reference", "loss": {"two_way": False, "order": "similarity"}},
+        {"loss": {"patches": "foreground", "sorting": {"network": "odd_even"}}},
+        {"loss": {"references": {"scope": "intra"}, "nearest": 3}},
+        {"crops": {"local_count": 0}, "optimiser": {"gradient_clip": 1.0, "name": "adamw"}},
+        {"precision": "bf16-mixed", "loss": {"references": {"scope": "inter"}}},
+    ],
+)
+def test_every_switch_trains(photos, tmp_path, changes):
+    train(tiny_backbone(), photos, small(**merged({"steps": 2}, changes)), tmp_path)
+    assert [row["step"] for row in rows(tmp_path)] == ["0", "1"]
+    assert all(float(row["loss"]) > 0 for row in rows(tmp_path))
+
+
+def test_nan_ends_in_one_line(photos, tmp_path):
+    broken = tiny_backbone()
+    broken.model.norm.weight.data.fill_(float("nan"))
+    with pytest.raises(UserError, match="loss is nan at step 0; lower"):
+        train(broken, photos, small(), tmp_path)
+
+
+def test_too_few_images_is_said(photos, tmp_path):
+    with pytest.raises(UserError, match="batch_size 9 is more than the 7 training images"):
+        train(tiny_backbone(), photos, small(batch_size=9), tmp_path)
+
+
+def test_checkpoints_of_other_settings_are_refused(tmp_path):
+    path = tmp_path / "checkpoint.ckpt"
+    torch.save({"settings_digest": "other"}, path)
+    with pytest.raises(UserError, match="other training settings; delete it"):
+        read_checkpoint(path, "mine", torch.device("cpu"))
+    path.write_bytes(b"half a file")
+    with pytest.raises(UserError, match="not a readable checkpoint"):
+        read_checkpoint(path, "mine", torch.device("cpu"))
+
+
+def test_every_epoch_sees_every_image_once_and_a_resumed_order_is_the_same():
+    settings = small(batch_size=2, steps=None, epochs=3)
+    keys = [key for batch in StepSampler(8, settings, 0) for key in batch]
+    for epoch in range(3):
+        assert sorted(image for number, image in keys if number == epoch) == list(range(8))
+    assert [key for batch in StepSampler(8, settings, 5) for key in batch] == keys[10:]
+
+
+def test_processes_share_a_batch():
+    settings = small(batch_size=4, steps=2)
+    whole = list(StepSampler(8, settings, 0))
+    halves = [list(StepSampler(8, settings, 0, rank, 2)) for rank in range(2)]
+    assert [sorted(a + b) for a, b in zip(*halves, strict=True)] == [sorted(b) for b in whole]
+
+
+def test_schedule_ends_and_middle():
+    assert cosine(0, 100, 2.0, 1.0) == 2.0
+    assert cosine(50, 100, 2.0, 1.0) == pytest.approx(1.5)
+    assert cosine(100, 100, 2.0, 1.0) == pytest.approx(1.0)
+    assert cosine(0, 100, 2.0, 0.0, warmup=4) == pytest.approx(0.5)
+
+
+def test_norms_and_biases_are_not_decayed():
+    student = tiny_backbone()
+    head = torch.nn.Linear(4, 4)
+    settings = small().optimiser
+    optimiser = build_optimiser(student, head, settings)
+    set_rates(optimiser, settings, 0, 10)
+    decay = {id(p): group["weight_decay"] for group in optimiser.param_groups
+             for p in group["params"]}  # fmt: skip
+    rate = {id(p): group["lr"] for group in optimiser.param_groups for p in group["params"]}
+    assert decay[id(head.bias)] == 0 and decay[id(head.weight)] == pytest.approx(0.04)
+    assert decay[id(student.model.norm.weight)] == 0
+    assert rate[id(head.weight)] == pytest.approx(1e-4)
+    assert rate[id(student.model.norm.weight)] == pytest.approx(1e-5)
+    set_rates(optimiser, settings, 10, 10)
+    assert {group["lr"] for group in optimiser.param_groups} == {0.0}

@@ -1,0 +1,230 @@
+# metrics -> tables, figures, report
+
+TABLES = f"{RESULTS}/tables"
+FIGURES = f"{RESULTS}/figures"
+MODELS_FILE = f"{RESULTS}/models.json"
+METRICS_ARGUMENTS = f"--metrics {RESULTS}/metrics --models {MODELS_FILE}"
+PICTURED = PROJECT.pictured()
+DRAWN = [name for name in PROJECT.report.figures if PICTURED or name in ("2", "3")]
+
+
+def figure_stem(name):
+    return f"figure-{name}" if name[0].isdigit() else name
+
+
+rule models:
+    input:
+        [
+            f"{RESULTS}/runs/{model}/training.json"
+            for model, (_, run, _) in MODELS.items()
+            if run
+        ],
+    output:
+        MODELS_FILE,
+    log:
+        f"{RESULTS}/logs/models.log",
+    localrule: True
+    conda:
+        "../../envs/neco.yaml"
+    params:
+        models=MODELS,
+    shell:
+        "{NECO} models --config {SETTINGS} --runs {RESULTS}/runs --into {output} > {log} 2>&1"
+
+
+rule table:
+    input:
+        metrics=METRICS,
+        models=MODELS_FILE,
+    output:
+        multiext(f"{TABLES}/table-{{table}}", ".csv", ".md", ".tex"),
+        report(
+            f"{TABLES}/table-{{table}}.html",
+            category="Tables",
+            labels={"table": "{table}"},
+            caption="../report/table.rst",
+        ),
+    log:
+        f"{RESULTS}/logs/tables/{{table}}.log",
+    conda:
+        "../../envs/neco.yaml"
+    shell:
+        "{NECO} table {wildcards.table} --config {SETTINGS} {METRICS_ARGUMENTS} --into {TABLES}"
+        " > {log} 2>&1"
+
+
+rule summary:
+    input:
+        metrics=METRICS,
+        models=MODELS_FILE,
+    output:
+        multiext(f"{TABLES}/summary", ".csv", ".md"),
+        report(
+            f"{TABLES}/summary.html",
+            category="Summary",
+            labels={"table": "models and gains"},
+            caption="../report/summary.rst",
+        ),
+    log:
+        f"{RESULTS}/logs/summary.log",
+    conda:
+        "../../envs/neco.yaml"
+    shell:
+        "{NECO} summary --config {SETTINGS} {METRICS_ARGUMENTS} --into {TABLES} > {log} 2>&1"
+
+
+rule verify:
+    input:
+        metrics=METRICS,
+        models=MODELS_FILE,
+    output:
+        multiext(f"{TABLES}/claims", ".csv", ".md"),
+        report(
+            f"{TABLES}/claims.html",
+            category="Summary",
+            labels={"table": "the paper's claims"},
+            caption="../report/claims.rst",
+        ),
+    log:
+        f"{RESULTS}/logs/verify.log",
+    conda:
+        "../../envs/neco.yaml"
+    shell:
+        "{NECO} verify --config {SETTINGS} {METRICS_ARGUMENTS} --into {TABLES} > {log} 2>&1"
+
+
+rule figure_of_metrics:
+    input:
+        metrics=METRICS,
+        models=MODELS_FILE,
+    output:
+        f"{FIGURES}/figure-2.pdf",
+        report(
+            f"{FIGURES}/figure-2.png",
+            category="Figures",
+            labels={"figure": "2"},
+            caption="../report/figure-2.rst",
+        ),
+    log:
+        f"{RESULTS}/logs/figures/2.log",
+    conda:
+        "../../envs/neco.yaml"
+    shell:
+        "{NECO} figure 2 --config {SETTINGS} {METRICS_ARGUMENTS} --into {FIGURES} > {log} 2>&1"
+
+
+def training_data(wildcards):
+    run = PICTURED[1].rpartition(".seed")[0]
+    return dataset_folder(PROJECT.training(run).dataset)
+
+
+rule figure_of_method:
+    input:
+        data=training_data,
+        weights=lambda wildcards: weights_of(PICTURED[0]),
+    output:
+        f"{FIGURES}/figure-1.pdf",
+        report(
+            f"{FIGURES}/figure-1.png",
+            category="Figures",
+            labels={"figure": "1"},
+            caption="../report/figure-1.rst",
+        ),
+    log:
+        f"{RESULTS}/logs/figures/1.log",
+    conda:
+        "../../envs/neco.yaml"
+    shell:
+        "{NECO} figure 1 --config {SETTINGS} --data {input.data} --weights {input.weights}"
+        " --into {FIGURES} > {log} 2>&1"
+
+
+rule figure_of_data:
+    input:
+        dataset_folder(PROJECT.report.dataset),
+    output:
+        f"{FIGURES}/figure-3.pdf",
+        report(
+            f"{FIGURES}/figure-3.png",
+            category="Figures",
+            labels={"figure": "3"},
+            caption="../report/figure-3.rst",
+        ),
+    log:
+        f"{RESULTS}/logs/figures/3.log",
+    conda:
+        "../../envs/neco.yaml"
+    params:
+        report=PROJECT.report.model_dump(mode="json"),
+    shell:
+        "{NECO} figure 3 --config {SETTINGS} --data {input} --into {FIGURES} > {log} 2>&1"
+
+
+def compared_features(wildcards):
+    """Return the six feature folders of the start and the run that figures compare."""
+    dataset = PROJECT.report.dataset
+    splits = PROJECT.datasets[dataset]
+    retrieval = settings_of("in-context", dataset).image_size
+    clustering = settings_of("overcluster", dataset).image_size
+    return {
+        f"{side}_{part}": features_folder(model, dataset, split, size)
+        for side, model in zip(("start", "run"), PICTURED)
+        for part, split, size in (
+            ("train", splits.train, retrieval),
+            ("val", splits.val, retrieval),
+            ("cluster", splits.val, clustering),
+        )
+    }
+
+
+rule figure_of_features:
+    input:
+        unpack(compared_features),
+        data=dataset_folder(PROJECT.report.dataset),
+    output:
+        f"{FIGURES}/{{stem}}.pdf",
+        report(
+            f"{FIGURES}/{{stem}}.png",
+            category="Figures",
+            labels={"figure": "{stem}"},
+            caption="../report/{stem}.rst",
+        ),
+    log:
+        f"{RESULTS}/logs/figures/{{stem}}.log",
+    wildcard_constraints:
+        stem="figure-[456]|overlays",
+    conda:
+        "../../envs/neco.yaml"
+    params:
+        name=lambda wildcards: wildcards.stem.removeprefix("figure-"),
+        report=PROJECT.report.model_dump(mode="json"),
+    shell:
+        "{NECO} figure {params.name} --config {SETTINGS} --data {input.data}"
+        " --start-train {input.start_train} --start-val {input.start_val}"
+        " --start-cluster {input.start_cluster} --run-train {input.run_train}"
+        " --run-val {input.run_val} --run-cluster {input.run_cluster}"
+        " --into {FIGURES} > {log} 2>&1"
+
+
+rule report:
+    input:
+        metrics=METRICS,
+        models=MODELS_FILE,
+        curves=[
+            f"{RESULTS}/runs/{model}/metrics.csv"
+            for model, (_, run, _) in MODELS.items()
+            if run
+        ],
+        tables=expand(f"{TABLES}/table-{{table}}.html", table=PROJECT.report.tables),
+        summary=f"{TABLES}/summary.html",
+        claims=f"{TABLES}/claims.html",
+        figures=[f"{FIGURES}/{figure_stem(name)}.png" for name in DRAWN],
+    output:
+        REPORT,
+    log:
+        f"{RESULTS}/logs/report.log",
+    conda:
+        "../../envs/neco.yaml"
+    shell:
+        "{NECO} report --config {SETTINGS} {METRICS_ARGUMENTS} --runs {RESULTS}/runs"
+        " --figures {FIGURES} --into {output} > {log} 2>&1"
