@@ -27,6 +27,11 @@ NOT_SCALE = {
 }
 """Settings that choose what is measured or how exactly, or that image counts already show."""
 TRAINING = {"images": 118287, "epochs": 25, "batch_size": 64}
+TRAINED = {
+    "images": "trained on {:,} images (paper {:,})",
+    "epochs": "trained for {:,} epochs (paper {:,})",
+    "batch_size": "trained with batches of {:,} (paper {:,})",
+}
 ABLATION_EPOCHS = 10
 ABLATION_IMAGE_SIZE = 448
 """In-context input of the ablations (section 4.3); elsewhere it is the protocol's default."""
@@ -74,10 +79,14 @@ def _settings(result: Metrics, ablation: bool) -> list[str]:
 
 def _training(training: dict[str, Any], ablations: tuple[str, ...]) -> list[str]:
     paper = dict(TRAINING, epochs=ABLATION_EPOCHS) if ablations else dict(TRAINING)
+    steps, epochs = training.get("steps"), paper["epochs"]
     for cell in ablations:
         paper.pop(VARIED.get(cell.partition("/")[0], ""), None)
-    return [
-        f"trained with {key.replace('_', ' ')} {training[key]:,} (paper {value:,})"
+    found = [
+        TRAINED[key].format(training[key], value)
         for key, value in paper.items()
         if isinstance(training.get(key), int | float) and training[key] != value
     ]
+    if steps:
+        found.append(f"trained for {steps:,} steps (paper {epochs} epochs)")
+    return found
