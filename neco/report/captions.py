@@ -114,24 +114,29 @@ def rst(name: str) -> str:
     return f"{_paragraph(TITLES[name], bold=True)}\n{_paragraph(CAPTIONS[name])}"
 
 
+def figure_rst() -> str:
+    """Return one caption for all figures: a Jinja template that looks at the output's name.
+
+    Snakemake does not fill wildcards into a caption's path, so one file serves a whole rule.
+    """
+    lines = ['{% set name = snakemake.output[0].split("/")[-1].split(".")[0] %}']
+    for name in CAPTIONS:
+        if name.startswith("figure-") or name == "overlays":
+            lines += [f'{{% if name == "{name}" %}}', rst(name).rstrip(), "{% endif %}"]
+    return "\n".join(lines) + "\n"
+
+
 def table_rst() -> str:
-    """Return one caption for all tables: a Jinja template that looks at the output's name."""
-    lines = [
-        '{% set name = snakemake.output[0].split("table-")[-1].split(".")[0] %}',
-        *(
-            line
-            for layout in LAYOUTS.values()
-            for line in (
-                f'{{% if name == "{layout.name}" %}}',
-                _paragraph(f"Table {layout.name}. {layout.title}", bold=True),
-                _paragraph(layout.caption).rstrip(),
-                "{% endif %}",
-            )
-        ),
-        "",
-        _paragraph(HOW_TABLES),
-        _paragraph(SCALE).rstrip(),
-    ]
+    """Return one caption for all tables, in the same way."""
+    lines = ['{% set name = snakemake.output[0].split("table-")[-1].split(".")[0] %}']
+    for layout in LAYOUTS.values():
+        lines += [
+            f'{{% if name == "{layout.name}" %}}',
+            _paragraph(f"Table {layout.name}. {layout.title}", bold=True),
+            _paragraph(layout.caption).rstrip(),
+            "{% endif %}",
+        ]
+    lines += ["", _paragraph(HOW_TABLES), _paragraph(SCALE).rstrip()]
     return "\n".join(lines) + "\n"
 
 
@@ -143,7 +148,8 @@ def _paragraph(text: str, bold: bool = False) -> str:
 def files() -> dict[str, str]:
     """Return the content of every caption file by its name."""
     parts = {f"{name}.rst": rst(name) for name in CAPTIONS}
-    return {**parts, "table.rst": table_rst(), "workflow.rst": _paragraph(WORKFLOW)}
+    shared = {"table.rst": table_rst(), "figure.rst": figure_rst()}
+    return {**parts, **shared, "workflow.rst": _paragraph(WORKFLOW)}
 
 
 def write_captions(into: Path) -> list[Path]:

@@ -28,3 +28,12 @@ def test_the_tables_caption_is_that_of_the_output(name: str) -> None:
     text = jinja2.Template(files()["table.rst"]).render(snakemake=Snakemake)
     assert f"**Table {name}. {LAYOUTS[name].title}**" in " ".join(text.split())
     assert text.count("**Table") == 1
+
+
+@pytest.mark.parametrize("name", ["overlays", *(f"figure-{number}" for number in range(1, 8))])
+def test_the_figures_caption_is_that_of_the_output(name: str) -> None:
+    class Snakemake:
+        output = _Output([f"results/demo/figures/{name}.pdf"])
+
+    text = jinja2.Template(files()["figure.rst"]).render(snakemake=Snakemake)
+    assert " ".join(text.split()) == f"**{TITLES[name]}** {CAPTIONS[name]}"
