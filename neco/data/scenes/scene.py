@@ -6,10 +6,20 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from neco.data.scenes.shapes import MATERIALS, THINGS, sketch_thing
-from neco.data.scenes.surfaces import STUFF, random_colour, smooth_noise, stuff, texture
+from neco.data.scenes.shapes import MATERIALS, THINGS, USUAL, sketch_thing
+from neco.data.scenes.surfaces import (
+    STUFF,
+    TEXTURES,
+    random_colour,
+    smooth_noise,
+    stuff,
+    texture,
+)
 
 OVERSAMPLING = 2
+USUAL_COLOUR = 0.7
+USUAL_TEXTURE = 0.7
+"""Chances that a part looks as its class mostly does."""
 THING_NAMES = list(THINGS)
 SETTINGS: list[tuple[list[str], list[str]]] = [
     (["sky-other"], ["grass"]),
@@ -84,7 +94,7 @@ def _render(rng: np.random.Generator, placed: list[_Placed], height: int, width:
             continue
         things.append(thing.name)
         _shadow(colours, materials > 0, rng)
-        _paint(colours, materials, rng, light)
+        _paint(colours, materials, thing.name, rng, light)
         instances[materials > 0] = len(things)
     image = _photograph(colours, rng, (width, height))
     middle = OVERSAMPLING // 2
@@ -157,7 +167,7 @@ def _shadow(colours: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> 
 
 
 def _paint(
-    colours: np.ndarray, materials: np.ndarray, rng: np.random.Generator, light: float
+    colours: np.ndarray, materials: np.ndarray, name: str, rng: np.random.Generator, light: float
 ) -> None:
     """Colour a thing's parts on the canvas, in place."""
     rows, columns = np.nonzero(materials)
@@ -168,13 +178,22 @@ def _paint(
     y, x = np.mgrid[:height, :width].astype(np.float32)
     across = (x / width - 0.5) * np.cos(light) + (y / height - 0.5) * np.sin(light)
     shade = 1 + rng.uniform(0.2, 0.7) * across
-    for material in range(1, MATERIALS + 1):
-        part = window == material
+    for material in range(MATERIALS):
+        part = window == material + 1
         if part.any():
-            surface = (
-                random_colour(rng)[None, None] * (shade * texture(rng, height, width))[..., None]
-            )
+            colour, kind = _look(name, material, rng)
+            surface = colour * (shade * texture(rng, height, width, kind))[..., None]
             colours[top:bottom, left:right][part] = surface[part]
+
+
+def _look(name: str, material: int, rng: np.random.Generator) -> tuple[np.ndarray, str]:
+    """Return colour (3,) and texture of one part: mostly the class's usual ones."""
+    hue, dark, bright, kind = USUAL[name][material]
+    if rng.random() < USUAL_COLOUR:
+        colour = random_colour(rng, hue, 0.04, value=(dark, bright))
+    else:
+        colour = random_colour(rng)
+    return colour, kind if rng.random() < USUAL_TEXTURE else str(rng.choice(TEXTURES))
 
 
 def _photograph(colours: np.ndarray, rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:

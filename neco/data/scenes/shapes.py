@@ -231,6 +231,36 @@ THINGS: dict[str, Draw] = {
 """Class names as VOC spells them."""
 MATERIALS = 4
 
+Material = tuple[float, float, float, str]
+"""Usual look of a part: hue, least and greatest brightness, texture."""
+USUAL: dict[str, list[Material]] = {
+    "aeroplane": [(0.58, 0.7, 1.0, "plain"), (0.6, 0.5, 0.8, "plain"), (0.0, 0.2, 0.5, "plain"),
+                  (0.55, 0.1, 0.4, "plain")],
+    "bird": [(0.08, 0.3, 0.7, "mottled"), (0.06, 0.2, 0.5, "striped"), (0.0, 0.0, 0.2, "plain"),
+             (0.12, 0.7, 1.0, "plain")],
+    "boat": [(0.0, 0.4, 0.8, "striped"), (0.13, 0.8, 1.0, "plain"), (0.08, 0.2, 0.5, "plain"),
+             (0.6, 0.3, 0.6, "plain")],
+    "bottle": [(0.36, 0.2, 0.6, "plain"), (0.12, 0.7, 1.0, "plain"), (0.0, 0.4, 0.8, "plain"),
+               (0.85, 0.3, 0.7, "plain")],
+    "bus": [(0.13, 0.7, 1.0, "plain"), (0.58, 0.2, 0.5, "plain"), (0.6, 0.05, 0.25, "plain"),
+            (0.98, 0.4, 0.8, "plain")],
+    "car": [(0.99, 0.5, 0.95, "plain"), (0.55, 0.6, 0.9, "plain"), (0.6, 0.05, 0.25, "plain"),
+            (0.14, 0.7, 1.0, "plain")],
+    "cat": [(0.09, 0.5, 0.9, "striped"), (0.07, 0.4, 0.8, "striped"), (0.97, 0.6, 0.9, "plain"),
+            (0.3, 0.5, 0.9, "plain")],
+    "chair": [(0.07, 0.3, 0.6, "striped"), (0.06, 0.2, 0.5, "plain"), (0.9, 0.4, 0.8, "spotted"),
+              (0.07, 0.3, 0.6, "plain")],
+    "horse": [(0.06, 0.2, 0.55, "plain"), (0.08, 0.05, 0.3, "mottled"), (0.0, 0.1, 0.3, "plain"),
+              (0.1, 0.05, 0.3, "plain")],
+    "person": [(0.75, 0.4, 0.9, "striped"), (0.62, 0.2, 0.6, "plain"), (0.06, 0.6, 0.95, "plain"),
+               (0.08, 0.05, 0.4, "plain")],
+    "pottedplant": [(0.04, 0.4, 0.8, "plain"), (0.33, 0.3, 0.8, "mottled"),
+                    (0.28, 0.2, 0.5, "plain"), (0.9, 0.6, 1.0, "plain")],
+    "tvmonitor": [(0.52, 0.5, 1.0, "plain"), (0.66, 0.05, 0.3, "plain"), (0.3, 0.4, 0.8, "plain"),
+                  (0.13, 0.7, 1.0, "plain")],
+}  # fmt: skip
+"""How a class's parts mostly look; any instance may look otherwise."""
+
 
 def sketch_thing(name: str, rng: np.random.Generator) -> Sketch:
     """Return a new instance of a class, in its own frame."""

@@ -32,19 +32,21 @@ def random_colour(
     return np.array(rgb, dtype=np.float32)
 
 
-def texture(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """Return a brightness factor (height, width) about 1: plain, striped, spotted or mottled."""
-    kind = rng.integers(4)
-    if kind == 0:
+TEXTURES = ("plain", "striped", "spotted", "mottled")
+
+
+def texture(rng: np.random.Generator, height: int, width: int, kind: str) -> np.ndarray:
+    """Return a brightness factor (height, width) about 1, of one of TEXTURES."""
+    if kind == "plain":
         return np.ones((height, width), dtype=np.float32)
     strength = rng.uniform(0.1, 0.45)
-    if kind == 1:
+    if kind == "striped":
         angle, period = rng.uniform(0, np.pi), rng.uniform(5, 16)
         y, x = np.mgrid[:height, :width].astype(np.float32)
         wave = np.sin((x * np.cos(angle) + y * np.sin(angle)) * 2 * np.pi / period)
         return 1 + strength * np.sign(wave)
     noise = smooth_noise(rng, height, width, rng.uniform(8, 24))
-    if kind == 2:
+    if kind == "spotted":
         return 1 + strength * np.where(noise > 0.62, 1.0, -0.3)
     return 1 + 2 * strength * (noise - 0.5)
 
@@ -105,7 +107,7 @@ def stuff(name: str, rng: np.random.Generator, height: int, width: int) -> np.nd
         return colour * bricks * shade + (1 - bricks) * rng.uniform(0.3, 0.9)
     if name == "wall-other":
         colour = random_colour(rng, None, 0.1, (0.05, 0.5), (0.4, 0.95))
-        return colour * texture(rng, height, width)[..., None] ** 0.4
+        return colour * texture(rng, height, width, str(rng.choice(TEXTURES)))[..., None] ** 0.4
     if name == "floor-wood":
         colour = random_colour(rng, 0.07, 0.03, (0.3, 0.75), (0.3, 0.75))
         plank = rng.uniform(10, 22)
