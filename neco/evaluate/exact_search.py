@@ -31,8 +31,8 @@ from neco.evaluate.bank import Bank
 CHUNK = 32
 """Scores that share one maximum."""
 KEY_BLOCK = 131_072
-SAMPLE = 1024
-"""Keys that guess a query's k-th cosine."""
+SAMPLE = (1024, 16_384)
+"""Fewest and most keys that guess a query's k-th cosine: one in a hundred of the bank."""
 SMALL = 8192
 """Keys below which one float32 pass is used."""
 EXTRA = 16
@@ -133,9 +133,9 @@ class ExactSearch:
             self.tokens = self.tokens.to(self.device)
             self.inverse_norms = self.inverse_norms.to(self.device)
         if self.half is not None:
-            step = len(bank) // SAMPLE
-            sample = self.tokens[::step][:SAMPLE].to(self.device, torch.float32)
-            sample = sample * self.inverse_norms[::step][:SAMPLE, None].to(self.device)
+            step = len(bank) // min(max(len(bank) // 100, SAMPLE[0]), SAMPLE[1])
+            sample = self.tokens[::step].to(self.device, torch.float32)
+            sample = sample * self.inverse_norms[::step, None].to(self.device)
             self.mean = sample.mean(dim=0)  # any vector would do; the mean shortens keys most
             self.sample = (sample - self.mean).to(self.half)
 
@@ -254,13 +254,13 @@ class ExactSearch:
         kept = [found for found in best if found is not None]
         bounds = Found(*(torch.cat(parts) for parts in zip(*kept, strict=True)))
         worst = bounds.scores.amin(dim=1)
-        worst = worst + worst.abs() * 2 * torch.finfo(self.half).eps  # rounding of the product
+        worst = worst + worst.abs() * torch.finfo(self.half).eps  # twice the product's rounding
         limit = worst + shift.float() + error * longest + queries @ self.mean + ACCUMULATION
         return bounds, limit
 
     def _shift(self, rounded: Tensor, count: int) -> Tensor:
         """Return half (Q,), a guess at the cosine (less mean) of the count-th nearest key."""
-        rank = max(round(count * SAMPLE / len(self.bank)), 1)
+        rank = max(round(count * len(self.sample) / len(self.bank)), 1)
         parts = [
             largest(part @ self.sample.T, rank).scores.amin(dim=1)
             for part in rounded.split(self.query_block)

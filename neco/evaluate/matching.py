@@ -7,7 +7,8 @@ counts, so matching takes milliseconds.
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from neco.data.dataset import IGNORED
+PIXELS = 131_072
+"""Counted at a time, so that intermediate results stay in cache."""
 
 
 def contingency(
@@ -15,12 +16,17 @@ def contingency(
 ) -> np.ndarray:
     """Return int64 (cluster_count, classes), pixels by (cluster, class), ignored ones left out.
 
-    clusters and masks: integers of one shape; 255 in masks is ignored.
+    clusters and masks: integers of one shape; masks holds class ids and 255 = ignored.
     """
-    kept = masks.ravel() != IGNORED
-    pairs = clusters.ravel()[kept].astype(np.int64) * classes + masks.ravel()[kept]
-    counts = np.bincount(pairs, minlength=cluster_count * classes)
-    return counts.reshape(cluster_count, classes)
+    clusters, masks = clusters.ravel(), masks.ravel()
+    columns = classes + 1  # the last one takes the ignored pixels
+    counts = np.zeros(cluster_count * columns, np.int64)
+    for start in range(0, len(masks), PIXELS):
+        pairs = clusters[start : start + PIXELS].astype(np.int64)
+        pairs *= columns
+        pairs += np.minimum(masks[start : start + PIXELS], classes)
+        counts += np.bincount(pairs, minlength=len(counts))
+    return counts.reshape(cluster_count, columns)[:, :classes]
 
 
 def match_one_to_one(table: np.ndarray) -> np.ndarray:

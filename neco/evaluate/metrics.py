@@ -19,18 +19,18 @@ def confusion(predicted: np.ndarray, target: np.ndarray, classes: int) -> np.nda
     """
     if predicted.shape != target.shape:
         raise ValueError(f"prediction {predicted.shape} and target {target.shape} differ in shape")
-    kept = target != IGNORED
-    truth = target[kept].astype(np.int64)
-    guess = predicted[kept].astype(np.int64)
-    for name, ids in (("mask", truth), ("prediction", guess[guess != IGNORED])):
-        if ids.size and not 0 <= ids.min() <= ids.max() < classes:
+    for name, ids in (("mask", target), ("prediction", predicted)):
+        strange = ids[(ids >= classes) & (ids != IGNORED)]
+        if strange.size:
             raise UserError(
-                f"a {name} holds class {ids.max()}, but the dataset has {classes} classes; "
+                f"a {name} holds class {strange[0]}, but the dataset has {classes} classes; "
                 "prepare the dataset again"
             )
-    guess[guess == IGNORED] = classes
-    counts = np.bincount(truth * (classes + 1) + guess, minlength=classes * (classes + 1))
-    return counts.reshape(classes, classes + 1)
+    columns = classes + 1  # 255 of either side falls into the last row or column
+    pairs = np.minimum(target, classes).ravel().astype(np.int64) * columns
+    pairs += np.minimum(predicted, classes).ravel()
+    counts = np.bincount(pairs, minlength=columns * columns)
+    return counts.reshape(columns, columns)[:classes]
 
 
 def margins(table: np.ndarray) -> np.ndarray:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from neco.config.evaluation import Overcluster
-from neco.data.dataset import Dataset
+from neco.data.dataset import IGNORED, Dataset
+from neco.errors import UserError
 from neco.evaluate.clustering import kmeans, on_gpu, reduced_tokens
 from neco.evaluate.conditions import evaluation_device, state_conditions
 from neco.evaluate.matching import contingency, match_by_precision, match_one_to_one
@@ -19,6 +20,9 @@ from neco.evaluate.metrics import Score
 from neco.evaluate.result import Metrics, Result, summarise
 from neco.evaluate.transforms import resize_nearest
 from neco.features import Features
+
+IMAGES = 64
+"""Cluster maps enlarged at a time."""
 
 
 def cluster_maps(
@@ -52,10 +56,19 @@ def enlarged(maps: np.ndarray, size: int) -> np.ndarray:
 
 
 def read_masks(dataset: Dataset, size: int) -> np.ndarray:
-    """Return all masks of a split, uint8 (images, size, size), by nearest neighbour."""
+    """Return all masks of a split, uint8 (images, size, size), by nearest neighbour.
+
+    Raises UserError for an id that is neither a class nor 255.
+    """
     masks = np.empty((len(dataset), size, size), np.uint8)
     for number, item in enumerate(dataset.items):
         masks[number] = resize_nearest(item.read_mask(), size, size)
+    strange = masks[(masks >= len(dataset.classes)) & (masks != IGNORED)]
+    if strange.size:
+        raise UserError(
+            f"{dataset.folder}: a mask holds class {strange[0]}, but the dataset has "
+            f"{len(dataset.classes)} classes; prepare the dataset again"
+        )
     return masks
 
 
@@ -124,8 +137,9 @@ def _result(
     The interval resamples images at the matching found on all of them.
     """
     table = np.zeros((count, len(dataset.classes)), np.int64)
-    for image, mask in zip(maps, masks, strict=True):
-        table += contingency(enlarged(image, len(mask)), mask, *table.shape)
+    for start in range(0, len(masks), IMAGES):
+        some = slice(start, start + IMAGES)
+        table += contingency(enlarged(maps[some], masks.shape[1]), masks[some], *table.shape)
     matched = match_one_to_one(table) if one_to_one else match_by_precision(table)
     score = Score(dataset.classes, settings.absent, settings.bootstrap)
     for image, mask in zip(maps, masks, strict=True):

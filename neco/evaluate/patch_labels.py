@@ -7,6 +7,7 @@ Source: open-hummingbird-eval (protocol of the paper's in-context evaluation, ap
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -14,6 +15,9 @@ from scipy.sparse import csr_matrix
 from neco.data.dataset import IGNORED, Dataset
 from neco.errors import UserError
 from neco.evaluate.transforms import resize_nearest
+
+QUERIES = 2048
+"""Labelled at a time, so that intermediate results stay in cache."""
 
 
 @dataclass(frozen=True)
@@ -43,17 +47,24 @@ def patch_histograms(
     mask: integers (side, side), side a multiple of patch_size; 255 (ignored) counts as class
     `ignored_as`, in the reference 0.
     """
-    rows, columns = mask.shape[0] // patch_size, mask.shape[1] // patch_size
-    labels = np.where(mask == IGNORED, ignored_as, mask).astype(np.int64)
-    if labels.max(initial=0) >= classes:
+    strange = mask[(mask >= classes) & (mask != IGNORED)]
+    if strange.size:
         raise UserError(
-            f"a mask holds class {labels.max()}, but the dataset has {classes} classes; "
+            f"a mask holds class {strange[0]}, but the dataset has {classes} classes; "
             "prepare the dataset again"
         )
-    row_of = np.arange(mask.shape[0]) // patch_size * columns
-    patch_of = row_of[:, None] + np.arange(mask.shape[1]) // patch_size
-    counts = np.bincount((patch_of * classes + labels).ravel(), minlength=rows * columns * classes)
+    labels = np.where(mask == IGNORED, ignored_as, mask)
+    rows, columns = mask.shape[0] // patch_size, mask.shape[1] // patch_size
+    bins = _first_bins(rows, columns, patch_size, classes) + labels
+    counts = np.bincount(bins.ravel(), minlength=rows * columns * classes)
     return counts.reshape(rows * columns, classes)
+
+
+@lru_cache(maxsize=4)
+def _first_bins(rows: int, columns: int, patch_size: int, classes: int) -> np.ndarray:
+    """Return int64 (rows * patch_size, columns * patch_size): where each pixel's patch begins."""
+    patches = np.arange(rows * columns).reshape(rows, columns) * classes
+    return patches.repeat(patch_size, axis=0).repeat(patch_size, axis=1)
 
 
 def read_patch_labels(dataset: Dataset, side: int, patch_size: int) -> PatchLabels:
@@ -115,9 +126,11 @@ def transfer_labels(
     weights = np.exp(logits - logits.max(axis=1, keepdims=True))
     weights /= weights.sum(axis=1, keepdims=True)
     queries, k = neighbours.shape
-    starts = np.arange(0, queries * k + 1, k)
-    mixing = csr_matrix(
-        (weights.astype(np.float32).ravel(), neighbours.ravel(), starts),
-        shape=(queries, soft.shape[0]),
-    )
-    return (mixing @ soft).toarray()
+    labels = np.empty((queries, soft.shape[1]), np.float32)
+    for start in range(0, queries, QUERIES):
+        some = neighbours[start : start + QUERIES]
+        ends = np.arange(0, some.size + 1, k)
+        shares = weights[start : start + QUERIES].astype(np.float32).ravel()
+        mixing = csr_matrix((shares, some.ravel(), ends), shape=(len(some), soft.shape[0]))
+        labels[start : start + QUERIES] = (mixing @ soft).toarray()
+    return labels

@@ -16,7 +16,8 @@ def scene(seed, clusters, classes, shape=(4, 12, 12)):
     return generator.permutation(clusters)[maps].astype(np.int32), masks
 
 
-def test_table_is_that_of_scikit_learn():
+def test_table_is_that_of_scikit_learn(monkeypatch):
+    monkeypatch.setattr("neco.evaluate.matching.PIXELS", 100)
     maps, masks = scene(0, 9, 4)
     kept = masks != 255
     table = contingency(maps, masks, 9, 4)

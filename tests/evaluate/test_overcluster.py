@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.metrics import jaccard_score
 
 from neco.backbones.backbone import PatchColours
 from neco.config.evaluation import Extraction, Overcluster
+from neco.errors import UserError
 from neco.evaluate.matching import contingency, match_by_precision
 from neco.evaluate.overcluster import cluster_maps, enlarged, evaluate, read_masks
 from neco.evaluate.result import Metrics
@@ -46,6 +49,12 @@ def test_numbers_equal_scikit_learn_on_all_pixels(features, coloured):
     kept = masks != 255
     expected = jaccard_score(masks[kept], matched[maps[kept]], average="macro", zero_division=0)
     assert found["results"][3]["mIoU"] == pytest.approx(100 * expected, abs=1e-3)
+
+
+def test_an_impossible_id_is_refused(coloured):
+    fewer = replace(coloured[0], classes=["ground", "red"])
+    with pytest.raises(UserError, match=r"a mask holds class [23], but the dataset has 2"):
+        read_masks(fewer, 20)
 
 
 def test_cluster_names_do_not_matter(features, coloured):

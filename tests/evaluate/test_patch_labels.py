@@ -95,7 +95,8 @@ def test_selection_prefers_rare_classes():
     assert np.mean(kept) > 4.0  # a uniform choice would keep 1
 
 
-def test_transfer_is_the_weighted_sum_over_gathered_labels():
+def test_transfer_is_the_weighted_sum_over_gathered_labels(monkeypatch):
+    monkeypatch.setattr("neco.evaluate.patch_labels.QUERIES", 3)
     generator = np.random.default_rng(0)
     labels = generator.random((50, 6)) * (generator.random((50, 6)) < 0.4)
     cosines = generator.uniform(-1, 1, (8, 5)).astype(np.float32)
