@@ -7,7 +7,8 @@
 
 Every part runs at three sizes; `slope` is the exponent of time in size and `paper` the time that
 it extrapolates to at the paper's size (only measured where that size is among the three). ScaNN is
-timed where the package is installed. `peak_mb` is memory above what was held before.
+timed where the package is installed. `cpu_seconds` is summed over threads, and says more than
+`seconds` on a machine that others use too; `peak_mb` is memory above what was held before.
 """
 
 import argparse

@@ -41,12 +41,13 @@ def measured(case: Case) -> tuple[dict[str, Any], Any]:
         ctypes.CDLL(None).malloc_trim(0)
         Path("/proc/self/clear_refs").write_text("5")  # resets the peak
     before = memory("VmRSS")
-    seconds, answer = math.inf, None
+    seconds, cpu, answer = math.inf, math.inf, None
     peak = 0.0
     for number in range(case.repeat):
-        began = time.perf_counter()
+        began, spent = time.perf_counter(), time.process_time()
         answer = case.call()
         seconds = min(seconds, time.perf_counter() - began)
+        cpu = min(cpu, time.process_time() - spent)
         if number == 0:
             peak = memory("VmHWM") - before
     record = {
@@ -55,6 +56,7 @@ def measured(case: Case) -> tuple[dict[str, Any], Any]:
         "size": case.size,
         "unit": case.unit,
         "seconds": round(seconds, 6),
+        "cpu_seconds": round(cpu, 6),
         "peak_mb": round(max(peak, 0.0), 1),
     }
     return record, answer

@@ -6,9 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
-from neco.evaluate import exact_search
+from neco.evaluate import exact_search, selection
 from neco.evaluate.bank import Bank, inverse_norms, normalised
-from neco.evaluate.exact_search import CHUNK, ExactSearch, top_scores
+from neco.evaluate.exact_search import ExactSearch
+from neco.evaluate.half_pass import HalfPass
+from neco.evaluate.selection import CHUNK, Keys, top_scores
 
 
 def bank_of(tokens):
@@ -49,7 +51,8 @@ def half(request, monkeypatch):
     chosen = None if request.param == "float32" else getattr(torch, request.param)
     monkeypatch.setattr(exact_search, "fast_half", lambda kind: chosen)
     monkeypatch.setattr(exact_search, "SMALL", 512)
-    monkeypatch.setattr(exact_search, "KEY_BLOCK", 1100)
+    monkeypatch.setattr(exact_search, "PASS_QUERIES", 170)
+    monkeypatch.setattr(selection, "KEY_BLOCK", 1100)
     return chosen
 
 
@@ -58,7 +61,6 @@ def test_neighbours_are_those_of_a_flat_float32_search(half, spread):
     bank = bank_of(clustered(3001, 48, 0, spread))
     queries = normalised(clustered(300, 48, 0, spread))
     search = ExactSearch(bank)
-    search.pass_queries = 170
     cosines, indices = search.search(queries, 10)
     expected, _ = flat_search(bank, queries, 10)
     np.testing.assert_allclose(cosines, expected, atol=2e-6)
@@ -67,20 +69,33 @@ def test_neighbours_are_those_of_a_flat_float32_search(half, spread):
     assert all(len(set(row)) == 10 for row in indices.tolist())
 
 
-def test_the_bound_holds_for_every_key_left_out(half):
-    if half is None:
-        half = torch.bfloat16
+@pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])
+def test_the_bound_holds_for_every_key_left_out(half, monkeypatch):
+    monkeypatch.setattr(selection, "KEY_BLOCK", 1100)
     bank = bank_of(clustered(3001, 48, 1))
     queries = normalised(clustered(200, 48, 1))
-    search = ExactSearch(bank)
-    search.half = half
-    if not hasattr(search, "mean"):
-        search.mean = torch.from_numpy(bank.keys().mean(axis=0))
-        search.sample = (torch.from_numpy(bank.keys(0, 1024)) - search.mean).to(half)
-    bounds, limit = search._candidates(torch.from_numpy(queries), 36)
+    first = HalfPass(Keys(bank, torch.device("cpu")), half)
+    found, limit = first.candidates(torch.from_numpy(queries), 36)
     cosines = queries @ bank.keys().T
-    np.put_along_axis(cosines, bounds.indices.numpy(), -1.0, axis=1)
-    assert (cosines.max(axis=1) <= limit.numpy()).all()
+    np.put_along_axis(cosines, found.indices.numpy(), -1.0, axis=1)
+    left_out = cosines.max(axis=1)
+    assert (left_out <= limit.numpy()).all()
+    assert (limit.numpy() - left_out).mean() < 0.02  # and is worth having
+
+
+def test_threads_change_nothing():
+    bank = bank_of(clustered(9000, 48, 2))
+    queries = normalised(clustered(700, 48, 2))
+    threads = torch.get_num_threads()
+    answers = []
+    try:
+        for number in (1, 3):
+            torch.set_num_threads(number)
+            answers.append(ExactSearch(bank).search(queries, 12))
+            assert torch.get_num_threads() == number
+    finally:
+        torch.set_num_threads(threads)
+    np.testing.assert_allclose(answers[0][0], answers[1][0], atol=1e-6)
 
 
 def test_queries_without_proof_are_searched_again(monkeypatch):
@@ -93,6 +108,7 @@ def test_queries_without_proof_are_searched_again(monkeypatch):
     search = ExactSearch(bank)
     cosines, _ = search.search(queries, 10)
     assert search.unproved == 20
+    assert np.array_equal(bank.tokens, tokens.astype(np.float32))  # nothing is changed in place
     np.testing.assert_allclose(cosines, flat_search(bank, queries, 10)[0], atol=2e-6)
 
 

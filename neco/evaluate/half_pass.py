@@ -1,0 +1,119 @@
+"""The first pass of exact search: candidates in half precision, with a bound on all other keys.
+
+The bound, for a query q, a key x, the bank's mean m, and h(.) rounding to half precision:
+
+    q.x - q.m = q.(x - m) <= h(q).h(x - m) + |x - m - h(x - m)| + |q - h(q)| |h(x - m)|
+
+The mean only shortens the keys, and with them their rounding errors; it moves all of a query's
+scores alike. The second term joins the product as one more dimension, and so does a shift that
+brings the scores near the k-th neighbour to about 0, where half precision is finest.
+"""
+
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from neco.evaluate.selection import CHUNK, Found, Keys, in_threads, largest, merged, top_scores
+
+SAMPLE = (1024, 16_384)
+"""Fewest and most keys that guess a query's k-th cosine: one in a hundred of the bank."""
+EXTRA = 16
+"""Columns added to the keys: error, shift, and padding that matrix units like."""
+DROPPED = -1000.0
+"""Score of the keys that pad a block to whole chunks."""
+ACCUMULATION = 1e-4
+"""Room for the float32 rounding of sums of products of unit vectors (measured: below 1e-6)."""
+KEYS_AT_A_TIME = {"cpu": 4096, "cuda": 131_072}
+"""Keys extended at a time: what fits in cache."""
+
+
+@cache
+def fast_half(kind: str) -> torch.dtype | None:
+    """Return the half precision that beats float32 by far on 'cuda' or this 'cpu', or None."""
+    if kind == "cuda":
+        return torch.float16
+    description = Path("/proc/cpuinfo")
+    flags = description.read_text().split() if description.exists() else []
+    return torch.bfloat16 if {"avx512_bf16", "amx_bf16"} & set(flags) else None
+
+
+class HalfPass:
+    """Candidates of a bank's keys by half-precision products."""
+
+    def __init__(self, keys: Keys, half: torch.dtype) -> None:
+        self.keys = keys
+        self.half = half
+        self.device = keys.device
+        self.query_block = 4096 if self.device.type == "cuda" else 256
+        wanted = min(max(len(keys) // 100, SAMPLE[0]), SAMPLE[1], len(keys))
+        sample = keys.block(0, len(keys), len(keys) // wanted)
+        self.mean = sample.mean(dim=0)  # any vector would do; the mean shortens keys most
+        self.sample = (sample - self.mean).to(half)
+
+    def candidates(self, queries: Tensor, count: int) -> tuple[Found, Tensor]:
+        """Return `count` candidates of each query, and a bound (Q,) on every other key's cosine.
+
+        queries: float32 (Q, dim), L2-normalised. The candidates' scores are not cosines.
+        """
+        rounded = queries.to(self.half)
+        error = (queries - rounded.float()).norm(dim=1)  # (Q,)
+        shift = self._shift(rounded, count)
+        extended = rounded.new_zeros((len(queries), queries.shape[1] + EXTRA))
+        extended[:, : queries.shape[1]] = rounded
+        extended[:, -EXTRA] = 1.0
+        extended[:, 1 - EXTRA] = -shift
+        parts = extended.split(self.query_block)
+        best: list[Found | None] = [None] * len(parts)
+        longest = queries.new_zeros(())
+        for start, stop in self.keys.blocks():
+            keys, length = self._extended_keys(start, stop)
+            longest = torch.maximum(longest, length)
+
+            def score(part: Tensor, keys: Tensor = keys, start: int = start) -> Found:
+                block = top_scores(part @ keys.T, count)
+                return Found(block.scores, block.indices + start)
+
+            blocks = in_threads(score, list(parts), self.device)
+            best = [merged(old, new, count) for old, new in zip(best, blocks, strict=True)]
+        found = Found(
+            torch.cat([part.scores for part in best if part is not None]),
+            torch.cat([part.indices for part in best if part is not None]),
+        )
+        worst = found.scores.amin(dim=1)
+        worst = worst + worst.abs() * torch.finfo(self.half).eps  # twice the product's rounding
+        limit = worst + shift.float() + error * longest + queries @ self.mean + ACCUMULATION
+        return found, limit
+
+    def _shift(self, rounded: Tensor, count: int) -> Tensor:
+        """Return half (Q,), a guess at the cosine (less mean) of the count-th nearest key."""
+        rank = max(round(count * len(self.sample) / len(self.keys)), 1)
+
+        def guess(part: Tensor) -> Tensor:
+            return largest(part @ self.sample.T, rank).scores.amin(dim=1)
+
+        parts = list(rounded.split(self.query_block))
+        return torch.cat(in_threads(guess, parts, self.device)).to(self.half)
+
+    def _extended_keys(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        """Return half (n, dim + EXTRA), n padded to whole chunks, and the longest key's length."""
+        padded = -(-(stop - start) // CHUNK) * CHUNK
+        dim = self.keys.bank.dim
+        extended = torch.zeros((padded, dim + EXTRA), dtype=self.half, device=self.device)
+        extended[stop - start :, -EXTRA] = DROPPED
+        extended[:, 1 - EXTRA] = 1.0
+        size = KEYS_AT_A_TIME[self.device.type]
+
+        def extend(first: int) -> Tensor:
+            last = min(first + size, stop)
+            rows = slice(first - start, last - start)
+            keys = self.keys.block(first, last).sub_(self.mean)
+            extended[rows, :dim] = keys
+            rounded = extended[rows, :dim].float()
+            # One per cent more, and a little, so that rounding this column cannot lower it.
+            extended[rows, -EXTRA] = keys.sub_(rounded).norm(dim=1) * 1.01 + 1e-6
+            return rounded.norm(dim=1).max()
+
+        lengths = in_threads(extend, list(range(start, stop, size)), self.device)
+        return extended, torch.stack(lengths).max()
