@@ -23,8 +23,8 @@ SMALL = 8192
 """Keys below which one float32 pass is used."""
 PASS_QUERIES = 65_536
 """Queries per reading of the bank."""
-RESCORED = {"cpu": 32, "cuda": 2048}
-"""Queries whose candidates are scored at a time."""
+RESCORED = {"cpu": 512, "cuda": 2048}
+"""Queries whose candidates are scored by one thread, or at a time."""
 FLOAT_QUERIES = 2048
 """Queries of a float32 product on a GPU."""
 

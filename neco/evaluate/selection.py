@@ -17,6 +17,8 @@ CHUNK = 32
 """Scores that share one maximum."""
 KEY_BLOCK = 131_072
 """Keys scored at a time."""
+RESCORED = 32
+"""Queries whose candidates are read at a time on a CPU."""
 
 
 class Found(NamedTuple):
@@ -106,11 +108,19 @@ class Keys:
         if self.device.type == "cuda":
             near = self.tokens[indices.flatten()].float().unflatten(0, indices.shape)
             return torch.bmm(near, queries[:, :, None])[:, :, 0] * self.inverse_norms[indices]
-        # numpy reads and multiplies rows several times faster than torch does on a CPU
-        places = indices.numpy()
-        near = torch.from_numpy(np.take(self.bank.tokens, places, axis=0)).float()
-        products = np.matmul(near.numpy(), queries.numpy()[:, :, None])[:, :, 0]
-        return torch.from_numpy(products * self.bank.inverse_norms[places])
+        # numpy reads and multiplies rows several times faster than torch does on a CPU; a few
+        # queries at a time, in the same memory, stay in cache
+        places, rows = indices.numpy(), queries.numpy()
+        shape = (RESCORED, *places.shape[1:], rows.shape[1])
+        stored, near = np.empty(shape, self.bank.tokens.dtype), np.empty(shape, np.float32)
+        products = np.empty((*places.shape, 1), np.float32)
+        for start in range(0, len(rows), RESCORED):
+            some = slice(start, min(start + RESCORED, len(rows)))
+            count = some.stop - start
+            np.take(self.bank.tokens, places[some], axis=0, out=stored[:count], mode="clip")
+            torch.from_numpy(near[:count]).copy_(torch.from_numpy(stored[:count]))
+            np.matmul(near[:count], rows[some, :, None], out=products[some])
+        return torch.from_numpy(products[:, :, 0] * self.bank.inverse_norms[places])
 
 
 def in_threads(
