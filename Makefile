@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CORES ?= all
 UV := 0.13.9
 
-.PHONY: help setup demo test lint unit workflow-check smoke lock clean
+.PHONY: help setup demo test lint unit workflow-check smoke documents lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -38,6 +38,13 @@ workflow-check: setup
 
 smoke: setup  ## every rule of the workflow on the smallest data
 	$(BIN)/snakemake --cores $(CORES) --configfile config/smoke.yaml
+
+documents: setup  ## renew the files that are generated from code
+	$(BIN)/python -m neco config > config/defaults.yaml
+	$(BIN)/python -m neco config --schema > config/schema.json
+	$(BIN)/python -m neco.backbones.describe docs/backbones.md
+	$(BIN)/python -m neco.data.describe docs/data.md
+	$(BIN)/python -m neco.report.captions workflow/report
 
 lock: setup  ## renew requirements.lock after a change of pins in pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --extra dev --extra slurm -o requirements.lock pyproject.toml

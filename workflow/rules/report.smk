@@ -187,7 +187,7 @@ rule figure_of_features:
             f"{FIGURES}/{{stem}}.png",
             category="Figures",
             labels={"figure": "{stem}"},
-            caption="../report/{stem}.rst",
+            caption="../report/figure.rst",
         ),
     log:
         f"{RESULTS}/logs/figures/{{stem}}.log",

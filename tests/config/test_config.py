@@ -1,0 +1,130 @@
+"""Configuration: the unknown is refused by name, what ships parses, documents do not drift."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from neco.config import PRESETS, Project, Train, digest, load_project
+from neco.config.base import merged, validated
+from neco.config.documents import defaults_document, schema_document
+from neco.errors import UserError
+
+CONFIGS = Path(__file__).parents[2] / "config"
+SHIPPED = ["config.yaml", "demo.yaml", "smoke.yaml", "subset.yaml"]
+
+
+def refused(values: dict, match: str) -> None:
+    with pytest.raises(UserError, match=match) as caught:
+        validated(Project, values, "my.yaml")
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).startswith("my.yaml: ")
+
+
+def test_unknown_keys_are_named_with_the_nearest():
+    refused({"run": {}}, "unknown key 'run'; did you mean 'runs'")
+    refused({"in_context": {"neighbors": 3}}, "'in_context.neighbors'; did you mean 'neighbours'")
+    refused({"runs": {"a": {"backbon": "x"}}}, r"'runs.a.backbon'; did you mean 'backbone'")
+    refused({"evaluations": [{"protocol": "linear", "dataset": ["x"]}]}, "did you mean 'datasets'")
+    refused(
+        {"runs": {"a": {"backbone": "x", "train": {"loss": {"two_wy": 1}}}}},
+        "runs.a.train: unknown key 'loss.two_wy'; did you mean 'two_way'",
+    )
+    refused({"report": {"tables": ["11"]}}, r"report\.tables\.0")
+
+
+def test_impossible_values_are_named():
+    refused(
+        {"in_context": {"neighbours": 0}}, "in_context.neighbours: .*greater than or equal to 1"
+    )
+    refused({"runs": {"a": {"backbone": "x", "train": {"preset": "papr"}}}}, "did you mean 'paper'")
+
+
+def test_names_that_lead_nowhere_are_refused():
+    linear = {"protocol": "linear", "datasets": ["pascal-vocs"]}
+    data = {"pascal-voc": {}}
+    refused({"datasets": data, "evaluations": [linear]}, "'pascal-vocs' is not defined; did you")
+    named = {"protocol": "linear", "datasets": ["pascal-voc"], "models": ["neko"]}
+    runs = {"neco": {"backbone": "demo-vit"}}
+    refused({"datasets": data, "runs": runs, "evaluations": [named]}, "model 'neko' is not defined")
+    twice = {"protocol": "linear", "datasets": ["pascal-voc"]}
+    refused({"datasets": data, "evaluations": [twice, twice]}, "linear on pascal-voc twice")
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_what_ships_parses(name):
+    project = load_project(CONFIGS / name)
+    assert project.models()
+    for run in project.runs:
+        assert project.training(run, seed=3).seed == 3
+
+
+def test_a_missing_or_broken_file_is_one_line(tmp_path):
+    with pytest.raises(UserError, match="no such configuration"):
+        load_project(tmp_path / "nothing.yaml")
+    (tmp_path / "broken.yaml").write_text("a: [1, 2")
+    with pytest.raises(UserError, match="not YAML") as caught:
+        load_project(tmp_path / "broken.yaml")
+    assert "\n" not in str(caught.value)
+    (tmp_path / "list.yaml").write_text("- 1")
+    with pytest.raises(UserError, match="is a mapping"):
+        load_project(tmp_path / "list.yaml")
+
+
+def test_overrides_are_laid_in_order():
+    project = validated(
+        Project,
+        {
+            "train": {"preset": "reference", "epochs": 3, "optimiser": {"weight_decay": 0.1}},
+            "runs": {"a": {"backbone": "x", "train": {"epochs": 5}}},
+        },
+        "test",
+    )
+    settings = project.training("a", seed=2)
+    assert settings.epochs == 5 and settings.seed == 2
+    assert settings.optimiser.weight_decay == 0.1 and settings.optimiser.name == "adamw"
+    assert settings.loss.order == "similarity" and settings.loss.sorting.network == "bitonic"
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets_hold_differences_only(preset):
+    def leaves(values, prefix=()):
+        for key, value in values.items():
+            if isinstance(value, dict):
+                yield from leaves(value, (*prefix, key))
+            else:
+                yield (*prefix, key), value
+
+    default = Train().model_dump()
+    for path, value in leaves(PRESETS[preset]):
+        known = default
+        for key in path:
+            known = known[key]
+        assert known != value, f"{preset}: {'.'.join(path)} says the default"
+
+
+def test_digest_sees_every_setting_but_not_speed():
+    base = Train()
+    assert digest(base) != digest(validated(Train, {"loss": {"nearest": 4}}, ""))
+    faster = validated(Train, {"workers": 1, "log_every": 3}, "")
+    assert digest(base.identity()) == digest(faster.identity())
+
+
+def test_merging_leaves_both_alone():
+    base, over = {"a": {"b": 1, "c": 2}}, {"a": {"b": 3}}
+    assert merged(base, over) == {"a": {"b": 3, "c": 2}}
+    assert base == {"a": {"b": 1, "c": 2}} and over == {"a": {"b": 3}}
+
+
+def test_documents_are_the_shipped_files():
+    renew = "; renew with: make documents"
+    assert (CONFIGS / "defaults.yaml").read_text() == defaults_document(), renew
+    assert (CONFIGS / "schema.json").read_text() == schema_document(), renew
+
+
+def test_the_default_file_is_the_defaults():
+    values = yaml.safe_load(defaults_document())
+    assert Train.model_validate(values.pop("train")) == Train()
+    assert Project.model_validate(values) == Project()
+    assert json.loads(schema_document())["additionalProperties"] is False
