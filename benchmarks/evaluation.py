@@ -5,10 +5,10 @@
     python benchmarks/evaluation.py --part search --threads 2
     python benchmarks/evaluation.py --part full-bank --folder /large/disk   # 10.24 million x 384
 
-Every part runs at three sizes; `slope` is the exponent of time in size and `paper` the time that
-it extrapolates to at the paper's size (only measured where that size is among the three). ScaNN is
-timed where the package is installed. `cpu_seconds` is summed over threads, and says more than
-`seconds` on a machine that others use too; `peak_mb` is memory above what was held before.
+Every part runs at three sizes; `slope` is the exponent of time in size between the two larger and
+`paper_seconds` what it leads to at the paper's size (`extrapolated` unless that was measured).
+ScaNN is timed where the package is installed. `cpu_seconds` is summed over threads, and says more
+than `seconds` on a machine that others use too; `peak_mb` is memory above what was held before.
 """
 
 import argparse
@@ -37,6 +37,7 @@ from neco.evaluate.matching import contingency, match_by_precision
 from neco.evaluate.metrics import Score
 from neco.evaluate.patch_labels import patch_histograms, transfer_labels
 from neco.evaluate.search import recall
+from neco.evaluate.transforms import resize_bilinear
 
 NEIGHBOURS = 30
 
@@ -190,8 +191,25 @@ def clustering_cases() -> Iterator[Case]:
         def library_kmeans(points: np.ndarray = points) -> np.ndarray:
             return KMeans(100, init="random", n_init=1, max_iter=20, tol=0).fit_predict(points)
 
-        yield Case("k-means", "ours (faiss)", count, "patches", paper, ours_kmeans)
+        yield Case("k-means", "ours (faiss, 256 a cluster)", count, "patches", paper, ours_kmeans)
         yield Case("k-means", "scikit-learn", count, "patches", paper, library_kmeans)
+
+
+def linear_cases() -> Iterator[Case]:
+    """One gradient of a 21-class head on tokens of 32 x 32 x 384, loss at 100 x 100."""
+    head = torch.nn.Conv2d(384, 21, 1)
+
+    def gradient(tokens: torch.Tensor, masks: torch.Tensor, *, tokens_first: bool) -> None:
+        inputs = resize_bilinear(tokens, 100, 100) if tokens_first else tokens
+        logits = head(inputs) if tokens_first else resize_bilinear(head(inputs), 100, 100)
+        torch.nn.functional.cross_entropy(logits, masks).backward()
+
+    for images in (2, 8, 32):
+        tokens = torch.randn(images, 384, 32, 32)
+        masks = torch.randint(0, 21, (images, 100, 100))
+        for name, first in (("ours (head, then resize)", False), ("resize tokens first", True)):
+            call = lambda t=tokens, m=masks, f=first: gradient(t, m, tokens_first=f)  # noqa: E731
+            yield Case("linear", name, images, "images", 64, call, 2)
 
 
 def full_bank(folder: Path, count: int, queries: int) -> Iterator[dict[str, Any]]:
@@ -226,13 +244,14 @@ def full_bank(folder: Path, count: int, queries: int) -> Iterator[dict[str, Any]
         path.unlink(missing_ok=True)
 
 
-PARTS: dict[str, list[Callable[[], Iterator[Case]]]] = {
-    "histograms": [histogram_cases],
-    "transfer": [transfer_cases],
-    "matching": [matching_cases],
-    "metric": [metric_cases],
-    "search": [search_cases],
-    "clustering": [clustering_cases],
+PARTS: dict[str, Callable[[], Iterator[Case]]] = {
+    "histograms": histogram_cases,
+    "transfer": transfer_cases,
+    "matching": matching_cases,
+    "metric": metric_cases,
+    "search": search_cases,
+    "clustering": clustering_cases,
+    "linear": linear_cases,
 }
 
 
@@ -240,24 +259,23 @@ def records(part: str) -> Iterator[dict[str, Any]]:
     """Yield the measurements of one part, then how each implementation grows."""
     times: dict[tuple[str, str], list[tuple[Case, float]]] = {}
     exact: dict[int, np.ndarray] = {}
-    for cases in PARTS[part]:
-        for case in cases():
-            try:
-                record, answer = measured(case)
-            except UserError as error:
-                print(f"{case.implementation}: left out ({error})", file=sys.stderr)
-                continue
-            if case.part == "search":
-                neighbours, unproved = answer
-                exact.setdefault(case.size, neighbours)
-                record["recall"] = round(recall(neighbours, exact[case.size]), 4)
-                record["unproved"] = unproved
-            times.setdefault((case.part, case.implementation), []).append((case, record["seconds"]))
-            yield record
+    for case in PARTS[part]():
+        try:
+            record, answer = measured(case)
+        except UserError as error:
+            print(f"{case.implementation}: left out ({error})", file=sys.stderr)
+            continue
+        if case.part == "search":
+            neighbours, unproved = answer
+            exact.setdefault(case.size, neighbours)
+            record["recall"] = round(recall(neighbours, exact[case.size]), 4)
+            record["unproved"] = unproved
+        times.setdefault((case.part, case.implementation), []).append((case, record["seconds"]))
+        yield record
     for (name, implementation), seen in times.items():
-        first, last = seen[0], seen[-1]
         if len(seen) < 2:
             continue
+        first, last = seen[-2], seen[-1]
         slope = math.log(last[1] / first[1]) / math.log(last[0].size / first[0].size)
         paper = last[1] * (last[0].paper / last[0].size) ** slope
         yield {

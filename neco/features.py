@@ -6,6 +6,7 @@
 about.json is written last, so a folder that has one is whole.
 """
 
+import hashlib
 import json
 import os
 import time
@@ -28,9 +29,8 @@ from neco.evaluate.conditions import device_name
 from neco.evaluate.transforms import IMAGENET, Normalisation, image_tensor, input_side
 
 STATED = (
-    *("dataset", "split", "image_size", "patch_size", "grid", "dtype", "device", "seconds", "ids"),
-    "model",
-    "weights_digest",
+    *("dataset", "split", "image_size", "patch_size", "grid", "dtype", "digest", "device", "ids"),
+    *("seconds", "model", "weights_digest"),
 )
 """Keys of about.json that a metrics file states in its own fields."""
 
@@ -128,8 +128,11 @@ def extract_features(
     try:
         tokens = np.lib.format.open_memmap(unfinished, "w+", np.dtype(settings.dtype), shape)
         done = 0
+        content = hashlib.sha256()
         for batch in stream_tokens(backbone, dataset, side, settings, normalisation):
-            tokens[done : done + len(batch)] = batch
+            stored = batch.astype(settings.dtype)
+            tokens[done : done + len(batch)] = stored
+            content.update(np.ascontiguousarray(stored).data)
             done += len(batch)
         tokens.flush()
         del tokens
@@ -144,6 +147,7 @@ def extract_features(
         "patch_size": patch_size,
         "grid": [cells, cells],
         "dtype": settings.dtype,
+        "digest": content.hexdigest()[:12],
         "device": device_name(device_of(backbone)),
         "seconds": round(time.perf_counter() - began, 2),
         "ids": [item.id for item in dataset.items],

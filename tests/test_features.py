@@ -1,4 +1,5 @@
 import csv
+import hashlib
 import json
 
 import numpy as np
@@ -53,6 +54,9 @@ def test_about_states_the_true_size_and_keeps_what_the_caller_knows(photos, tmp_
     stated = {key: features.about[key] for key in ("model", "image_size", "patch_size", "grid")}
     assert stated == {"model": "colours", "image_size": 40, "patch_size": 8, "grid": [5, 5]}
     assert features.ids == [item.id for item in photos.items]
+    content = hashlib.sha256(np.ascontiguousarray(features.tokens).tobytes()).hexdigest()
+    assert features.about["digest"] == content[:12]
+    assert features.identity() == {}
     features.matches(photos)
 
 

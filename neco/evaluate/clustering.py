@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import faiss
 import numpy as np
 
-ROWS = 65_536
+ROWS = 16_384
 """Tokens read at a time."""
 
 

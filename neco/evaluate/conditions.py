@@ -51,6 +51,8 @@ class Conditions(BaseModel):
     """Linear: whether augmented images went through the backbone (protocol) or cached tokens."""
     config_digest: str
     weights_digest: str | None = None
+    features_digest: str | None = None
+    """Of the evaluated split's tokens."""
     git_commit: str | None = None
     packages: dict[str, str]
     device: str
@@ -116,6 +118,7 @@ def state_conditions(
         "val_images": len(val_dataset),
         "config_digest": digest(settings),
         "weights_digest": val.get("weights_digest"),
+        "features_digest": val.get("digest"),
         "git_commit": git_commit(),
         "packages": packages(),
         "device": device_name(device),
