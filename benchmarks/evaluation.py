@@ -30,7 +30,7 @@ from neco.config.evaluation import Ivf, Scann
 from neco.errors import UserError
 from neco.evaluate.bank import Bank, normalised
 from neco.evaluate.clustering import kmeans, reduced_tokens
-from neco.evaluate.conditions import git_commit, packages
+from neco.evaluate.conditions import device_name, git_commit, packages
 from neco.evaluate.exact_search import ExactSearch
 from neco.evaluate.library_search import ScannSearch, faiss_flat, faiss_ivf
 from neco.evaluate.matching import contingency, match_by_precision
@@ -212,7 +212,7 @@ def linear_cases() -> Iterator[Case]:
             yield Case("linear", name, images, "images", 64, call, 2)
 
 
-def full_bank(folder: Path, count: int, queries: int) -> Iterator[dict[str, Any]]:
+def full_bank(folder: Path, count: int, queries: int, device: str) -> Iterator[dict[str, Any]]:
     """Build and query the paper's memory bank of synthetic features in `folder`."""
     began = time.perf_counter()
     path = folder / "bank.npy"
@@ -222,9 +222,9 @@ def full_bank(folder: Path, count: int, queries: int) -> Iterator[dict[str, Any]
             part = tokens[start : start + 1_048_576]
             part[:] = tokens_like_a_vit(len(part), seed=start)
         bank = bank_of(tokens, classes=151)
-        search = ExactSearch(bank)
-        built = time.perf_counter()
         asked = normalised(tokens_like_a_vit(queries, seed=7))
+        built = time.perf_counter()
+        search = ExactSearch(bank, device)
         cosines, neighbours = search.search(asked, NEIGHBOURS)
         transfer_labels(cosines, neighbours, bank.soft, 0.02)
         seconds = time.perf_counter() - built
@@ -239,6 +239,10 @@ def full_bank(folder: Path, count: int, queries: int) -> Iterator[dict[str, Any]
             "seconds_per_query": round(seconds / queries, 5),
             "unproved": search.unproved,
             "peak_mb": round(memory("VmHWM")),
+            "device": device_name(search.device),
+            "device_peak_mb": round(torch.cuda.max_memory_allocated() / 2**20)
+            if device == "cuda"
+            else None,
         }
     finally:
         path.unlink(missing_ok=True)
@@ -297,6 +301,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path(), help="full-bank: where it goes")
     parser.add_argument("--keys", type=int, default=10_240_000, help="full-bank: its size")
     parser.add_argument("--queries", type=int, default=256, help="full-bank: how many")
+    parser.add_argument("--device", default="cpu", help="full-bank: cpu or cuda")
     chosen = parser.parse_args()
     if hasattr(os, "sched_setaffinity"):  # holds for every library, thread pools included
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: chosen.threads])
@@ -313,7 +318,7 @@ def main() -> None:
         target = Path(chosen.json).open("w")  # noqa: SIM115 (closed at exit)
     for part in chosen.part or PARTS:
         rows = (
-            full_bank(chosen.folder, chosen.keys, chosen.queries)
+            full_bank(chosen.folder, chosen.keys, chosen.queries, chosen.device)
             if part == "full-bank"
             else records(part)
         )

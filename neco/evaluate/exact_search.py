@@ -21,6 +21,8 @@ from neco.evaluate.selection import Found, Keys, in_threads, largest, merged, st
 
 SMALL = 8192
 """Keys below which one float32 pass is used."""
+CANDIDATES = 4
+"""Keys scored in float32 for each neighbour asked for."""
 PASS_QUERIES = 65_536
 """Queries per reading of the bank."""
 RESCORED = {"cpu": 512, "cuda": 2048}
@@ -51,7 +53,6 @@ class ExactSearch:
         self.keys = Keys(bank, self.device)
         half = fast_half(self.device.type) if len(bank) >= SMALL else None
         self.first = None if half is None else HalfPass(self.keys, half)
-        self.candidates_per_neighbour = 8 if self.device.type == "cuda" else 4
         self.unproved = 0
         """Queries so far that had to be searched in float32."""
 
@@ -101,7 +102,7 @@ class ExactSearch:
     def _two_passes(self, queries: Tensor, k: int) -> Found:
         """Return the k nearest: half-precision candidates, float32 scores, proof or fallback."""
         assert self.first is not None
-        wanted = min(self.candidates_per_neighbour * k + 8, len(self.keys) // 2)
+        wanted = min(CANDIDATES * k + 8, len(self.keys) // 2)
         candidates, limit = self.first.candidates(queries, max(wanted, k))
 
         def rescore(part: tuple[Tensor, Tensor]) -> Found:
