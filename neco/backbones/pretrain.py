@@ -1,12 +1,11 @@
 """Pretrain the demo's small Vision Transformer at image level, as the paper's backbones are.
 
-It learns to name the one thing of a generated, object-centric portrait from its class token
-alone: no mask, no patch label, no scene of several things. The shipped weights come from this
-module with the default settings.
+It learns to name the one thing of a generated, object-centric portrait, first from its class token,
+then from the mean of its patch tokens: no mask, no patch label, no scene of several things. The
+shipped weights come from this module with the default settings.
 """
 
 import logging
-import math
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -21,8 +20,9 @@ from torch import Tensor, nn
 
 from neco.backbones.load import build_network, write_weights
 from neco.backbones.registry import backbone_spec
-from neco.config.pretraining import Pretraining
+from neco.config.pretraining import Pretraining, Stage
 from neco.data.scenes.scene import THING_NAMES, render_portrait
+from neco.training.schedules import cosine
 from neco.views import normalise
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ def write_demo_backbone(into: Path, settings: Pretraining) -> Path:
     """Pretrain the architecture of `demo-vit` and write its weights, without the classifier."""
     spec = backbone_spec("demo-vit")
     network = build_network(spec)
-    accuracy = pretrain(network, spec.image_size, settings)
+    accuracy = pretrain(network, settings)
     about = {"backbone": spec.name, "source": "neco pretrain", "accuracy": f"{accuracy:.3f}"}
     # Half precision on disk: a file of a few MB. Loading turns it back into float32.
     state = {key: value.detach().half() for key, value in network.state_dict().items()}
@@ -74,35 +74,64 @@ def random_views(images: Tensor, side: int, scale: tuple[float, float]) -> Tenso
     return normalise(((views - mean) * contrast + mean) * gain)
 
 
-def pretrain(network: VisionTransformer, side: int, settings: Pretraining) -> float:
-    """Train a network without classifier in place; return its held-out accuracy, 0 to 1."""
-    torch.manual_seed(settings.seed)
-    images, labels = portraits(0, settings.portraits, settings)
+class Classifier(nn.Module):
+    """A network and a linear layer on its pooled tokens: (B, 3, H, W) -> (B, classes)."""
+
+    def __init__(self, network: VisionTransformer, pool: str) -> None:
+        super().__init__()
+        self.network, self.pool = network, pool
+        self.layer = nn.Linear(network.embed_dim, len(THING_NAMES))
+
+    def forward(self, images: Tensor) -> Tensor:
+        tokens = self.network.forward_features(images)  # (B, 1 + patches, dim)
+        pooled = tokens[:, 0] if self.pool == "token" else tokens[:, 1:].mean(dim=1)
+        return self.layer(pooled)
+
+
+def pretrain(network: VisionTransformer, settings: Pretraining) -> float:
+    """Train a network in place, stage after stage; return its held-out accuracy, 0 to 1."""
+    train = portraits(0, settings.portraits, settings)
     held_out = portraits(settings.portraits, settings.held_out, settings)
-    classifier = nn.Linear(network.embed_dim, len(THING_NAMES))
-    model = nn.Sequential(network, classifier)
+    accuracy = 0.0
+    for number, stage in enumerate(settings.stages):
+        torch.manual_seed(settings.seed + number)
+        log.info(f"stage {number + 1}: {stage.pool}")
+        with plain_attention(network):
+            accuracy = _run_stage(Classifier(network, stage.pool), train, held_out, stage, settings)
+    return accuracy
+
+
+def _run_stage(
+    model: Classifier,
+    train: tuple[Tensor, Tensor],
+    held_out: tuple[Tensor, Tensor],
+    stage: Stage,
+    settings: Pretraining,
+) -> float:
+    images, labels = train
     optimiser = torch.optim.AdamW(model.parameters(), weight_decay=settings.weight_decay)
-    started = time.perf_counter()
-    with plain_attention(network):
-        for step in range(settings.steps):
-            for group in optimiser.param_groups:
-                group["lr"] = settings.learning_rate * _schedule(step, settings)
-            picked = torch.randint(len(images), (settings.batch_size,))
-            views = random_views(images[picked], side, settings.crop_scale)
-            with torch.autocast("cpu", dtype=torch.bfloat16):
-                logits = model(views)  # (B, classes)
-            loss = nn.functional.cross_entropy(logits.float(), labels[picked])
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimiser.step()
-            if step % 250 == 0 or step == settings.steps - 1:
-                accuracy = _accuracy(model, *held_out, side)
-                seconds = time.perf_counter() - started
-                log.info(
-                    f"step {step}/{settings.steps}  loss {loss.item():.3f}  "
-                    f"held-out accuracy {accuracy:.3f}  {seconds:.0f} s"
-                )
+    started, accuracy = time.perf_counter(), 0.0
+    model.train()
+    for step in range(stage.steps):
+        for group in optimiser.param_groups:
+            group["lr"] = cosine(step, stage.steps, stage.learning_rate, 0.0, settings.warmup_steps)
+        picked = torch.randint(len(images), (settings.batch_size,))
+        side = stage.sides[int(torch.randint(len(stage.sides), ()))]
+        views = random_views(images[picked], side, settings.crop_scale)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            logits = model(views)  # (B, classes)
+        loss = nn.functional.cross_entropy(logits.float(), labels[picked])
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        if step % 200 == 0 or step == stage.steps - 1:
+            accuracy = _accuracy(model, *held_out, stage.sides[0])
+            seconds = time.perf_counter() - started
+            log.info(
+                f"step {step}/{stage.steps}  loss {loss.item():.3f}  "
+                f"held-out accuracy {accuracy:.3f}  {seconds:.0f} s"
+            )
     return accuracy
 
 
@@ -128,10 +157,3 @@ def _accuracy(model: nn.Module, images: Tensor, labels: Tensor, side: int) -> fl
     found = torch.cat([model(normalise(batch.float() / 255)).argmax(dim=1) for batch in batches])
     model.train()
     return float((found == labels).float().mean())
-
-
-def _schedule(step: int, settings: Pretraining) -> float:
-    if step < settings.warmup_steps:
-        return (step + 1) / settings.warmup_steps
-    progress = (step - settings.warmup_steps) / max(1, settings.steps - settings.warmup_steps)
-    return 0.5 * (1 + math.cos(math.pi * progress))

@@ -23,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     chosen = parser().parse_args(arguments)
     try:
-        chosen.run(chosen)
+        chosen.step(chosen)
     except UserError as error:
         print(f"neco {chosen.command}: {error}", file=sys.stderr)
         return 1

@@ -13,7 +13,7 @@ def add_commands(commands: Commands) -> None:
     add_config(scenes)
     scenes.add_argument("--into", type=Path, required=True, help="folder for the archives")
     scenes.add_argument("--processes", type=int, help="processes that render")
-    scenes.set_defaults(run=_scenes)
+    scenes.set_defaults(step=_scenes)
 
     fetch = commands.add_parser("fetch", help="fetch an official archive from mirrors")
     fetch.add_argument("archive", help="file name, as in VOCtrainval_11-May-2012.tar")
@@ -21,14 +21,14 @@ def add_commands(commands: Commands) -> None:
     fetch.add_argument(
         "--mirror", action="append", help="`official`, a folder, or a base address; in order"
     )
-    fetch.set_defaults(run=_fetch)
+    fetch.set_defaults(step=_fetch)
 
     prepare = commands.add_parser("prepare", help="turn archives into a dataset")
     prepare.add_argument("dataset", help="pascal-voc, coco, coco-things, coco-stuff, ade20k, ...")
     prepare.add_argument("--archives", type=Path, required=True, help="folder of the archives")
     prepare.add_argument("--into", type=Path, required=True, help="folder of the dataset")
     prepare.add_argument("--processes", type=int, help="processes that convert masks")
-    prepare.set_defaults(run=_prepare)
+    prepare.set_defaults(step=_prepare)
 
 
 def _scenes(chosen: argparse.Namespace) -> None:

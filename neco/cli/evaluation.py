@@ -23,7 +23,7 @@ def add_commands(commands: Commands) -> None:
     evaluate.add_argument("--weights", type=Path, help="its weights (default: as shipped)")
     evaluate.add_argument("--threads", type=int)
     evaluate.add_argument("--into", type=Path, required=True, help="metrics file to write (JSON)")
-    evaluate.set_defaults(run=_evaluate)
+    evaluate.set_defaults(step=_evaluate)
 
 
 def _evaluate(chosen: argparse.Namespace) -> None:

@@ -14,14 +14,14 @@ def add_commands(commands: Commands) -> None:
     weights.add_argument("--into", type=Path, required=True, help="the .safetensors to write")
     weights.add_argument("--downloads", type=Path, default=Path("data/downloads"))
     weights.add_argument("--mirror", action="append", help="as for `fetch`")
-    weights.set_defaults(run=_weights)
+    weights.set_defaults(step=_weights)
 
     pretrain = commands.add_parser(
         "pretrain", help="make the demo backbone anew, image labels only"
     )
     pretrain.add_argument("--into", type=Path, required=True, help="the .safetensors to write")
     pretrain.add_argument("--threads", type=int)
-    pretrain.set_defaults(run=_pretrain)
+    pretrain.set_defaults(step=_pretrain)
 
     train = commands.add_parser("train", help="post-train a backbone with NeCo")
     add_config(train)
@@ -33,7 +33,7 @@ def add_commands(commands: Commands) -> None:
     train.add_argument("--threads", type=int, help="arithmetic threads")
     train.add_argument("--devices", type=int, default=1, help="processes, one per device")
     train.add_argument("--into", type=Path, required=True, help="folder for the run")
-    train.set_defaults(run=_train)
+    train.set_defaults(step=_train)
 
     extract = commands.add_parser("extract", help="extract frozen features of one split")
     add_config(extract)
@@ -45,7 +45,7 @@ def add_commands(commands: Commands) -> None:
     extract.add_argument("--image-size", type=int, required=True, help="input side in pixels")
     extract.add_argument("--threads", type=int)
     extract.add_argument("--into", type=Path, required=True, help="folder for the features")
-    extract.set_defaults(run=_extract)
+    extract.set_defaults(step=_extract)
 
 
 def _weights(chosen: argparse.Namespace) -> None:

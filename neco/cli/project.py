@@ -13,11 +13,11 @@ def add_commands(commands: Commands) -> None:
     """Add this module's commands."""
     demo = commands.add_parser("demo", help="the whole path on generated scenes, then its result")
     demo.add_argument("--cores", default="all")
-    demo.set_defaults(run=_demo)
+    demo.set_defaults(step=_demo)
 
     config = commands.add_parser("config", help="every setting with default and meaning")
     config.add_argument("--schema", action="store_true", help="as JSON schema")
-    config.set_defaults(run=_config)
+    config.set_defaults(step=_config)
 
 
 def _demo(chosen: argparse.Namespace) -> None:

@@ -40,7 +40,7 @@ def add_commands(commands: Commands) -> None:
             for side in ("start", "run"):
                 for part in ("train", "val", "cluster"):
                     command.add_argument(f"--{side}-{part}", type=Path, help="features folder")
-        command.set_defaults(run=run)
+        command.set_defaults(step=run)
 
 
 def _footer(project: Project):  # type: ignore[no-untyped-def]

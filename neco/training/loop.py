@@ -147,7 +147,7 @@ def train(
             terms = training.step(views, step)
             counted += settings.batch_size
             if (step + 1) % settings.log_every == 0 or step == steps - 1:
-                _refuse_divergence(float(terms.loss), step, folder)
+                _refuse_divergence(terms.loss.item(), step, folder)
                 row = _row(training, terms, step, since, waited, counted, started)
                 if fabric.is_global_zero:
                     metrics.write(row)

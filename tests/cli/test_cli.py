@@ -1,0 +1,90 @@
+"""Commands: wrong input ends in one line and a code, and leaves nothing behind."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from neco.cli import main
+
+
+def run(capsys, *arguments: object) -> tuple[int, str]:
+    code = main([str(argument) for argument in arguments])
+    return code, capsys.readouterr().err.strip()
+
+
+@pytest.fixture
+def photos(tmp_path) -> Path:
+    folder = tmp_path / "archives" / "mine"
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for number in range(4):
+        pixels = rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.jpg")
+    return folder
+
+
+def refused(capsys, match: str, *arguments: object) -> None:
+    code, told = run(capsys, *arguments)
+    last = told.splitlines()[-1]
+    assert code == 1
+    assert last.startswith(f"neco {arguments[0]}: ") and match in last
+    assert "Traceback" not in told
+
+
+def test_a_missing_archive(capsys, tmp_path):
+    into = tmp_path / "prepared" / "pascal-voc"
+    (tmp_path / "archives").mkdir()
+    refused(
+        capsys, "VOCtrainval_11-May-2012.tar", "prepare", "pascal-voc",
+        "--archives", tmp_path / "archives", "--into", into,
+    )  # fmt: skip
+    assert not into.exists()
+
+
+def test_an_unknown_key_and_an_unknown_run(capsys, tmp_path):
+    config = tmp_path / "c.yaml"
+    config.write_text("in_context: {neighbors: 3}\n")
+    common = ("--data", tmp_path, "--into", tmp_path / "out")
+    refused(capsys, "did you mean 'neighbours'", "train", "--config", config, "--run", "x", *common)
+    config.write_text("runs: {neco: {backbone: demo-vit}}\n")
+    refused(capsys, "did you mean 'neco'", "train", "--config", config, "--run", "neko", *common)
+    refused(capsys, "write KEY=VALUE", "train", "--set", "epochs", *common)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unknown_backbone(capsys, tmp_path):
+    into = tmp_path / "w.safetensors"
+    refused(capsys, "did you mean", "weights", "dinov2-vits15", "--into", into)
+    assert not into.exists()
+
+
+def test_own_photos_train_end_to_end(capsys, tmp_path, photos):
+    prepared = tmp_path / "prepared" / "mine"
+    assert main(["prepare", "mine", "--archives", str(photos.parent), "--into", str(prepared)]) == 0
+    small = [
+        "train.steps=1", "train.batch_size=2", "train.workers=0", "train.crops.global_size=16",
+        "train.crops.local_size=8", "train.head.hidden=8", "train.head.output=4",
+        "train.loss.aligned_size=3", "train.loss.references.count=5",
+        "train.loss.sorting.implementation=torch",
+    ]  # fmt: skip
+    settings = [part for item in small for part in ("--set", item)]
+    arguments = ["--backbone", "demo-vit-random", "--data", str(prepared)]
+    assert main(["train", *arguments, "--into", str(tmp_path / "run"), *settings]) == 0
+    assert (tmp_path / "run" / "backbone.safetensors").exists()
+    assert not list((tmp_path / "run").glob("*.partial"))
+
+
+def test_a_truncated_photo_is_named(capsys, tmp_path, photos):
+    broken = photos / "2.jpg"
+    broken.write_bytes(broken.read_bytes()[:300])
+    into = tmp_path / "prepared" / "mine"
+    refused(capsys, "2.jpg", "prepare", "mine", "--archives", photos.parent, "--into", into)
+    assert not into.exists()
+
+
+def test_usage_errors_exit_with_two():
+    with pytest.raises(SystemExit) as stopped:
+        main(["evaluate", "in-contxt"])
+    assert stopped.value.code == 2
