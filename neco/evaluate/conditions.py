@@ -76,7 +76,16 @@ def packages() -> dict[str, str]:
 def git_commit() -> str | None:
     """Return the commit of this source tree (`-dirty` when edited), None outside a checkout."""
     here = Path(__file__).resolve().parent
-    command = ["git", "-C", str(here), "describe", "--always", "--abbrev=12", "--dirty"]
+    command = [
+        "git",
+        "-C",
+        str(here),
+        "describe",
+        "--always",
+        "--exclude=*",
+        "--abbrev=12",
+        "--dirty",
+    ]
     try:
         run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)
     except (OSError, subprocess.SubprocessError):
