@@ -3,58 +3,84 @@
 from __future__ import annotations
 
 import logging
+import os
 from functools import lru_cache
+from importlib.util import find_spec
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from neco.errors import UserError
-from neco.sorting import chunked, compiled
+from neco.sorting import chunked, compiled, triton_path
+from neco.sorting.networks import NetworkName
 from neco.sorting.row_loss import Evaluate
 
 Implementation = Literal["auto", "reference", "torch", "compiled", "triton"]
 
+EVALUATE: dict[str, Evaluate] = {
+    "torch": chunked.evaluate,
+    "compiled": compiled.evaluate,
+    "triton": triton_path.evaluate,
+}
+
 logger = logging.getLogger(__name__)
 
 
-def choose(implementation: Implementation, values: Tensor) -> Evaluate:
-    """Return the function that computes the loss of `values` (N, R), and log it when it is new.
+def choose(implementation: Implementation, network: NetworkName, values: Tensor) -> Evaluate:
+    """Return the function that computes the loss of `values` (N, R); log each new choice.
 
-    auto: on the CPU the compiled kernel, else plain PyTorch; on CUDA Triton, else plain PyTorch;
-    float64 always in plain PyTorch. Raises UserError for a named implementation that cannot run.
+    auto: on the CPU the compiled kernel, on CUDA Triton, and plain PyTorch where these are not
+    available, for float64 and for networks that Triton does not cover.
+    Raises UserError when a named implementation cannot run here.
     """
-    name: str = implementation
+    device, width, double = values.device.type, values.shape[1], values.dtype == torch.float64
     if implementation == "auto":
-        name = _automatic(values.device.type, values.dtype == torch.float64)
-    elif implementation == "compiled":
-        if values.device.type != "cpu":
-            raise UserError("sorting loss: 'compiled' needs CPU tensors; use 'auto'")
-        try:
-            compiled.load_kernel()
-        except compiled.KernelUnavailableError as error:
-            raise UserError(f"sorting loss: 'compiled' cannot run ({error}); use 'auto'") from error
-    elif implementation not in ("torch", "triton"):
+        name = _automatic(device, network, width, double)
+    elif implementation in EVALUATE:
+        name = implementation
+        reason = _hindrance(name, device, network, width)
+        if reason:
+            raise UserError(f"sorting loss: '{name}' cannot run here: {reason}; use 'auto'")
+    else:
         raise UserError(f"sorting loss: unknown implementation {implementation!r}; use 'auto'")
-    _report(name, values.device.type)
-    return {"torch": chunked.evaluate, "compiled": compiled.evaluate}[name]
+    _report(name, device)
+    return EVALUATE[name]
 
 
-@lru_cache(maxsize=8)
-def _automatic(device: str, double: bool) -> str:
-    if double:
+@lru_cache(maxsize=64)
+def _automatic(device: str, network: NetworkName, width: int, double: bool) -> str:
+    preferred = {"cpu": "compiled", "cuda": "triton"}.get(device)
+    if double or preferred is None:
         return "torch"
-    if device == "cpu":
+    reason = _hindrance(preferred, device, network, width)
+    if reason is None:
+        return preferred
+    logger.warning(
+        "the fast sorting loss '%s' cannot run here: %s; plain PyTorch takes its place",
+        preferred,
+        reason,
+    )
+    return "torch"
+
+
+def _hindrance(name: str, device: str, network: NetworkName, width: int) -> str | None:
+    """Return why the implementation cannot run, or None when it can."""
+    if name == "compiled":
+        if device != "cpu":
+            return f"the tensors are on {device}"
         try:
             compiled.load_kernel()
-            return "compiled"
         except compiled.KernelUnavailableError as error:
-            logger.warning(
-                "the compiled sorting loss is not available (%s); plain PyTorch takes its place, "
-                "about 20 times slower",
-                error,
-            )
-    return "torch"
+            return str(error)
+    if name == "triton":
+        if find_spec("triton") is None:
+            return "triton is not installed"
+        if device != "cuda" and os.environ.get("TRITON_INTERPRET") != "1":
+            return f"the tensors are on {device}"
+        if not triton_path.can_run(network, width):
+            return f"it covers bitonic networks of 2..{triton_path.WIDEST} values"
+    return None
 
 
 @lru_cache(maxsize=16)

@@ -106,7 +106,7 @@ def _compare(student: Tensor, teacher: Tensor, settings: SortSettings, columns: 
         student_gradient=torch.is_grad_enabled() and student.requires_grad,
         teacher_gradient=torch.is_grad_enabled() and teacher.requires_grad,
     )
-    evaluate = choose(settings.implementation, student)
+    evaluate = choose(settings.implementation, settings.network, student)
     return SortingLoss(*RowLoss.apply(student, teacher, evaluate, problem))
 
 
