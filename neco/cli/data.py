@@ -18,8 +18,11 @@ def add_commands(commands: Commands) -> None:
     fetch = commands.add_parser("fetch", help="fetch an official archive from mirrors")
     fetch.add_argument("archive", help="file name, as in VOCtrainval_11-May-2012.tar")
     fetch.add_argument("--into", type=Path, required=True, help="folder for the archive")
+    add_config(fetch)
     fetch.add_argument(
-        "--mirror", action="append", help="`official`, a folder, or a base address; in order"
+        "--mirror",
+        action="append",
+        help="`official`, a folder, or a base address; in order (default: the project's)",
     )
     fetch.set_defaults(step=_fetch)
 
@@ -44,7 +47,11 @@ def _scenes(chosen: argparse.Namespace) -> None:
 def _fetch(chosen: argparse.Namespace) -> None:
     from neco.data.download import fetch_archive
 
-    print(fetch_archive(chosen.archive, chosen.into, chosen.mirror or ["official"]))
+    print(
+        fetch_archive(
+            chosen.archive, chosen.into, chosen.mirror or project_of(chosen).all_mirrors()
+        )
+    )
 
 
 def _prepare(chosen: argparse.Namespace) -> None:

@@ -13,6 +13,7 @@ def add_commands(commands: Commands) -> None:
     weights.add_argument("backbone", help="registry name, see docs/backbones.md")
     weights.add_argument("--into", type=Path, required=True, help="the .safetensors to write")
     weights.add_argument("--downloads", type=Path, default=Path("data/downloads"))
+    add_config(weights)
     weights.add_argument("--mirror", action="append", help="as for `fetch`")
     weights.set_defaults(step=_weights)
 
@@ -51,7 +52,7 @@ def add_commands(commands: Commands) -> None:
 def _weights(chosen: argparse.Namespace) -> None:
     from neco.backbones.fetch import fetch_and_convert
 
-    mirrors = chosen.mirror or ["official"]
+    mirrors = chosen.mirror or project_of(chosen).all_mirrors()
     print(fetch_and_convert(chosen.backbone, chosen.into, mirrors, chosen.downloads))
 
 

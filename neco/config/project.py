@@ -185,6 +185,10 @@ class Project(Settings):
         where = f"evaluations ({protocol}).settings"
         return validated(PROTOCOLS[protocol], merged(base, override), where)
 
+    def all_mirrors(self) -> list[str]:
+        """Return where archives and weights are asked for, in order."""
+        return [*([self.mirror] if self.mirror else []), *self.mirrors]
+
     def frozen_backbones(self) -> list[str]:
         """Return the backbones that are evaluated as they are, starting points included."""
         starts = [run.backbone for run in self.runs.values() if run.initial]

@@ -13,10 +13,12 @@ rule weights:
     resources:
         network=1,
     params:
+        downloads=lambda wildcards: f"{DATA}/downloads",
+        config=SETTINGS,
         backbone=lambda wildcards: BACKBONE_OF[wildcards.stem],
     shell:
-        "{NECO} weights '{params.backbone}' --into {output} --downloads {DATA}/downloads"
-        " {MIRROR_ARGUMENTS} > {log} 2>&1"
+        "python -m neco weights '{params.backbone}' --into {output} --downloads {params.downloads}"
+        " --config {params.config} > {log} 2>&1"
 
 
 rule pretrain_demo:
@@ -28,4 +30,4 @@ rule pretrain_demo:
         "../../envs/neco.yaml"
     threads: 2
     shell:
-        "{NECO} pretrain --into {output} --threads {threads} > {log} 2>&1"
+        "python -m neco pretrain --into {output} --threads {threads} > {log} 2>&1"

@@ -19,16 +19,16 @@ try:
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
-# Inside a conda environment or a container `python` is the right one; else it is the one that runs
-# Snakemake, whether or not its environment is activated.
-DEPLOYED = bool(workflow.deployment_settings.deployment_method)
-NECO = "python -m neco" if DEPLOYED else f"{sys.executable} -m neco"
 DATA = PROJECT.data
+ARCHIVES = f"{DATA}/archives"
 RESULTS = f"results/{PROJECT.name}"
 SETTINGS = f"{RESULTS}/project.yaml"
 REPORT = f"{RESULTS}/report/report.html"
-MIRRORS = [*([PROJECT.mirror] if PROJECT.mirror else []), *PROJECT.mirrors]
-MIRROR_ARGUMENTS = " ".join(f"--mirror '{mirror}'" for mirror in MIRRORS)
+
+# Inside a conda environment or a container `python` is the right one; else it is made the one that
+# runs Snakemake, whether or not its environment is activated.
+if not workflow.deployment_settings.deployment_method:
+    shell.prefix(f'export PATH="{Path(sys.executable).parent}:$PATH"; ')
 
 
 onstart:
@@ -37,21 +37,6 @@ onstart:
     Path(SETTINGS).write_text(
         yaml.safe_dump(PROJECT.model_dump(mode="json"), sort_keys=False)
     )
-
-
-def weights_of(model):
-    backbone, run, seed = MODELS[model]
-    if run is None:
-        return f"{DATA}/weights/{file_stem(backbone)}.safetensors"
-    return f"{RESULTS}/runs/{model}/backbone.safetensors"
-
-
-def dataset_folder(dataset):
-    return f"{DATA}/prepared/{dataset}"
-
-
-def features_folder(model, dataset, split, size):
-    return f"{RESULTS}/features/{file_stem(model)}/{dataset}.{split}.{size}"
 
 
 wildcard_constraints:

@@ -1,6 +1,5 @@
 # archives -> prepared datasets
 
-ARCHIVES = f"{DATA}/archives"
 
 if PROJECT.scenes is not None:
 
@@ -23,9 +22,12 @@ if PROJECT.scenes is not None:
             "../../envs/neco.yaml"
         threads: 2
         params:
+            config=SETTINGS,
+            archives=lambda wildcards: ARCHIVES,
             scenes=PROJECT.scenes.model_dump(mode="json"),
         shell:
-            "{NECO} scenes --config {SETTINGS} --into {ARCHIVES} --processes {threads} > {log} 2>&1"
+            "python -m neco scenes --config {params.config} --into {params.archives}"
+            " --processes {threads} > {log} 2>&1"
 
 else:
 
@@ -38,17 +40,12 @@ else:
             "../../envs/neco.yaml"
         resources:
             network=1,
+        params:
+            archives=lambda wildcards: ARCHIVES,
+            config=SETTINGS,
         shell:
-            "{NECO} fetch {wildcards.archive} --into {ARCHIVES} {MIRROR_ARGUMENTS} 2>&1 | tee {log}"
-
-
-def archives_and_prerequisites(wildcards):
-    needs = archives_of(wildcards.dataset)
-    splits = PROJECT.datasets[wildcards.dataset]
-    optional = needs.optional if "trainaug" in (splits.train, splits.val) else ()
-    return [f"{ARCHIVES}/{name}" for name in (*needs.required, *optional)] + [
-        dataset_folder(other) for other in prerequisites_of(wildcards.dataset)
-    ]
+            "python -m neco fetch {wildcards.archive} --into {params.archives} --config"
+            " {params.config} 2>&1 | tee {log}"
 
 
 rule prepare:
@@ -63,6 +60,8 @@ rule prepare:
     conda:
         "../../envs/neco.yaml"
     threads: 2
+    params:
+        archives=lambda wildcards: ARCHIVES,
     shell:
-        "{NECO} prepare {wildcards.dataset} --archives {ARCHIVES} --into {output}"
+        "python -m neco prepare {wildcards.dataset} --archives {params.archives} --into {output}"
         " --processes {threads} > {log} 2>&1"

@@ -3,13 +3,6 @@
 TABLES = f"{RESULTS}/tables"
 FIGURES = f"{RESULTS}/figures"
 MODELS_FILE = f"{RESULTS}/models.json"
-METRICS_ARGUMENTS = f"--metrics {RESULTS}/metrics --models {MODELS_FILE}"
-PICTURED = PROJECT.pictured()
-DRAWN = [name for name in PROJECT.report.figures if PICTURED or name in ("2", "3")]
-
-
-def figure_stem(name):
-    return f"figure-{name}" if name[0].isdigit() else name
 
 
 rule models:
@@ -27,9 +20,12 @@ rule models:
     conda:
         "../../envs/neco.yaml"
     params:
+        config=SETTINGS,
+        runs=lambda wildcards: f"{RESULTS}/runs",
         models=MODELS,
     shell:
-        "{NECO} models --config {SETTINGS} --runs {RESULTS}/runs --into {output} > {log} 2>&1"
+        "python -m neco models --config {params.config} --runs {params.runs} --into {output} >"
+        " {log} 2>&1"
 
 
 rule table:
@@ -48,8 +44,13 @@ rule table:
         f"{RESULTS}/logs/tables/{{table}}.log",
     conda:
         "../../envs/neco.yaml"
+    params:
+        config=SETTINGS,
+        metrics=lambda wildcards: f"{RESULTS}/metrics",
+        folder=lambda wildcards, output: Path(output[0]).parent,
     shell:
-        "{NECO} table {wildcards.table} --config {SETTINGS} {METRICS_ARGUMENTS} --into {TABLES}"
+        "python -m neco table {wildcards.table} --config {params.config} --metrics"
+        " {params.metrics} --models {input.models} --into {params.folder}"
         " > {log} 2>&1"
 
 
@@ -69,8 +70,13 @@ rule summary:
         f"{RESULTS}/logs/summary.log",
     conda:
         "../../envs/neco.yaml"
+    params:
+        config=SETTINGS,
+        metrics=lambda wildcards: f"{RESULTS}/metrics",
+        folder=lambda wildcards, output: Path(output[0]).parent,
     shell:
-        "{NECO} summary --config {SETTINGS} {METRICS_ARGUMENTS} --into {TABLES} > {log} 2>&1"
+        "python -m neco summary --config {params.config} --metrics {params.metrics} --models"
+        " {input.models} --into {params.folder} > {log} 2>&1"
 
 
 rule verify:
@@ -89,8 +95,13 @@ rule verify:
         f"{RESULTS}/logs/verify.log",
     conda:
         "../../envs/neco.yaml"
+    params:
+        config=SETTINGS,
+        metrics=lambda wildcards: f"{RESULTS}/metrics",
+        folder=lambda wildcards, output: Path(output[0]).parent,
     shell:
-        "{NECO} verify --config {SETTINGS} {METRICS_ARGUMENTS} --into {TABLES} > {log} 2>&1"
+        "python -m neco verify --config {params.config} --metrics {params.metrics} --models"
+        " {input.models} --into {params.folder} > {log} 2>&1"
 
 
 rule figure_of_metrics:
@@ -109,13 +120,13 @@ rule figure_of_metrics:
         f"{RESULTS}/logs/figures/2.log",
     conda:
         "../../envs/neco.yaml"
+    params:
+        config=SETTINGS,
+        metrics=lambda wildcards: f"{RESULTS}/metrics",
+        folder=lambda wildcards, output: Path(output[0]).parent,
     shell:
-        "{NECO} figure 2 --config {SETTINGS} {METRICS_ARGUMENTS} --into {FIGURES} > {log} 2>&1"
-
-
-def training_data(wildcards):
-    run = PICTURED[1].rpartition(".seed")[0]
-    return dataset_folder(PROJECT.training(run).dataset)
+        "python -m neco figure 2 --config {params.config} --metrics {params.metrics} --models"
+        " {input.models} --into {params.folder} > {log} 2>&1"
 
 
 rule figure_of_method:
@@ -134,9 +145,13 @@ rule figure_of_method:
         f"{RESULTS}/logs/figures/1.log",
     conda:
         "../../envs/neco.yaml"
+    params:
+        config=SETTINGS,
+        folder=lambda wildcards, output: Path(output[0]).parent,
     shell:
-        "{NECO} figure 1 --config {SETTINGS} --data {input.data} --weights {input.weights}"
-        " --into {FIGURES} > {log} 2>&1"
+        "python -m neco figure 1 --config {params.config} --data {input.data} --weights"
+        " {input.weights}"
+        " --into {params.folder} > {log} 2>&1"
 
 
 rule figure_of_data:
@@ -155,26 +170,12 @@ rule figure_of_data:
     conda:
         "../../envs/neco.yaml"
     params:
+        config=SETTINGS,
+        folder=lambda wildcards, output: Path(output[0]).parent,
         report=PROJECT.report.model_dump(mode="json"),
     shell:
-        "{NECO} figure 3 --config {SETTINGS} --data {input} --into {FIGURES} > {log} 2>&1"
-
-
-def compared_features(wildcards):
-    """Return the six feature folders of the start and the run that figures compare."""
-    dataset = PROJECT.report.dataset
-    splits = PROJECT.datasets[dataset]
-    retrieval = settings_of("in-context", dataset).image_size
-    clustering = settings_of("overcluster", dataset).image_size
-    return {
-        f"{side}_{part}": features_folder(model, dataset, split, size)
-        for side, model in zip(("start", "run"), PICTURED)
-        for part, split, size in (
-            ("train", splits.train, retrieval),
-            ("val", splits.val, retrieval),
-            ("cluster", splits.val, clustering),
-        )
-    }
+        "python -m neco figure 3 --config {params.config} --data {input} --into {params.folder}"
+        " > {log} 2>&1"
 
 
 rule figure_of_features:
@@ -196,14 +197,16 @@ rule figure_of_features:
     conda:
         "../../envs/neco.yaml"
     params:
+        config=SETTINGS,
+        folder=lambda wildcards, output: Path(output[0]).parent,
         name=lambda wildcards: wildcards.stem.removeprefix("figure-"),
         report=PROJECT.report.model_dump(mode="json"),
     shell:
-        "{NECO} figure {params.name} --config {SETTINGS} --data {input.data}"
+        "python -m neco figure {params.name} --config {params.config} --data {input.data}"
         " --start-train {input.start_train} --start-val {input.start_val}"
         " --start-cluster {input.start_cluster} --run-train {input.run_train}"
         " --run-val {input.run_val} --run-cluster {input.run_cluster}"
-        " --into {FIGURES} > {log} 2>&1"
+        " --into {params.folder} > {log} 2>&1"
 
 
 rule report:
@@ -225,6 +228,11 @@ rule report:
         f"{RESULTS}/logs/report.log",
     conda:
         "../../envs/neco.yaml"
+    params:
+        config=SETTINGS,
+        metrics=lambda wildcards: f"{RESULTS}/metrics",
+        figures=lambda wildcards: FIGURES,
+        runs=lambda wildcards: f"{RESULTS}/runs",
     shell:
-        "{NECO} report --config {SETTINGS} {METRICS_ARGUMENTS} --runs {RESULTS}/runs"
-        " --figures {FIGURES} --into {output} > {log} 2>&1"
+        "python -m neco report --config {params.config} --metrics {params.metrics}"
+        " --models {input.models} --runs {params.runs} --figures {params.figures} --into {output} > {log} 2>&1"

@@ -1,10 +1,6 @@
 # starting backbone + images -> NeCo backbone
 
 
-def starting_weights(wildcards):
-    return weights_of(PROJECT.runs[wildcards.run].backbone)
-
-
 rule train:
     input:
         data=lambda wildcards: dataset_folder(PROJECT.training(wildcards.run).dataset),
@@ -23,9 +19,10 @@ rule train:
     resources:
         gpu=PROJECT.resources.train_gpus,
     params:
+        config=SETTINGS,
         folder=lambda wildcards, output: Path(output.backbone).parent,
         settings=lambda wildcards: digest(PROJECT.training(wildcards.run).identity()),
     shell:
-        "{NECO} train --config {SETTINGS} --run {wildcards.run} --seed {wildcards.seed}"
+        "python -m neco train --config {params.config} --run {wildcards.run} --seed {wildcards.seed}"
         " --data {input.data} --weights {input.weights} --threads {threads}"
         " --into {params.folder} > {log} 2>&1"

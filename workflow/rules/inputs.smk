@@ -1,0 +1,112 @@
+# Pure functions of the project: which files belong to which wildcards.
+
+
+def weights_of(model):
+    backbone, run, seed = MODELS[model]
+    if run is None:
+        return f"{DATA}/weights/{file_stem(backbone)}.safetensors"
+    return f"{RESULTS}/runs/{model}/backbone.safetensors"
+
+
+def dataset_folder(dataset):
+    return f"{DATA}/prepared/{dataset}"
+
+
+def features_folder(model, dataset, split, size):
+    return f"{RESULTS}/features/{file_stem(model)}/{dataset}.{split}.{size}"
+
+
+def archives_and_prerequisites(wildcards):
+    needs = archives_of(wildcards.dataset)
+    splits = PROJECT.datasets[wildcards.dataset]
+    optional = needs.optional if "trainaug" in (splits.train, splits.val) else ()
+    return [f"{ARCHIVES}/{name}" for name in (*needs.required, *optional)] + [
+        dataset_folder(other) for other in prerequisites_of(wildcards.dataset)
+    ]
+
+
+def starting_weights(wildcards):
+    return weights_of(PROJECT.runs[wildcards.run].backbone)
+
+
+def evaluated(protocol=None):
+    """Return (protocol, dataset, model) of every metrics file that the project asks for."""
+    return [
+        (evaluation.protocol, dataset, model)
+        for evaluation in PROJECT.evaluations
+        for dataset in evaluation.datasets
+        for model, (backbone, run, seed) in MODELS.items()
+        if evaluation.models == "all" or {model, backbone, run} & set(evaluation.models)
+        if protocol in (None, evaluation.protocol)
+    ]
+
+
+def metrics_file(protocol, dataset, model):
+    return f"{RESULTS}/metrics/{protocol}/{dataset}/{file_stem(model)}.json"
+
+
+def settings_of(protocol, dataset):
+    return PROJECT.protocol_settings(protocol, PROJECT.override_of(protocol, dataset))
+
+
+def features_of(protocol, part):
+    """Return an input function: features of the training or held-out split of a metrics file."""
+
+    def inputs(wildcards):
+        split = getattr(PROJECT.datasets[wildcards.dataset], part)
+        size = settings_of(protocol, wildcards.dataset).image_size
+        return features_folder(
+            MODEL_OF[wildcards.model], wildcards.dataset, split, size
+        )
+
+    return inputs
+
+
+def settings_digest(protocol):
+    return lambda wildcards: digest(settings_of(protocol, wildcards.dataset))
+
+
+def linear_training_input(wildcards):
+    """Return the backbone (augmented images go through it) or the cached training features."""
+    if settings_of("linear", wildcards.dataset).augment:
+        return {"weights": weights_of(MODEL_OF[wildcards.model])}
+    return {"train": features_of("linear", "train")(wildcards)}
+
+
+def linear_training_argument(wildcards, input):
+    if hasattr(input, "train"):
+        return f"--train-features {input.train}"
+    backbone = MODELS[MODEL_OF[wildcards.model]][0]
+    return f"--backbone '{backbone}' --weights {input.weights}"
+
+
+def figure_stem(name):
+    return f"figure-{name}" if name[0].isdigit() else name
+
+
+def training_data(wildcards):
+    run = PICTURED[1].rpartition(".seed")[0]
+    return dataset_folder(PROJECT.training(run).dataset)
+
+
+def compared_features(wildcards):
+    """Return the six feature folders of the start and the run that figures compare."""
+    dataset = PROJECT.report.dataset
+    splits = PROJECT.datasets[dataset]
+    retrieval = settings_of("in-context", dataset).image_size
+    clustering = settings_of("overcluster", dataset).image_size
+    return {
+        f"{side}_{part}": features_folder(model, dataset, split, size)
+        for side, model in zip(("start", "run"), PICTURED)
+        for part, split, size in (
+            ("train", splits.train, retrieval),
+            ("val", splits.val, retrieval),
+            ("cluster", splits.val, clustering),
+        )
+    }
+
+
+METRICS = [metrics_file(*key) for key in evaluated()]
+MODEL_OF = {file_stem(model): model for model in MODELS}
+PICTURED = PROJECT.pictured()
+DRAWN = [name for name in PROJECT.report.figures if PICTURED or name in ("2", "3")]
