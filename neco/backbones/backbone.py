@@ -34,6 +34,15 @@ class Backbone(nn.Module):
         rows, columns = (side // self.patch_size for side in images.shape[-2:])
         return tokens.reshape(tokens.shape[0], rows, columns, -1)
 
+    def attend_plainly(self) -> None:
+        """Attend by plain matrix products from now on.
+
+        On a CPU that trains in bfloat16 this is about three times as fast as the fused kernel,
+        whose backward pass falls back to slow code; on a GPU the fused one is right.
+        """
+        for block in self.model.blocks:
+            block.attn.fused_attn = False
+
     @torch.no_grad()
     def class_attention(self, images: Tensor) -> Tensor:
         """Return the last block's attention of the class token to patches.

@@ -113,8 +113,10 @@ class Teacher(Settings):
 
 
 class Head(Settings):
-    """The projection head: three linear layers with GELU."""
+    """The projection head: linear layers with GELU between them."""
 
+    layers: int = Field(3, ge=0)
+    """0 compares the backbone's own tokens; for short trainings, in which a head stays random."""
     hidden: int = Field(2048, ge=1)
     output: int = Field(256, ge=1)
 

@@ -38,13 +38,15 @@ class Training:
     def __init__(self, backbone: Backbone, settings: Train, steps: int, fabric: Fabric) -> None:
         self.settings, self.steps, self.fabric = settings, steps, fabric
         seed_everything(settings.seed, verbose=False)
+        if fabric.device.type == "cpu":
+            backbone.attend_plainly()
         self.student = make_student(backbone, settings).to(fabric.device).train()
         self.teacher: Projected | None = None
         if settings.teacher.kind == "ema":
             self.teacher = make_teacher(self.student)
         optimiser = build_optimiser(self.student.backbone, self.student.head, settings.optimiser)
         self.distributed, self.optimiser = fabric.setup(self.student, optimiser)
-        self.loss = NeCoLoss(settings.loss, settings.head.output, fabric.device)
+        self.loss = NeCoLoss(settings.loss, self.student.head.output, fabric.device)
 
     def step(self, views: Views, step: int) -> LossTerms:
         """Train on one batch; return its loss terms, still on the device."""
