@@ -84,5 +84,5 @@ def test_another_source_or_processor_has_another_place(forgotten, monkeypatch):
     assert first.parent == forgotten
     monkeypatch.setattr(build, "_processor", lambda: b"another")
     second = build.cache_directory()
-    monkeypatch.setattr(build, "HEADER", build.SOURCE)
+    monkeypatch.setattr(build, "HEADERS", (build.SOURCE,))
     assert len({first, second, build.cache_directory()}) == 3

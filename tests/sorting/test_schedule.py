@@ -37,12 +37,35 @@ def test_units_cover_every_input_and_every_comparator_that_matters(name, width, 
     assert set(schedule.units[:, 1]) <= {1, together}
     for unit, (first, count) in enumerate(schedule.units):
         needed = matters(name, width, min(columns, width), first, count)
-        ranges = schedule.ranges[unit]
-        visited = np.concatenate([*(np.arange(*r) for r in ranges), np.zeros(0, int)])
-        assert set(needed) <= set(visited)
+        visited = []
+        for has_quads, (begin, end) in zip(
+            schedule.step_has_quads, schedule.ranges[unit], strict=True
+        ):
+            visited.extend(
+                schedule.quads[begin:end, 4:].flatten() if has_quads else range(begin, end)
+            )
         assert len(visited) <= schedule.longest
         if columns >= width:
-            assert len(visited) <= 1.3 * len(needed) + 4  # little is visited in vain
+            assert len(visited) <= 1.4 * len(needed) + 4  # little is visited in vain
+        nothing = len(schedule.comparators) - 1
+        visited = [comparator for comparator in visited if comparator != nothing]
+        assert len(visited) == len(set(visited))
+        assert set(needed) <= set(visited)
+
+
+@pytest.mark.parametrize("width", [4, 13, 49, 54, 64, 100])
+def test_quads_are_two_layers_of_the_network(width):
+    schedule = kernel_schedule("bitonic", width, width, 4)
+    layers = sorting_network("bitonic", width).layers
+    pairs = np.concatenate([np.stack([layer.low, layer.high], axis=1) for layer in layers])
+    np.testing.assert_array_equal(schedule.comparators, [*pairs, (width, width)])
+    assert len(schedule.quads)
+    for a, b, c, d, ac, bd, ab, cd in schedule.quads:
+        for low, high, comparator in ((a, c, ac), (b, d, bd), (a, b, ab), (c, d, cd)):
+            if comparator == len(pairs):  # stands for a comparator with a discarded wire
+                assert width in (low, high)
+            else:
+                assert (low, high) == tuple(pairs[comparator])
 
 
 def test_very_long_units_go_one_by_one():

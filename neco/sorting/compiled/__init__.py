@@ -17,6 +17,23 @@ RELAXATIONS = {"cauchy": 0, "logistic": 1, "logistic_phi": 2}  # as in kernel.cp
 ROWS_PER_THREAD = 32  # fewer are not worth starting a thread for
 
 
+class Network(ctypes.Structure):
+    """`Network` in push_pull.h has the same fields in the same order."""
+
+    _fields_ = (
+        ("comparators", ctypes.c_void_p),
+        ("quads", ctypes.c_void_p),
+        ("step_has_quads", ctypes.c_void_p),
+        ("units", ctypes.c_void_p),
+        ("ranges", ctypes.c_void_p),
+        ("width", ctypes.c_int64),
+        ("comparator_count", ctypes.c_int64),
+        ("steps", ctypes.c_int64),
+        ("unit_count", ctypes.c_int64),
+        ("longest_unit", ctypes.c_int64),
+    )
+
+
 class Call(ctypes.Structure):
     """The kernel's arguments; `Call` in kernel.cpp has the same fields in the same order."""
 
@@ -27,17 +44,9 @@ class Call(ctypes.Structure):
         ("floor", ctypes.c_void_p),
         ("student_gradient", ctypes.c_void_p),
         ("teacher_gradient", ctypes.c_void_p),
-        ("low", ctypes.c_void_p),
-        ("high", ctypes.c_void_p),
-        ("units", ctypes.c_void_p),
-        ("ranges", ctypes.c_void_p),
+        ("network", Network),
         ("rows", ctypes.c_int64),
-        ("width", ctypes.c_int64),
         ("columns", ctypes.c_int64),
-        ("comparators", ctypes.c_int64),
-        ("layers", ctypes.c_int64),
-        ("unit_count", ctypes.c_int64),
-        ("longest_unit", ctypes.c_int64),
         ("threads", ctypes.c_int64),
         ("relaxation", ctypes.c_int64),
         ("two_way", ctypes.c_int64),
@@ -70,17 +79,20 @@ def evaluate(student: Tensor, teacher: Tensor, problem: Problem) -> RowResult:
         floor=floor.data_ptr(),
         student_gradient=None if student_gradient is None else student_gradient.data_ptr(),
         teacher_gradient=None if teacher_gradient is None else teacher_gradient.data_ptr(),
-        low=schedule.low.ctypes.data,
-        high=schedule.high.ctypes.data,
-        units=schedule.units.ctypes.data,
-        ranges=schedule.ranges.ctypes.data,
+        network=Network(
+            comparators=schedule.comparators.ctypes.data,
+            quads=schedule.quads.ctypes.data,
+            step_has_quads=schedule.step_has_quads.ctypes.data,
+            units=schedule.units.ctypes.data,
+            ranges=schedule.ranges.ctypes.data,
+            width=width,
+            comparator_count=len(schedule.comparators) - 1,
+            steps=len(schedule.step_has_quads),
+            unit_count=len(schedule.units),
+            longest_unit=schedule.longest,
+        ),
         rows=rows,
-        width=width,
         columns=problem.columns,
-        comparators=len(schedule.low),
-        layers=schedule.ranges.shape[1],
-        unit_count=len(schedule.units),
-        longest_unit=schedule.longest,
         threads=max(1, min(torch.get_num_threads(), rows // ROWS_PER_THREAD)),
         relaxation=RELAXATIONS[problem.relaxation],
         two_way=problem.two_way,

@@ -22,7 +22,7 @@ import torch
 logger = logging.getLogger(__name__)
 
 SOURCE = Path(__file__).parent / "kernel.cpp"
-HEADER = Path(__file__).parent / "vector_math.h"
+HEADERS = (SOURCE.parent / "push_pull.h", SOURCE.parent / "vector_math.h")
 # No -ffast-math: the kernel relies on the order of its operations. -march=native is left out where
 # the compiler refuses it.
 FLAGS = ["-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-pthread"]
@@ -60,7 +60,8 @@ def _library_or_reason() -> ctypes.CDLL | str:
 
 def cache_directory() -> Path:
     """Return where this source, compiled by this torch for this processor, belongs."""
-    parts = [SOURCE.read_bytes(), HEADER.read_bytes(), " ".join(FLAGS).encode(), _processor()]
+    parts = [path.read_bytes() for path in (SOURCE, *HEADERS)]
+    parts += [" ".join(FLAGS).encode(), _processor()]
     parts += [torch.__version__.encode(), _compiler().encode()]
     digest = hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")

@@ -3,21 +3,21 @@
 // The weights of the comparators depend on the R values of a row only, so they are computed first.
 // Then every input j is pushed through both networks on its own (row j of Q, starting from a one
 // on wire j), meets the logarithm, and is pulled back, all while it is in cache: neither Q nor its
-// gradient ever exists. TOGETHER inputs that reach the same wires share the loads of the weights.
+// gradient ever exists.
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 #if defined(__SSE__)
 #include <xmmintrin.h>
 #endif
-#include "vector_math.h"
+#include "push_pull.h"
 
 namespace {
 
-constexpr int TOGETHER = 4;
 constexpr float TIE_OFFSET = 1e-10f;
 constexpr float ONE_OVER_PI = 0.318309886f;
 constexpr size_t KEPT_BETWEEN_CALLS = size_t{1} << 23;  // bytes of scratch
@@ -28,37 +28,15 @@ enum Relaxation { CAUCHY, LOGISTIC, LOGISTIC_PHI };
 
 // The arguments; `Call` in compiled/__init__.py has the same fields in the same order.
 struct Call {
-  const float *student, *teacher;             // (rows, width)
-  float *loss, *floor;                        // (rows,)
-  float *student_gradient, *teacher_gradient; // (rows, width), or null when not wanted
-  const int32_t *low, *high;                  // (comparators,): their wires, in order of execution
-  const int32_t* units;                       // (unit_count, 2): first input, number of inputs
-  const int32_t* ranges;                      // (unit_count, layers, 2): the comparators they pass
-  int64_t rows, width, columns, comparators, layers, unit_count, longest_unit, threads;
-  int64_t relaxation, two_way;
+  const float *student, *teacher;              // (rows, width)
+  float *loss, *floor;                         // (rows)
+  float *student_gradient, *teacher_gradient;  // (rows, width), or null when not wanted
+  Network network;
+  int64_t rows, columns, threads, relaxation, two_way;
   float student_steepness, teacher_steepness, phi_lambda, log_floor;
 };
 
 namespace {
-
-// One side of a block of rows. A weight is the smaller of a comparator's two swap weights, so that
-// it never loses digits, negative where the comparator mostly exchanges its wires.
-struct Side {
-  const float* source;
-  float* gradient;
-  float steepness;
-  Vec *weights, *differences, *slopes;  // (comparators,); slopes: d loss / d (1 - swap weight)
-  Vec *values;                          // (width,)
-  Vec *wires, *kept;                    // (width, TOGETHER), (longest unit, TOGETHER)
-};
-
-// (a, b) <- (low, high) outputs of a comparator; spread = b - a. The step is its own transpose.
-inline void compare(Vec weight, Vec spread, Vec& a, Vec& b) {
-  IntVec exchanged = (IntVec)weight < 0;
-  Vec nearer_a = exchanged ? b : a, nearer_b = exchanged ? a : b;
-  a = nearer_a + weight * spread;
-  b = nearer_b - weight * spread;
-}
 
 inline Vec comparator_weight(const Call& call, float steepness, Vec difference) {
   Vec distance = magnitude(difference), scaled = distance * steepness, smaller;
@@ -93,76 +71,35 @@ inline Vec weight_slope(const Call& call, float steepness, Vec difference, Vec w
 // Sorts the values of rows row .. row + LANES; fills weights and differences. Returns zero, or NaN
 // in the lanes whose values are not finite.
 Vec sort_values(const Call& call, Side& side, int64_t row) {
+  const int64_t width = call.network.width, count = call.network.comparator_count;
   for (int lane = 0; lane < LANES; lane++) {
-    const float* values = side.source + std::min(row + lane, call.rows - 1) * call.width;
-    for (int64_t w = 0; w < call.width; w++) side.values[w][lane] = values[w];
+    const float* values = side.source + std::min(row + lane, call.rows - 1) * width;
+    for (int64_t w = 0; w < width; w++) side.values[w][lane] = values[w];
   }
   Vec not_finite{};
-  for (int64_t w = 0; w < call.width; w++) not_finite += side.values[w] - side.values[w];
-  for (int64_t c = 0; c < call.comparators; c++) {
-    Vec &low = side.values[call.low[c]], &high = side.values[call.high[c]];
+  for (int64_t w = 0; w < width; w++) not_finite += side.values[w] - side.values[w];
+  for (int64_t i = 0; i < count; i++) {
+    const Pair wires = call.network.comparators[i];
+    Vec &low = side.values[wires.low], &high = side.values[wires.high];
     Vec difference = high - low;
-    side.weights[c] = comparator_weight(call, side.steepness, difference);
-    compare(side.weights[c], difference, low, high);
-    if (!side.gradient) continue;
-    side.differences[c] = difference;
-    side.slopes[c] = Vec{};
+    side.weights[i] = comparator_weight(call, side.steepness, difference);
+    compare(side.weights[i], difference, low, high);
+    if (side.gradient) side.differences[i] = difference;
   }
+  side.weights[count] = Vec{};  // what a quad lacks leaves its wires alone
+  if (side.gradient) std::fill(side.slopes, side.slopes + count + 1, Vec{});
   return not_finite;
-}
-
-// Pushes inputs first .. first + J through the network: wires[w * J + j] is Q[first + j, w]. With
-// `keep`, the differences that every comparator met are kept for pull. Returns their end.
-template <int J, bool keep>
-Vec* push(const Call& call, const Side& side, const int32_t* ranges, int64_t first) {
-  Vec *wires = side.wires, *kept = side.kept;
-  std::fill(wires, wires + call.width * J, Vec{});
-  for (int j = 0; j < J; j++) wires[(first + j) * J + j] = splat(1.0f);
-  for (int64_t l = 0; l < call.layers; l++) {
-    for (int32_t c = ranges[2 * l]; c < ranges[2 * l + 1]; c++) {
-      Vec weight = side.weights[c];
-      Vec *low = wires + call.low[c] * J, *high = wires + call.high[c] * J;
-#pragma GCC unroll 8
-      for (int j = 0; j < J; j++) {
-        Vec a = low[j], b = high[j], spread = b - a;
-        if (keep) *kept++ = spread;
-        compare(weight, spread, a, b);
-        low[j] = a;
-        high[j] = b;
-      }
-    }
-  }
-  return kept;
-}
-
-// The way back: wires hold d loss / d Q; adds to the slopes of the comparators.
-template <int J>
-void pull(const Call& call, const Side& side, const int32_t* ranges, const Vec* kept) {
-  for (int64_t l = call.layers - 1; l >= 0; l--) {
-    for (int32_t c = ranges[2 * l + 1] - 1; c >= ranges[2 * l]; c--) {
-      Vec weight = side.weights[c], slope = side.slopes[c];
-      Vec *low = side.wires + call.low[c] * J, *high = side.wires + call.high[c] * J;
-      kept -= J;
-#pragma GCC unroll 8
-      for (int j = 0; j < J; j++) {
-        Vec a = low[j], b = high[j], spread = b - a;
-        slope += spread * kept[j];
-        compare(weight, spread, a, b);
-        low[j] = a;
-        high[j] = b;
-      }
-      side.slopes[c] = slope;
-    }
-  }
 }
 
 // From the slopes of the comparators to the gradient of the values.
 void pull_values(const Call& call, Side& side, int64_t row) {
-  std::fill(side.values, side.values + call.width, Vec{});
-  for (int64_t c = call.comparators - 1; c >= 0; c--) {
-    Vec &low = side.values[call.low[c]], &high = side.values[call.high[c]];
-    Vec weight = side.weights[c], difference = side.differences[c], spread = high - low;
-    Vec slope = (side.slopes[c] + spread * difference) *
+  const int64_t width = call.network.width;
+  std::fill(side.values, side.values + width, Vec{});
+  for (int64_t i = call.network.comparator_count - 1; i >= 0; i--) {
+    const Pair wires = call.network.comparators[i];
+    Vec &low = side.values[wires.low], &high = side.values[wires.high];
+    Vec weight = side.weights[i], difference = side.differences[i], spread = high - low;
+    Vec slope = (side.slopes[i] + spread * difference) *
                 weight_slope(call, side.steepness, difference, weight);
     compare(weight, spread, low, high);
     low -= slope;
@@ -170,8 +107,8 @@ void pull_values(const Call& call, Side& side, int64_t row) {
   }
   const float scale = -1.0f / call.columns;
   for (int lane = 0; lane < std::min<int64_t>(LANES, call.rows - row); lane++) {
-    float* gradient = side.gradient + (row + lane) * call.width;
-    for (int64_t w = 0; w < call.width; w++) gradient[w] = side.values[w][lane] * scale;
+    float* gradient = side.gradient + (row + lane) * width;
+    for (int64_t w = 0; w < width; w++) gradient[w] = side.values[w][lane] * scale;
   }
 }
 
@@ -201,21 +138,20 @@ void compare_columns(const Call& call, Side& student, Side& teacher, Vec& loss, 
 template <int J>
 void visit_unit(const Call& call, Side& student, Side& teacher, int64_t unit, Vec& loss,
                 Vec& entropy) {
-  const int32_t* ranges = call.ranges + unit * call.layers * 2;
-  const int64_t first = call.units[2 * unit];
-  const Vec* kept[2] = {};
+  const Network& network = call.network;
+  const Vec* kept[2];
   Side* sides[2] = {&student, &teacher};
   for (int i = 0; i < 2; i++)
-    kept[i] = sides[i]->gradient ? push<J, true>(call, *sides[i], ranges, first)
-                                 : push<J, false>(call, *sides[i], ranges, first);
+    kept[i] = sides[i]->gradient ? push<J, true>(network, *sides[i], unit)
+                                 : push<J, false>(network, *sides[i], unit);
   if (call.two_way)
     compare_columns<J, true>(call, student, teacher, loss, entropy);
   else
     compare_columns<J, false>(call, student, teacher, loss, entropy);
   for (int i = 0; i < 2; i++) {
     if (!sides[i]->gradient) continue;
-    std::fill(sides[i]->wires + call.columns * J, sides[i]->wires + call.width * J, Vec{});
-    pull<J>(call, *sides[i], ranges, kept[i]);
+    std::fill(sides[i]->wires + call.columns * J, sides[i]->wires + (network.width + 1) * J, Vec{});
+    pull<J>(network, *sides[i], unit, kept[i]);
   }
 }
 
@@ -245,22 +181,27 @@ thread_local Scratch scratch;
 
 // Works on blocks of rows until none is left. Returns false when memory is short.
 bool visit_blocks(const Call& call, std::atomic<int64_t>& next_block) {
-  Side sides[2] = {{call.student, call.student_gradient, call.student_steepness},
-                   {call.teacher, call.teacher_gradient, call.teacher_steepness}};
-  int64_t sizes[2][6], vectors = 0;
-  for (int i = 0; i < 2; i++) {
-    const int64_t for_gradient = sides[i].gradient != nullptr;
-    const int64_t wanted[] = {call.comparators, call.comparators * for_gradient,
-                              call.comparators * for_gradient, call.width, call.width * TOGETHER,
-                              call.longest_unit * TOGETHER * for_gradient};
-    for (int k = 0; k < 6; k++) vectors += sizes[i][k] = wanted[k];
-  }
+  Side sides[2] = {};
+  sides[0].source = call.student, sides[0].gradient = call.student_gradient;
+  sides[1].source = call.teacher, sides[1].gradient = call.teacher_gradient;
+  sides[0].steepness = call.student_steepness, sides[1].steepness = call.teacher_steepness;
+  const Network& network = call.network;
+  const int64_t comparators = network.comparator_count + 1;
+  int64_t vectors = 0;
+  for (const Side& side : sides)
+    vectors += comparators + network.width + (network.width + 1) * TOGETHER +
+               (side.gradient ? 2 * comparators + network.longest_unit * TOGETHER : 0);
   Vec* memory = scratch.reserve(vectors);
   if (!memory) return false;
-  for (int i = 0; i < 2; i++) {
-    Vec** parts[] = {&sides[i].weights, &sides[i].differences, &sides[i].slopes,
-                     &sides[i].values,  &sides[i].wires,       &sides[i].kept};
-    for (int k = 0; k < 6; k++) *parts[k] = memory, memory += sizes[i][k];
+  auto take = [&memory](int64_t count) { return std::exchange(memory, memory + count); };
+  for (Side& side : sides) {
+    side.weights = take(comparators);
+    side.values = take(network.width);
+    side.wires = take((network.width + 1) * TOGETHER);
+    if (!side.gradient) continue;
+    side.slopes = take(comparators);
+    side.differences = take(comparators);
+    side.kept = take(network.longest_unit * TOGETHER);
   }
 #if defined(__SSE__)
   const unsigned mode = _mm_getcsr();
@@ -268,8 +209,8 @@ bool visit_blocks(const Call& call, std::atomic<int64_t>& next_block) {
 #endif
   for (int64_t row; (row = LANES * next_block++) < call.rows;) {
     Vec loss = sort_values(call, sides[0], row) + sort_values(call, sides[1], row), entropy{};
-    for (int64_t unit = 0; unit < call.unit_count; unit++) {
-      if (call.units[2 * unit + 1] == 1)
+    for (int64_t unit = 0; unit < network.unit_count; unit++) {
+      if (network.units[unit].count == 1)
         visit_unit<1>(call, sides[0], sides[1], unit, loss, entropy);
       else
         visit_unit<TOGETHER>(call, sides[0], sides[1], unit, loss, entropy);

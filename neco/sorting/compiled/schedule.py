@@ -12,63 +12,153 @@ from neco.sorting.networks import Layer, Network, NetworkName, sorting_network
 # Beyond this many comparators per input, what is kept of several inputs at once no longer fits
 # the second-level cache (measured: odd-even at width 256 gains from going one by one).
 LONGEST_TOGETHER = 16_000
+# Two layers are taken as one only where this share of the comparators of their quads exists.
+REAL_SHARE = 0.75
 
 
 @dataclass(frozen=True, eq=False)
 class Schedule:
-    """low, high: (comparators,) wires in order of execution. units: (units, 2), the first input and
-    the number of inputs that go together. ranges: (units, layers, 2), begin and end among the
-    comparators. longest: comparators of the longest unit. All int32."""
+    """The kernel goes through steps: the comparators of one layer, or of two layers as quads.
 
-    low: np.ndarray
-    high: np.ndarray
+    comparators: (C + 1, 2), low and high wire of each, in order of execution; the last one joins
+    wire R, which does not exist, to itself: it stands for what a quad lacks. quads: (quads, 8):
+    four wires a, b, c, d, then the comparators of (a, c) and (b, d) and of (a, b) and (c, d).
+    step_has_quads: (steps,). units: (units, 2), first input and number of inputs that go together.
+    ranges: (units, steps, 2), begin and end among the comparators or quads. longest: comparators
+    that the longest unit passes. Arrays are int32.
+    """
+
+    comparators: np.ndarray
+    quads: np.ndarray
+    step_has_quads: np.ndarray
     units: np.ndarray
     ranges: np.ndarray
     longest: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Step:
+    """wires: (items, 2 or 4); begin: of the items among all comparators, or all quads."""
+
+    wires: np.ndarray
+    begin: int
 
 
 @lru_cache(maxsize=32)
 def kernel_schedule(name: NetworkName, width: int, columns: int, together: int) -> Schedule:
     """Return the schedule for `together` inputs at a time where possible, and else one.
 
-    An input starts on its own wire and reaches more wires layer by layer; a comparator matters to
-    it from the layer where it reaches one of its wires, and only if one of the first `columns`
-    sorted positions can be reached from there.
+    An input starts on its own wire and reaches more wires step by step; a comparator matters to it
+    from the step where it reaches one of its wires, and only if one of the first `columns` sorted
+    positions can be reached from there.
     """
     network = sorting_network(name, width)
-    needed = _needed_comparators(network.layers, width, columns)
-    schedule = _schedule(network, needed, together)
+    schedule = _schedule(network, columns, together)
     if schedule.longest > LONGEST_TOGETHER and together > 1:
-        return _schedule(network, needed, 1)
+        return _schedule(network, columns, 1)
     return schedule
 
 
-def _schedule(network: Network, needed: list[np.ndarray], together: int) -> Schedule:
+def _schedule(network: Network, columns: int, together: int) -> Schedule:
+    steps, quads = _steps(network)
+    needed = _needed_items(steps, network.width, columns)
     units = _units(network, together)
-    reached = np.zeros((len(units), network.width), dtype=bool)
+    # One wire more than there are: the one that stands for what quads lack is never reached.
+    reached = np.zeros((len(units), network.width + 1), dtype=bool)
     for unit, (first, count) in enumerate(units):
         reached[unit, first : first + count] = True
-    ranges = np.zeros((len(units), len(network.layers), 2), dtype=np.int32)
-    begin = 0
-    for index, layer in enumerate(network.layers):
-        meets = reached[:, layer.low] | reached[:, layer.high]  # (units, comparators)
-        reached[:, layer.low] |= meets
-        reached[:, layer.high] |= meets
-        meets &= needed[index]
-        count = meets.shape[1]
-        if count:
-            some = meets.any(axis=1)
-            ranges[some, index, 0] = begin + meets.argmax(axis=1)[some]
-            ranges[some, index, 1] = begin + count - meets[:, ::-1].argmax(axis=1)[some]
-        begin += count
-    lengths = (ranges[:, :, 1] - ranges[:, :, 0]).sum(axis=1)
+    ranges = np.zeros((len(units), len(steps), 2), dtype=np.int32)
+    lengths = np.zeros(len(units), dtype=np.int64)
+    for index, step in enumerate(steps):
+        meets = np.logical_or.reduce(reached[:, step.wires], axis=2)  # (units, items)
+        reached |= _on_wires(step.wires, meets, network.width)
+        begin, end = _hull(meets & needed[index])
+        ranges[:, index] = step.begin + np.stack([begin, end], axis=1)
+        lengths += (end - begin) * (4 if step.wires.shape[1] == 4 else 1)
+    pairs = [np.stack([layer.low, layer.high], axis=1) for layer in network.layers]
+    nowhere = np.full((1, 2), network.width)
     return Schedule(
-        _joined([layer.low for layer in network.layers]),
-        _joined([layer.high for layer in network.layers]),
+        np.concatenate([*pairs, nowhere]).astype(np.int32),
+        quads.astype(np.int32),
+        np.array([step.wires.shape[1] == 4 for step in steps], dtype=np.int32),
         np.array(units, dtype=np.int32),
         ranges,
         int(lengths.max(initial=0)),
     )
+
+
+def _on_wires(wires: np.ndarray, marked: np.ndarray, width: int) -> np.ndarray:
+    """Return (units, width + 1): the wires of marked (units, items) items, without the last one."""
+    result = np.zeros((len(marked), width + 1), dtype=bool)
+    for of_items in wires.T:
+        result[:, of_items] |= marked
+    result[:, width] = False
+    return result
+
+
+def _hull(marked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return per row the first marked column and the end of the marked ones, 0 and 0 if none."""
+    if not marked.shape[1]:
+        return np.zeros(len(marked), dtype=int), np.zeros(len(marked), dtype=int)
+    some = marked.any(axis=1)
+    end = marked.shape[1] - marked[:, ::-1].argmax(axis=1)
+    return np.where(some, marked.argmax(axis=1), 0), np.where(some, end, 0)
+
+
+def _steps(network: Network) -> tuple[list[_Step], np.ndarray]:
+    """Return the steps of the network, and its quads as (quads, 8)."""
+    steps: list[_Step] = []
+    quads = np.zeros((0, 8), dtype=np.int64)
+    complete = sorting_network(network.name, network.width + network.discarded)
+    begin = 0
+    for stage, complete_stage in zip(network.stages, complete.stages, strict=True):
+        layers = list(zip(stage.layers, complete_stage.layers, strict=True))
+        while layers:
+            found = None
+            if network.name == "bitonic" and len(layers) % 2 == 0:  # pairs end at the stage's end
+                found = _quads(network, layers[0], layers[1], begin)
+            if found is None:
+                layer, _ = layers.pop(0)
+                steps.append(_Step(np.stack([layer.low, layer.high], axis=1), begin))
+                begin += len(layer.low)
+            else:
+                steps.append(_Step(found[:, :4], len(quads)))
+                quads = np.concatenate([quads, found])
+                begin += sum(len(layers.pop(0)[0].low) for _ in range(2))
+    return steps, quads
+
+
+def _quads(
+    network: Network, first: tuple[Layer, Layer], second: tuple[Layer, Layer], begin: int
+) -> np.ndarray | None:
+    """Return two layers as (quads, 8), or None where too little of the quads exists.
+
+    first, second: a layer of the network, whose comparators are numbered from `begin` on, and the
+    same layer of the complete network.
+    """
+    wires = network.width + network.discarded
+    nowhere, nothing = network.width, sum(len(layer.low) for layer in network.layers)
+    higher, number = [], []  # by wire: where its comparator leads, and which one that is
+    for layer, complete in (first, second):
+        leads = np.full(wires, -1)
+        leads[complete.low] = complete.high
+        index = np.full(network.width + 1, nothing)
+        index[layer.low] = begin + np.arange(len(layer.low))
+        begin += len(layer.low)
+        higher.append(leads)
+        number.append(index)
+    a = np.flatnonzero((higher[0] >= 0) & (higher[1] >= 0))
+    b, c = higher[1][a], higher[0][a]
+    found = np.stack([a, b, c, higher[1][c]], axis=1)
+    found = found[found.min(axis=1).argsort()] - network.discarded
+    found[found < 0] = nowhere
+    a, b, c, _ = found.T
+    members = np.stack([number[0][a], number[0][b], number[1][a], number[1][c]], axis=1)
+    exists = members != nothing
+    some = exists.any(axis=1)
+    if exists[some].mean() < REAL_SHARE:
+        return None
+    return np.concatenate([found, members], axis=1)[some]
 
 
 def _units(network: Network, together: int) -> list[tuple[int, int]]:
@@ -83,16 +173,11 @@ def _units(network: Network, together: int) -> list[tuple[int, int]]:
     return units
 
 
-def _needed_comparators(layers: list[Layer], width: int, columns: int) -> list[np.ndarray]:
-    wires = np.arange(width) < columns
+def _needed_items(steps: list[_Step], width: int, columns: int) -> list[np.ndarray]:
+    wires = np.arange(width + 1) < columns
     needed = []
-    for layer in reversed(layers):
-        matters = wires[layer.low] | wires[layer.high]
-        wires[layer.low] |= matters
-        wires[layer.high] |= matters
+    for step in reversed(steps):
+        matters = wires[step.wires].any(axis=1)
+        wires |= _on_wires(step.wires, matters[None], width)[0]
         needed.append(matters)
     return needed[::-1]
-
-
-def _joined(parts: list[np.ndarray]) -> np.ndarray:
-    return np.concatenate([*parts, np.zeros(0)]).astype(np.int32)
