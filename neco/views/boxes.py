@@ -37,7 +37,9 @@ def _draw(
     wide, tall = np.sqrt(area * aspect), np.sqrt(area / aspect)
     left = rng.uniform(0, 1, (attempts, count)) * (width - wide)
     top = rng.uniform(0, 1, (attempts, count)) * (height - tall)
-    return np.stack([left, top, left + wide, top + tall], axis=-1).astype(np.float32)
+    boxes = np.stack([left, top, left + wide, top + tall], axis=-1)
+    # Rounding may put an edge a millionth of a pixel outside, which image libraries refuse.
+    return np.clip(boxes, 0, [width, height, width, height]).astype(np.float32)
 
 
 def _meets(boxes: np.ndarray, image_area: float, crops: Crops) -> np.ndarray:
