@@ -1,12 +1,17 @@
 """models, table, figure, summary, verify, report: from metrics to what people read."""
 
+from __future__ import annotations
+
 import argparse
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from neco.cli.arguments import Commands, add_config, project_of
 from neco.config.project import Figure, Project, Table
 from neco.errors import UserError
+
+if TYPE_CHECKING:
+    from neco.report.cells import Footer
 
 WITH_FEATURES = ("4", "5", "6", "overlays")
 """Figures that compare the features of a start and of its run."""
@@ -43,23 +48,22 @@ def add_commands(commands: Commands) -> None:
         command.set_defaults(step=run)
 
 
-def _footer(project: Project):  # type: ignore[no-untyped-def]
+def _footer(project: Project) -> Footer:
     from neco.report.cells import Footer
 
-    scale = "the paper's datasets"
+    command = f"snakemake --cores all --configfile config/{project.name}.yaml"
     if project.scenes is not None:
         scenes = project.scenes
         scale = (
             f"{scenes.train} training and {scenes.val} held-out generated scenes of "
             f"{scenes.width} x {scenes.height} pixels"
         )
-    elif MIRROR_SCALE in project.name:
-        scale = "a subset of the official archives"
-    command = f"snakemake --cores all --configfile config/{project.name}.yaml"
+    elif project.mirror is not None:
+        scale = "the archives of a mirror, whole or cut: image counts stand beside every number"
+        command += " --config mirror=..."
+    else:
+        scale = "the official archives"
     return Footer(project=project.name, scale=scale, command=command)
-
-
-MIRROR_SCALE = "subset"
 
 
 def _models(chosen: argparse.Namespace) -> None:
