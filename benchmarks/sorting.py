@@ -145,8 +145,8 @@ def measure(case: Case, paths: list[str], repeats: int) -> Iterator[dict]:
         }
 
 
-def affordable(case: Case) -> Case | None:
-    """Return the case, with fewer images where diffsort would not fit half the memory, or None."""
+def affordable(case: Case, share: float = 0.4) -> Case | None:
+    """Return the case, with fewer images where diffsort needs more of the memory, or None."""
     exponent = (case.width - 1).bit_length()
     layers = exponent * (exponent + 1) // 2 if case.network == "bitonic" else case.width
     image = PATCHES * case.width**2 * 4 * layers * COPIES_PER_LAYER * case.pairs
@@ -154,7 +154,7 @@ def affordable(case: Case) -> Case | None:
         memory = torch.cuda.get_device_properties(0).total_memory
     else:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    images = min(case.images, int(memory / 2 // image))
+    images = min(case.images, int(memory * share // image))
     return Case(**asdict(case) | {"images": images}) if images else None
 
 
@@ -233,9 +233,11 @@ def timed(step: Callable[[], object], case: Case) -> float:
     return time.perf_counter() - start
 
 
-def gradient_errors(path: str, case: Case) -> dict[str, float]:
+def gradient_errors(path: str, case: Case) -> dict[str, float | None]:
     """Return the errors against diffsort at up to 4 images of one pair, in this process."""
-    small = Case(**asdict(case) | {"images": min(case.images, 4), "pairs": 1})
+    small = affordable(Case(**asdict(case) | {"images": min(case.images, 4), "pairs": 1}), 0.12)
+    if small is None:
+        return {"gradient_error": None}
     features = make_features(small)
     double = [tuple(side.detach().double() for side in features[0])]
     double[0][0].requires_grad_()

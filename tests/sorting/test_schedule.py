@@ -44,7 +44,7 @@ def test_units_cover_every_input_and_every_comparator_that_matters(name, width, 
             visited.extend(
                 schedule.quads[begin:end, 4:].flatten() if has_quads else range(begin, end)
             )
-        assert len(visited) <= schedule.longest
+        assert len(visited) * count <= schedule.most_kept
         if columns >= width:
             assert len(visited) <= 1.4 * len(needed) + 4  # little is visited in vain
         nothing = len(schedule.comparators) - 1

@@ -30,7 +30,7 @@ class Network(ctypes.Structure):
         ("comparator_count", ctypes.c_int64),
         ("steps", ctypes.c_int64),
         ("unit_count", ctypes.c_int64),
-        ("longest_unit", ctypes.c_int64),
+        ("most_kept", ctypes.c_int64),
     )
 
 
@@ -89,7 +89,7 @@ def evaluate(student: Tensor, teacher: Tensor, problem: Problem) -> RowResult:
             comparator_count=len(schedule.comparators) - 1,
             steps=len(schedule.step_has_quads),
             unit_count=len(schedule.units),
-            longest_unit=schedule.longest,
+            most_kept=schedule.most_kept,
         ),
         rows=rows,
         columns=problem.columns,

@@ -190,7 +190,7 @@ bool visit_blocks(const Call& call, std::atomic<int64_t>& next_block) {
   int64_t vectors = 0;
   for (const Side& side : sides)
     vectors += comparators + network.width + (network.width + 1) * TOGETHER +
-               (side.gradient ? 2 * comparators + network.longest_unit * TOGETHER : 0);
+               (side.gradient ? 2 * comparators + network.most_kept : 0);
   Vec* memory = scratch.reserve(vectors);
   if (!memory) return false;
   auto take = [&memory](int64_t count) { return std::exchange(memory, memory + count); };
@@ -201,7 +201,7 @@ bool visit_blocks(const Call& call, std::atomic<int64_t>& next_block) {
     if (!side.gradient) continue;
     side.slopes = take(comparators);
     side.differences = take(comparators);
-    side.kept = take(network.longest_unit * TOGETHER);
+    side.kept = take(network.most_kept);
   }
 #if defined(__SSE__)
   const unsigned mode = _mm_getcsr();

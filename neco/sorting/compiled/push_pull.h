@@ -18,7 +18,7 @@ struct Network {
   const int32_t* step_has_quads;
   const Unit* units;
   const Range* ranges;
-  int64_t width, comparator_count, steps, unit_count, longest_unit;
+  int64_t width, comparator_count, steps, unit_count, most_kept;
 };
 
 // One side of a block of rows. A weight is the smaller of a comparator's two swap weights, so that
@@ -29,7 +29,7 @@ struct Side {
   float steepness;
   Vec *weights, *slopes, *differences;  // (comparators + 1); slopes: d loss / d (1 - swap weight)
   Vec* values;                          // (width)
-  Vec *wires, *kept;                    // (width + 1, TOGETHER), (longest unit, TOGETHER)
+  Vec *wires, *kept;                    // (width + 1, TOGETHER), (most_kept)
 };
 
 // A comparator on wires a (low) and b (high); spread = b - a. The step is its own transpose.

@@ -9,9 +9,9 @@ import numpy as np
 
 from neco.sorting.networks import Layer, Network, NetworkName, sorting_network
 
-# Beyond this many comparators per input, what is kept of several inputs at once no longer fits
-# the second-level cache (measured: odd-even at width 256 gains from going one by one).
-LONGEST_TOGETHER = 16_000
+# Beyond this, what is kept of several inputs at once is too much for the second-level cache
+# (measured: odd-even at width 256 gains from going one by one).
+MOST_KEPT_TOGETHER = 64_000
 # Two layers are taken as one only where this share of the comparators of their quads exists.
 REAL_SHARE = 0.75
 
@@ -24,8 +24,8 @@ class Schedule:
     wire R, which does not exist, to itself: it stands for what a quad lacks. quads: (quads, 8):
     four wires a, b, c, d, then the comparators of (a, c) and (b, d) and of (a, b) and (c, d).
     step_has_quads: (steps,). units: (units, 2), first input and number of inputs that go together.
-    ranges: (units, steps, 2), begin and end among the comparators or quads. longest: comparators
-    that the longest unit passes. Arrays are int32.
+    ranges: (units, steps, 2), begin and end among the comparators or quads. most_kept: the most
+    differences that a unit keeps, over its comparators and inputs. Arrays are int32.
     """
 
     comparators: np.ndarray
@@ -33,7 +33,7 @@ class Schedule:
     step_has_quads: np.ndarray
     units: np.ndarray
     ranges: np.ndarray
-    longest: int
+    most_kept: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +54,7 @@ def kernel_schedule(name: NetworkName, width: int, columns: int, together: int) 
     """
     network = sorting_network(name, width)
     schedule = _schedule(network, columns, together)
-    if schedule.longest > LONGEST_TOGETHER and together > 1:
+    if schedule.most_kept > MOST_KEPT_TOGETHER and together > 1:
         return _schedule(network, columns, 1)
     return schedule
 
@@ -83,7 +83,7 @@ def _schedule(network: Network, columns: int, together: int) -> Schedule:
         np.array([step.wires.shape[1] == 4 for step in steps], dtype=np.int32),
         np.array(units, dtype=np.int32),
         ranges,
-        int(lengths.max(initial=0)),
+        int((lengths * np.array(units)[:, 1]).max()),
     )
 
 
