@@ -20,7 +20,7 @@ from neco.backbones.spec import (
     TimmHub,
     Wheel,
 )
-from neco.data.download import _AbsentError, _download, _finish, fetch_archive
+from neco.data.download import AbsentError, download, fetch_archive, finish
 from neco.errors import UserError
 
 
@@ -105,8 +105,8 @@ def _download_official(source: Download, target: Path) -> None:
     """Download `source`, resumed and verified, to `target`."""
     sums = f"{source.sha256}  {target.name}" if source.sha256 else ""
     try:
-        _finish(_download(source.url, target), target, target.name, source.url, sums, official=True)
-    except _AbsentError as reason:
+        finish(download(source.url, target), target, target.name, source.url, sums, official=True)
+    except AbsentError as reason:
         raise UserError(
             f"{source.url}: cannot be fetched ({reason}); put the file at {target}, or name a "
             "mirror that holds it"

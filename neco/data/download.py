@@ -25,7 +25,7 @@ PAUSE = 1.0
 NETWORK = (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError)
 
 
-class _AbsentError(Exception):
+class AbsentError(Exception):
     """This mirror does not have the file; the next one is asked."""
 
 
@@ -58,7 +58,7 @@ def fetch_archive(name: str, into: Path, mirrors: list[str]) -> Path:
             else:
                 _from_folder(name, target, _folder(mirror))
             return target
-        except _AbsentError as reason:
+        except AbsentError as reason:
             tried.append(f"{mirror} ({reason})")
     raise UserError(
         f"{name}: found nowhere; tried {', '.join(tried) or 'no mirror'}; put the file into "
@@ -75,7 +75,7 @@ def _folder(mirror: str) -> Path:
 def _from_folder(name: str, target: Path, folder: Path) -> None:
     source = folder.resolve() / name
     if not source.exists():
-        raise _AbsentError("no such folder" if not folder.is_dir() else "not in this folder")
+        raise AbsentError("no such folder" if not folder.is_dir() else "not in this folder")
     if source.is_file():
         sums = folder / SUMS
         _verify(source, name, source, sums.read_text() if sums.is_file() else "", official=False)
@@ -88,21 +88,21 @@ def _from_folder(name: str, target: Path, folder: Path) -> None:
 def _from_official(name: str, target: Path) -> None:
     archive = archives().get(name)
     if archive is None or not archive.url:
-        raise _AbsentError("has no public address")
-    partial = _download(archive.url, target)
-    _finish(partial, target, name, archive.url, "", official=True)
+        raise AbsentError("has no public address")
+    partial = download(archive.url, target)
+    finish(partial, target, name, archive.url, "", official=True)
 
 
 def _from_web(name: str, target: Path, base: str) -> None:
     if is_folder(name):
-        raise _AbsentError("a folder is not fetched over the network")
+        raise AbsentError("a folder is not fetched over the network")
     base = base.rstrip("/")
     url = f"{base}/{quote(name)}"
-    partial = _download(url, target)
-    _finish(partial, target, name, url, _sums_of(base), official=False)
+    partial = download(url, target)
+    finish(partial, target, name, url, _sums_of(base), official=False)
 
 
-def _finish(
+def finish(
     partial: Path, target: Path, name: str, source: str, sums: str, *, official: bool
 ) -> None:
     try:
@@ -184,10 +184,10 @@ def _record(partial: Path) -> Path:
     return partial.with_name(f"{partial.stem}.origin.partial")
 
 
-def _download(url: str, target: Path) -> Path:
+def download(url: str, target: Path) -> Path:
     """Return the path of the complete `<target>.partial`.
 
-    Raises _AbsentError when the server does not have it or cannot be reached.
+    Raises AbsentError when the server does not have it or cannot be reached.
     """
     partial = target.with_name(f"{target.name}.partial")
     error: Exception | None = None
@@ -203,14 +203,14 @@ def _download(url: str, target: Path) -> Path:
                 return partial
             except urllib.error.HTTPError as refusal:
                 if refusal.code < 500 and refusal.code not in (408, 416, 429):
-                    raise _AbsentError(f"HTTP {refusal.code}") from None
+                    raise AbsentError(f"HTTP {refusal.code}") from None
                 if refusal.code == 416:  # the partial is longer than the file: not of this file
                     partial.unlink(missing_ok=True)
                 error = refusal
             except NETWORK as broken_off:
                 error = broken_off
     kept = f"; {partial.name} is kept and resumed" if partial.exists() else ""
-    raise _AbsentError(f"{getattr(error, 'reason', error)}{kept}")
+    raise AbsentError(f"{getattr(error, 'reason', error)}{kept}")
 
 
 def _continue(url: str, partial: Path, report: Callable[[int, int | None], None]) -> None:
