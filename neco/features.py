@@ -26,7 +26,8 @@ from neco.config.evaluation import Extraction
 from neco.data.dataset import Dataset
 from neco.errors import UserError
 from neco.evaluate.conditions import device_name
-from neco.evaluate.transforms import IMAGENET, Normalisation, image_tensor, input_side
+from neco.evaluate.transforms import image_tensor, input_side
+from neco.normalisation import IMAGENET, Normalisation
 
 STATED = (
     *("dataset", "split", "image_size", "patch_size", "grid", "dtype", "digest", "device", "ids"),

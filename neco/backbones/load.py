@@ -15,10 +15,8 @@ from neco.backbones.convert import check_names, convert
 from neco.backbones.registry import backbone_spec
 from neco.backbones.spec import BackboneSpec, Random, Shipped, TimmHub
 from neco.errors import UserError
+from neco.normalisation import IMAGENET, Colour
 
-Colour = tuple[float, float, float]
-
-IMAGENET: tuple[Colour, Colour] = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 """Mean and standard deviation of each channel."""
 
 

@@ -10,7 +10,8 @@ from torch.utils.data import Dataset as TorchDataset
 
 from neco.config.evaluation import Linear
 from neco.data.dataset import Dataset
-from neco.evaluate.transforms import IMAGENET, Normalisation, normalised, resize_nearest
+from neco.evaluate.transforms import normalised, resize_nearest
+from neco.normalisation import IMAGENET, Normalisation
 
 Box = tuple[int, int, int, int]
 ASPECTS = (3 / 4, 4 / 3)

@@ -23,8 +23,9 @@ from neco.evaluate.augment import AugmentedImages
 from neco.evaluate.conditions import evaluation_device, state_conditions
 from neco.evaluate.metrics import Score
 from neco.evaluate.result import FULL_RESOLUTION, Metrics, Result, summarise
-from neco.evaluate.transforms import IMAGENET, Normalisation, resize_bilinear, resize_nearest
+from neco.evaluate.transforms import resize_bilinear, resize_nearest
 from neco.features import Features
+from neco.normalisation import IMAGENET, Normalisation
 
 Batches = Iterator[tuple[Tensor, Tensor]]
 """Tokens (B, rows, columns, dim) and masks int64 (B, size, size), one epoch."""

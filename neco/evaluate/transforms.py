@@ -9,9 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-Normalisation = tuple[tuple[float, float, float], tuple[float, float, float]]
-"""Mean and standard deviation of red, green and blue, of values 0 to 1."""
-IMAGENET: Normalisation = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+from neco.normalisation import IMAGENET, Normalisation
 
 
 def input_side(image_size: int, patch_size: int) -> int:

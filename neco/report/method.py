@@ -11,6 +11,7 @@ from neco.align import align, in_grid, intersection
 from neco.backbones.backbone import Backbone
 from neco.config.training import Train
 from neco.data.dataset import Dataset
+from neco.normalisation import IMAGENET
 from neco.sorting import SortSettings, soft_sort, sorting_cross_entropy
 from neco.views import MultiCropDataset, collate, photometric
 
@@ -131,6 +132,6 @@ def _distinct(aligned: Tensor) -> int:
 
 def _visible(crop: Tensor) -> np.ndarray:
     """Return a normalised view (3, H, W) as an image (H, W, 3) in 0 to 1."""
-    mean = crop.new_tensor((0.485, 0.456, 0.406)).view(3, 1, 1)
-    std = crop.new_tensor((0.229, 0.224, 0.225)).view(3, 1, 1)
+    mean = crop.new_tensor(IMAGENET[0]).view(3, 1, 1)
+    std = crop.new_tensor(IMAGENET[1]).view(3, 1, 1)
     return (crop * std + mean).clamp(0, 1).permute(1, 2, 0).numpy()

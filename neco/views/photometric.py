@@ -8,9 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from neco.config.training import Photometric
+from neco.normalisation import IMAGENET
 
-MEAN = (0.485, 0.456, 0.406)
-STD = (0.229, 0.224, 0.225)
 LUMINANCE = (0.299, 0.587, 0.114)
 
 
@@ -29,8 +28,8 @@ def photometric(crops: Tensor, settings: Photometric, generator: torch.Generator
 
 def normalise(images: Tensor) -> Tensor:
     """Return images (B, 3, H, W) in 0 to 1, normalised by ImageNet's mean and deviation."""
-    mean = images.new_tensor(MEAN).view(1, 3, 1, 1)
-    std = images.new_tensor(STD).view(1, 3, 1, 1)
+    mean = images.new_tensor(IMAGENET[0]).view(1, 3, 1, 1)
+    std = images.new_tensor(IMAGENET[1]).view(1, 3, 1, 1)
     return (images - mean) / std
 
 
