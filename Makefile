@@ -47,7 +47,7 @@ documents: setup  ## renew the files that are generated from code
 	$(BIN)/python -m neco.report.captions workflow/report
 
 lock: setup  ## renew requirements.lock after a change of pins in pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --extra dev --extra slurm -o requirements.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --all-extras -o requirements.lock pyproject.toml
 
 clean:  ## remove what runs wrote (not .venv)
 	rm -rf .snakemake data results/demo results/smoke
