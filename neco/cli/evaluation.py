@@ -14,6 +14,7 @@ def add_commands(commands: Commands) -> None:
     evaluate = commands.add_parser("evaluate", help="evaluate a frozen backbone")
     evaluate.add_argument("protocol", choices=sorted(PROTOCOLS))
     add_config(evaluate)
+    evaluate.add_argument("--model", help="whose settings among the project's evaluations to take")
     evaluate.add_argument("--data", type=Path, required=True, help="a prepared dataset")
     evaluate.add_argument("--train-split", default="train")
     evaluate.add_argument("--val-split", default="val")
@@ -39,8 +40,7 @@ def _evaluate(chosen: argparse.Namespace) -> None:
         faiss.omp_set_num_threads(chosen.threads)
     project = project_of(chosen)
     val_dataset = read_dataset(chosen.data, chosen.val_split)
-    override = project.override_of(chosen.protocol, val_dataset.name)
-    settings = project.protocol_settings(chosen.protocol, override)
+    settings = project.settings_for(chosen.protocol, val_dataset.name, chosen.model)
     val = read_features(chosen.val_features)
     if chosen.protocol == "overcluster":
         from neco.evaluate import overcluster

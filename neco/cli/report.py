@@ -188,17 +188,13 @@ def _comparison(chosen: argparse.Namespace, project: Project) -> list[Path]:
     if chosen.name in ("4", "5"):
         write = write_figure_4 if chosen.name == "4" else write_figure_5
         return write(val, (names[0], start.val), (names[1], after.val), chosen.into)
-    overcluster = project.protocol_settings(
-        "overcluster", project.override_of("overcluster", asked.dataset)
-    )
+    overcluster = project.settings_for("overcluster", asked.dataset, pictured[1])
     if chosen.name == "6":
         return write_figure_6(
             val, start, after, chosen.into,
             overcluster=overcluster, clusters=asked.clusters, images=asked.images,
         )  # fmt: skip
-    in_context = project.protocol_settings(
-        "in-context", project.override_of("in-context", asked.dataset)
-    )
+    in_context = project.settings_for("in-context", asked.dataset, pictured[1])
     return write_overlays(
         train, val, start, after, chosen.into, in_context=in_context,
         overcluster=overcluster, clusters=asked.clusters, images=asked.images,

@@ -1,5 +1,6 @@
 """A project: the four short lists (datasets, backbones, runs, evaluations) and where things lie."""
 
+from itertools import product
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -34,6 +35,8 @@ class DatasetSplits(Settings):
 class Run(Settings):
     """One NeCo training: a starting backbone and what differs from the project's `train`."""
 
+    like: str | None = None
+    """Another run that this one starts from: only what differs from it is written here."""
     backbone: str
     """Registry name of the starting backbone."""
     method: str = "NeCo"
@@ -43,18 +46,20 @@ class Run(Settings):
     train: dict[str, Any] = {}
     """Sparse override of the project's `train`."""
     ablations: list[str] = []
-    """Cells of the ablation tables that this run fills: `5a/foreground`, `9a/all`."""
+    """Cells of the ablation tables that this run fills: `5a/foreground`, `9a/all`. Such a run has
+    evaluations of its own and no place in the main tables."""
     initial: bool = True
     """Also evaluate the starting backbone."""
 
 
 class Evaluation(Settings):
-    """One protocol on some datasets, for all or the named runs and backbones."""
+    """One protocol on some datasets, for some runs and backbones."""
 
     protocol: Protocol
     datasets: list[str]
-    models: list[str] | Literal["all"] = "all"
-    """Names of runs and backbones, or all of them."""
+    models: list[str] | Literal["main", "ablations"] = "main"
+    """`main`: every backbone and every run without `ablations`; `ablations`: the runs that have
+    some; or names of runs and backbones."""
     settings: dict[str, Any] = {}
     """Sparse override of the project's settings of this protocol."""
 
@@ -125,12 +130,46 @@ class Project(Settings):
             return None
         return self.runs[run].backbone, f"{run}.seed{self.runs[run].seeds[0]}"
 
-    def override_of(self, protocol: str, dataset: str) -> dict[str, Any]:
-        """Return what `evaluations` changes in a protocol's settings on a dataset, if anything."""
-        for evaluation in self.evaluations:
-            if evaluation.protocol == protocol and dataset in evaluation.datasets:
-                return evaluation.settings
-        return {}
+    @model_validator(mode="before")
+    @classmethod
+    def _runs_like_others(cls, values: Any) -> Any:
+        runs = values.get("runs") if isinstance(values, dict) else None
+        if not isinstance(runs, dict):
+            return values
+        return {**values, "runs": {name: _completed(name, runs) for name in runs}}
+
+    def evaluated(self) -> dict[tuple[str, str, str], Evaluation]:
+        """Return which evaluation asks for each metrics file: by (protocol, dataset, model)."""
+        return {
+            (evaluation.protocol, dataset, model): evaluation
+            for evaluation in self.evaluations
+            for dataset in evaluation.datasets
+            for model in self._models_of(evaluation)
+        }
+
+    def _models_of(self, evaluation: Evaluation) -> list[str]:
+        def belongs(model: str, backbone: str, run: str | None) -> bool:
+            if isinstance(evaluation.models, list):
+                return bool({model, run if run else backbone} & set(evaluation.models))
+            is_ablation = run is not None and bool(self.runs[run].ablations)
+            return is_ablation == (evaluation.models == "ablations")
+
+        return [
+            model
+            for model, (backbone, run, _) in self.models().items()
+            if belongs(model, backbone, run)
+        ]
+
+    def settings_for(self, protocol: str, dataset: str, model: str | None = None) -> Any:
+        """Return the settings of a protocol for a model on a dataset, as `evaluations` ask.
+
+        Without a model, those of the first evaluation of the protocol on the dataset; the
+        project's own where no evaluation asks.
+        """
+        for (asked, where, whose), evaluation in self.evaluated().items():
+            if (asked, where) == (protocol, dataset) and model in (None, whose):
+                return self.protocol_settings(protocol, evaluation.settings)
+        return self.protocol_settings(protocol, {})
 
     @model_validator(mode="after")
     def _consistent(self) -> "Project":
@@ -139,17 +178,18 @@ class Project(Settings):
                 self.training(run)
             if self.report.run is not None:
                 _refuse_unknown([self.report.run], self.runs, "report: run")
-            seen: set[tuple[str, str]] = set()
+            seen: set[tuple[str, str, str]] = set()
             for evaluation in self.evaluations:
                 self.protocol_settings(evaluation.protocol, evaluation.settings)
                 _refuse_unknown(evaluation.datasets, self.datasets, "evaluations: dataset")
-                for dataset in evaluation.datasets:
-                    if (evaluation.protocol, dataset) in seen:
-                        raise UserError(f"evaluations: {evaluation.protocol} on {dataset} twice")
-                    seen.add((evaluation.protocol, dataset))
-                if evaluation.models != "all":
-                    known = [*self.runs, *self.frozen_backbones()]
+                if isinstance(evaluation.models, list):
+                    known = [*self.runs, *self.models()]
                     _refuse_unknown(evaluation.models, known, "evaluations: model")
+                for dataset, model in product(evaluation.datasets, self._models_of(evaluation)):
+                    if (evaluation.protocol, dataset, model) in seen:
+                        what = f"{evaluation.protocol} of {model} on {dataset}"
+                        raise UserError(f"evaluations: {what} is asked for twice")
+                    seen.add((evaluation.protocol, dataset, model))
         except UserError as error:
             raise ValueError(str(error)) from None
         return self
@@ -199,3 +239,18 @@ def _refuse_unknown(names: list[str], known: Any, what: str) -> None:
     for name in names:
         if name not in known:
             raise UserError(f"{what} '{name}' is not defined{nearest(name, known)}")
+
+
+def _completed(name: str, runs: dict[str, Any], below: tuple[str, ...] = ()) -> Any:
+    """Return a run with what it leaves out taken from the run that it is like."""
+    run = runs[name]
+    like = run.get("like") if isinstance(run, dict) else None
+    if like is None:
+        return run
+    if like not in runs:
+        raise ValueError(f"runs.{name}.like: '{like}' is not defined{nearest(like, runs)}")
+    if like in (name, *below):
+        raise ValueError(f"runs.{name}.like: '{like}' is like itself; name another run")
+    base = _completed(like, runs, (name, *below))
+    inherited = {key: value for key, value in base.items() if key not in ("like", "ablations")}
+    return merged(inherited, run)

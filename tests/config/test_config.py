@@ -49,7 +49,52 @@ def test_names_that_lead_nowhere_are_refused():
     runs = {"neco": {"backbone": "demo-vit"}}
     refused({"datasets": data, "runs": runs, "evaluations": [named]}, "model 'neko' is not defined")
     twice = {"protocol": "linear", "datasets": ["pascal-voc"]}
-    refused({"datasets": data, "evaluations": [twice, twice]}, "linear on pascal-voc twice")
+    doubled = {"datasets": data, "backbones": ["demo-vit"], "evaluations": [twice, twice]}
+    refused(doubled, "linear of demo-vit on pascal-voc is asked for twice")
+
+
+def test_a_run_like_another_says_only_what_differs():
+    base = {"backbone": "demo-vit", "seeds": [3], "ablations": ["5a/both"], "train": {"epochs": 10}}
+    middle = {"like": "base", "train": {"loss": {"patches": "foreground"}}}
+    last = {"like": "middle", "train": {"epochs": 2}, "ablations": ["9d/2"]}
+    project = validated(Project, {"runs": {"base": base, "middle": middle, "last": last}}, "")
+    assert project.training("middle").epochs == 10
+    assert project.training("last").epochs == 2
+    assert project.training("last").loss.patches == "foreground"
+    assert project.runs["last"].seeds == [3] and project.runs["middle"].ablations == []
+    again = validated(Project, project.model_dump(mode="json"), "")
+    assert again == project, "what is written to project.yaml reads back the same"
+    refused({"runs": {"base": base, "x": {"like": "bse"}}}, "'bse' is not defined; did you mean")
+    circle = {"a": {"like": "b"}, "b": {"like": "a"}}
+    refused({"runs": circle}, "is like itself")
+
+
+def test_ablations_have_evaluations_and_settings_of_their_own():
+    ablation = {"backbone": "demo-vit", "ablations": ["5a/both"]}
+    project = validated(
+        Project,
+        {
+            "datasets": {"pascal-voc": {}},
+            "runs": {"neco": {"backbone": "demo-vit"}, "5a-both": ablation},
+            "in_context": {"image_size": 518},
+            "evaluations": [
+                {"protocol": "in-context", "datasets": ["pascal-voc"]},
+                {
+                    "protocol": "in-context",
+                    "datasets": ["pascal-voc"],
+                    "models": "ablations",
+                    "settings": {"image_size": 448, "fractions": [128]},
+                },
+            ],
+        },
+        "",
+    )
+    asked = [model for _, _, model in project.evaluated()]
+    assert asked == ["demo-vit", "neco.seed0", "5a-both.seed0"]
+    assert project.settings_for("in-context", "pascal-voc", "neco.seed0").image_size == 518
+    assert project.settings_for("in-context", "pascal-voc", "5a-both.seed0").fractions == [128]
+    assert project.settings_for("in-context", "pascal-voc").image_size == 518
+    assert project.settings_for("linear", "pascal-voc", "neco.seed0").epochs == 20
 
 
 @pytest.mark.parametrize("name", SHIPPED)

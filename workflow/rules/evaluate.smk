@@ -47,9 +47,10 @@ rule in_context:
         config=SETTINGS,
         splits=lambda wildcards: PROJECT.datasets[wildcards.dataset],
         settings=settings_digest("in-context"),
+        model=model_name,
     shell:
-        "python -m neco evaluate in-context --config {params.config} --threads {threads} --data"
-        " {input.data}"
+        "python -m neco evaluate in-context --config {params.config} --model '{params.model}'"
+        " --threads {threads} --data {input.data}"
         " --train-split {params.splits.train} --val-split {params.splits.val}"
         " --train-features {input.train} --val-features {input.val} --into {output} > {log} 2>&1"
 
@@ -71,9 +72,10 @@ rule overcluster:
         config=SETTINGS,
         splits=lambda wildcards: PROJECT.datasets[wildcards.dataset],
         settings=settings_digest("overcluster"),
+        model=model_name,
     shell:
-        "python -m neco evaluate overcluster --config {params.config} --threads {threads}"
-        " --data {input.data}"
+        "python -m neco evaluate overcluster --config {params.config} --model '{params.model}'"
+        " --threads {threads} --data {input.data}"
         " --val-split {params.splits.val} --val-features {input.val} --into {output} > {log} 2>&1"
 
 
@@ -97,9 +99,10 @@ rule linear:
         config=SETTINGS,
         splits=lambda wildcards: PROJECT.datasets[wildcards.dataset],
         settings=settings_digest("linear"),
+        model=model_name,
         training=linear_training_argument,
     shell:
-        "python -m neco evaluate linear --config {params.config} --threads {threads} --data"
-        " {input.data}"
+        "python -m neco evaluate linear --config {params.config} --model '{params.model}'"
+        " --threads {threads} --data {input.data}"
         " --train-split {params.splits.train} --val-split {params.splits.val} {params.training}"
         " --val-features {input.val} --into {output} > {log} 2>&1"

@@ -29,24 +29,13 @@ def starting_weights(wildcards):
     return weights_of(PROJECT.runs[wildcards.run].backbone)
 
 
-def evaluated(protocol=None):
-    """Return (protocol, dataset, model) of every metrics file that the project asks for."""
-    return [
-        (evaluation.protocol, dataset, model)
-        for evaluation in PROJECT.evaluations
-        for dataset in evaluation.datasets
-        for model, (backbone, run, seed) in MODELS.items()
-        if evaluation.models == "all" or {model, backbone, run} & set(evaluation.models)
-        if protocol in (None, evaluation.protocol)
-    ]
-
-
 def metrics_file(protocol, dataset, model):
     return f"{RESULTS}/metrics/{protocol}/{dataset}/{file_stem(model)}.json"
 
 
-def settings_of(protocol, dataset):
-    return PROJECT.protocol_settings(protocol, PROJECT.override_of(protocol, dataset))
+def settings_of(protocol, wildcards):
+    model = MODEL_OF[wildcards.model]
+    return PROJECT.settings_for(protocol, wildcards.dataset, model)
 
 
 def features_of(protocol, part):
@@ -54,7 +43,7 @@ def features_of(protocol, part):
 
     def inputs(wildcards):
         split = getattr(PROJECT.datasets[wildcards.dataset], part)
-        size = settings_of(protocol, wildcards.dataset).image_size
+        size = settings_of(protocol, wildcards).image_size
         return features_folder(
             MODEL_OF[wildcards.model], wildcards.dataset, split, size
         )
@@ -63,12 +52,16 @@ def features_of(protocol, part):
 
 
 def settings_digest(protocol):
-    return lambda wildcards: digest(settings_of(protocol, wildcards.dataset))
+    return lambda wildcards: digest(settings_of(protocol, wildcards))
+
+
+def model_name(wildcards):
+    return MODEL_OF[wildcards.model]
 
 
 def linear_training_input(wildcards):
     """Return the backbone (augmented images go through it) or the cached training features."""
-    if settings_of("linear", wildcards.dataset).augment:
+    if settings_of("linear", wildcards).augment:
         return {"weights": weights_of(MODEL_OF[wildcards.model])}
     return {"train": features_of("linear", "train")(wildcards)}
 
@@ -93,8 +86,8 @@ def compared_features(wildcards):
     """Return the six feature folders of the start and the run that figures compare."""
     dataset = PROJECT.report.dataset
     splits = PROJECT.datasets[dataset]
-    retrieval = settings_of("in-context", dataset).image_size
-    clustering = settings_of("overcluster", dataset).image_size
+    retrieval = PROJECT.settings_for("in-context", dataset, PICTURED[1]).image_size
+    clustering = PROJECT.settings_for("overcluster", dataset, PICTURED[1]).image_size
     return {
         f"{side}_{part}": features_folder(model, dataset, split, size)
         for side, model in zip(("start", "run"), PICTURED)
@@ -106,7 +99,7 @@ def compared_features(wildcards):
     }
 
 
-METRICS = [metrics_file(*key) for key in evaluated()]
+METRICS = [metrics_file(*key) for key in PROJECT.evaluated()]
 MODEL_OF = {file_stem(model): model for model in MODELS}
 PICTURED = PROJECT.pictured()
 DRAWN = [name for name in PROJECT.report.figures if PICTURED or name in ("2", "3")]
