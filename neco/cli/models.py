@@ -103,7 +103,7 @@ def _train(chosen: argparse.Namespace) -> None:
 def _extract(chosen: argparse.Namespace) -> None:
     import torch
 
-    from neco.backbones.load import load_backbone, weights_digest
+    from neco.backbones.load import image_normalisation, load_backbone, weights_digest
     from neco.data.dataset import read_dataset
     from neco.features import extract_features
 
@@ -117,5 +117,8 @@ def _extract(chosen: argparse.Namespace) -> None:
     if chosen.weights is not None:
         about["weights_digest"] = weights_digest(chosen.weights)
     dataset = read_dataset(chosen.data, chosen.split)
-    extract_features(backbone, dataset, chosen.image_size, project.extraction, chosen.into, about)
+    extract_features(
+        backbone, dataset, chosen.image_size, project.extraction, chosen.into, about,
+        image_normalisation(chosen.backbone),
+    )  # fmt: skip
     print(chosen.into)

@@ -7,6 +7,8 @@ import pytest
 from PIL import Image
 
 from neco.cli import main
+from neco.features import read_features
+from neco.normalisation import IMAGENET
 
 
 def run(capsys, *arguments: object) -> tuple[int, str]:
@@ -88,3 +90,20 @@ def test_usage_errors_exit_with_two():
     with pytest.raises(SystemExit) as stopped:
         main(["evaluate", "in-contxt"])
     assert stopped.value.code == 2
+
+
+def test_features_are_normalised_as_the_backbone_expects(tmp_path, photos, monkeypatch):
+    prepared = tmp_path / "prepared" / "mine"
+    assert main(["prepare", "mine", "--archives", str(photos.parent), "--into", str(prepared)]) == 0
+    arguments = [
+        "extract", "--model", "m", "--backbone", "patch-colours-p14", "--data", str(prepared),
+        "--split", "train", "--image-size", "28", "--set", "extraction.workers=0",
+        "--set", "extraction.dtype=float32",
+    ]  # fmt: skip
+    assert main([*arguments, "--into", str(tmp_path / "imagenet")]) == 0
+    halves = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    monkeypatch.setattr("neco.backbones.load.image_normalisation", lambda name: halves)
+    assert main([*arguments, "--into", str(tmp_path / "halves")]) == 0
+    first, second = (read_features(tmp_path / name).tokens for name in ("imagenet", "halves"))
+    mean, deviation = (np.repeat(part, 4) for part in IMAGENET)  # four cells of each colour
+    np.testing.assert_allclose((first * deviation + mean - 0.5) / 0.5, second, atol=1e-4)
