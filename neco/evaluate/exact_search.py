@@ -4,11 +4,13 @@ Where half precision is much faster than float32 (a GPU; a CPU with bfloat16 ins
 are two passes. The first gives every key an *upper bound* of its cosine in half precision and
 keeps a few more candidates than asked for (half_pass.py); the second scores the candidates in
 float32. A query whose k-th float32 cosine is above the bound of everything that was dropped is
-proved; the few others are searched in float32. So the answer is that of a float32 search.
+proved; the few others are searched in float32. So the answer is that of a float32 search, also
+where the first pass reads 8-bit keys (eight_bit.py).
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 import faiss
 import numpy as np
@@ -16,13 +18,12 @@ import torch
 from torch import Tensor
 
 from neco.evaluate.bank import Bank
+from neco.evaluate.eight_bit import EightBitKeys
 from neco.evaluate.half_pass import HalfPass, fast_half
 from neco.evaluate.selection import Found, Keys, in_threads, largest, merged, stacked
 
 SMALL = 8192
 """Keys below which one float32 pass is used."""
-CANDIDATES = 4
-"""Keys scored in float32 for each neighbour asked for."""
 PASS_QUERIES = 65_536
 """Queries per reading of the bank."""
 RESCORED = {"cpu": 512, "cuda": 2048}
@@ -48,11 +49,24 @@ class ExactSearch:
 
     exact = True
 
-    def __init__(self, bank: Bank, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self,
+        bank: Bank,
+        device: torch.device | str = "cpu",
+        storage: Literal["float16", "int8"] = "float16",
+    ) -> None:
+        """Prepare a bank; `int8` keeps 8-bit keys for a first pass, on any device."""
         self.device = torch.device(device)
-        self.keys = Keys(bank, self.device)
-        half = fast_half(self.device.type) if len(bank) >= SMALL else None
-        self.first = None if half is None else HalfPass(self.keys, half)
+        half = fast_half(self.device.type)
+        large = len(bank) >= SMALL
+        self.keys = (
+            EightBitKeys(bank, self.device)
+            if storage == "int8" and large
+            else Keys(bank, self.device)
+        )
+        if storage == "int8" and half is None:
+            half = torch.float32  # the bytes are decoded to it: less memory, no less time
+        self.first = HalfPass(self.keys, half) if half is not None and large else None
         self.unproved = 0
         """Queries so far that had to be searched in float32."""
 
@@ -60,6 +74,7 @@ class ExactSearch:
     def name(self) -> str:
         """Return the backend as conditions state it."""
         first = "" if self.first is None else f"{str(self.first.half).removeprefix('torch.')} + "
+        first = f"int8 as {first}" if self.keys.storage == "int8" else first
         return f"exact {self.device.type} ({first}float32)"
 
     def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -102,7 +117,7 @@ class ExactSearch:
     def _two_passes(self, queries: Tensor, k: int) -> Found:
         """Return the k nearest: half-precision candidates, float32 scores, proof or fallback."""
         assert self.first is not None
-        wanted = min(CANDIDATES * k + 8, len(self.keys) // 2)
+        wanted = min(self.keys.candidates_per_neighbour * k + 8, len(self.keys) // 2)
         candidates, limit = self.first.candidates(queries, max(wanted, k))
 
         def rescore(part: tuple[Tensor, Tensor]) -> Found:

@@ -5,7 +5,8 @@ The bound, for a query q, a key x, the bank's mean m, and h(.) rounding to half 
     q.x - q.m = q.(x - m) <= h(q).h(x - m) + |x - m - h(x - m)| + |q - h(q)| |h(x - m)|
 
 The mean only shortens the keys, and with them their rounding errors; it moves all of a query's
-scores alike. The second term joins the product as one more dimension, and so does a shift that
+scores alike. Keys that are themselves approximate (eight_bit.py) add what they lost to the second
+term. That term joins the product as one more dimension, and so does a shift that
 brings the scores near the k-th neighbour to about 0, where half precision is finest.
 """
 
@@ -17,8 +18,6 @@ from torch import Tensor
 
 from neco.evaluate.selection import CHUNK, Found, Keys, in_threads, largest, merged, top_scores
 
-SAMPLE = (1024, 16_384)
-"""Fewest and most keys that guess a query's k-th cosine: one in a hundred of the bank."""
 EXTRA = 16
 """Columns added to the keys: error, shift, and padding that matrix units like."""
 DROPPED = -1000.0
@@ -47,10 +46,8 @@ class HalfPass:
         self.half = half
         self.device = keys.device
         self.query_block = 4096 if self.device.type == "cuda" else 256
-        wanted = min(max(len(keys) // 100, SAMPLE[0]), SAMPLE[1], len(keys))
-        sample = keys.block(0, len(keys), len(keys) // wanted)
-        self.mean = sample.mean(dim=0)  # any vector would do; the mean shortens keys most
-        self.sample = (sample - self.mean).to(half)
+        self.mean = keys.mean  # any vector would do; the mean shortens keys most
+        self.sample = (keys.sample - self.mean).to(half)
 
     def candidates(self, queries: Tensor, count: int) -> tuple[Found, Tensor]:
         """Return `count` candidates of each query, and a bound (Q,) on every other key's cosine.
@@ -108,11 +105,11 @@ class HalfPass:
         def extend(first: int) -> Tensor:
             last = min(first + size, stop)
             rows = slice(first - start, last - start)
-            keys = self.keys.block(first, last).sub_(self.mean)
+            keys, lost = self.keys.centred(first, last)
             extended[rows, :dim] = keys
             rounded = extended[rows, :dim].float()
             # One per cent more, and a little, so that rounding this column cannot lower it.
-            extended[rows, -EXTRA] = keys.sub_(rounded).norm(dim=1) * 1.01 + 1e-6
+            extended[rows, -EXTRA] = (keys.sub_(rounded).norm(dim=1) + lost) * 1.01 + 1e-6
             return rounded.norm(dim=1).max()
 
         lengths = in_threads(extend, list(range(start, stop, size)), self.device)

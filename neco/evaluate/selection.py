@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -19,6 +20,8 @@ KEY_BLOCK = 131_072
 """Keys scored at a time."""
 RESCORED = 32
 """Queries whose candidates are read at a time on a CPU."""
+SAMPLE = (1024, 16_384)
+"""Fewest and most keys that stand for a bank: one in a hundred of it."""
 
 
 class Found(NamedTuple):
@@ -77,17 +80,20 @@ def stacked(parts: list[Found]) -> Found:
 class Keys:
     """A bank's keys on a device, block by block.
 
-    On a GPU the tokens are copied there once (10.24 million x 384 in float16: 7.9 GB).
+    On a GPU the tokens are copied there once (10.24 million x 384 in float16: 7.9 GB), unless
+    they are not `held`: then they are read from the bank where they are asked for.
     """
 
-    def __init__(self, bank: Bank, device: torch.device) -> None:
+    storage = "float16"
+    candidates_per_neighbour = 4
+    """Keys scored in float32 for each neighbour asked for."""
+
+    def __init__(self, bank: Bank, device: torch.device, *, held: bool = True) -> None:
         self.bank = bank
         self.device = device
-        self.tokens = torch.from_numpy(bank.tokens)
-        self.inverse_norms = torch.from_numpy(bank.inverse_norms)
-        if device.type == "cuda":
-            self.tokens = self.tokens.to(device)
-            self.inverse_norms = self.inverse_norms.to(device)
+        tokens = torch.from_numpy(bank.tokens)
+        self.tokens = tokens.to(device) if held else tokens
+        self.inverse_norms = torch.from_numpy(bank.inverse_norms).to(device)
 
     def __len__(self) -> int:
         return len(self.bank)
@@ -100,14 +106,30 @@ class Keys:
 
     def block(self, start: int, stop: int, step: int = 1) -> Tensor:
         """Return normalised keys, float32 (n, dim)."""
-        tokens = self.tokens[start:stop:step].to(torch.float32, copy=True)
+        tokens = self.tokens[start:stop:step].to(self.device).to(torch.float32, copy=True)
         return tokens.mul_(self.inverse_norms[start:stop:step, None])
+
+    @cached_property
+    def sample(self) -> Tensor:
+        """Return about one key in a hundred, float32 (n, dim)."""
+        wanted = min(max(len(self) // 100, SAMPLE[0]), SAMPLE[1], len(self))
+        return self.block(0, len(self), len(self) // wanted)
+
+    @cached_property
+    def mean(self) -> Tensor:
+        """Return the sample's mean, float32 (dim,)."""
+        return self.sample.mean(dim=0)
+
+    def centred(self, start: int, stop: int) -> tuple[Tensor, Tensor | float]:
+        """Return keys less the mean, float32 (n, dim), and how far off they may be (a norm)."""
+        return self.block(start, stop).sub_(self.mean), 0.0
 
     def cosines(self, queries: Tensor, indices: Tensor) -> Tensor:
         """Return float32 cosines (Q, k) of queries (Q, dim) to the keys at `indices` (Q, k)."""
         if self.device.type == "cuda":
-            near = self.tokens[indices.flatten()].float().unflatten(0, indices.shape)
-            return torch.bmm(near, queries[:, :, None])[:, :, 0] * self.inverse_norms[indices]
+            read = self.tokens[indices.flatten().to(self.tokens.device)].to(self.device)
+            keys = read.float().unflatten(0, indices.shape)
+            return torch.bmm(keys, queries[:, :, None])[:, :, 0] * self.inverse_norms[indices]
         # numpy reads and multiplies rows several times faster than torch does on a CPU; a few
         # queries at a time, in the same memory, stay in cache
         places, rows = indices.numpy(), queries.numpy()
