@@ -86,20 +86,30 @@ def stream_tokens(
     `side` is a multiple of the patch size. Runs where the backbone's parameters are, in bfloat16
     autocast on a GPU.
     """
-    device = device_of(backbone)
-    on_gpu = device.type == "cuda"
+    on_gpu = device_of(backbone).type == "cuda"
     loader = DataLoader(
         _Images(dataset, side, normalisation),
         settings.batch_size,
         num_workers=settings.workers,
         pin_memory=on_gpu,
     )
-    precision = torch.autocast("cuda", torch.bfloat16) if on_gpu else nullcontext()
     backbone.eval()
     for images in loader:
-        with torch.inference_mode(), precision:
-            tokens = backbone(images.to(device, non_blocking=True))
-        yield tokens.float().cpu().numpy()
+        tokens = frozen_tokens(backbone, images)
+        yield tokens.cpu().numpy()
+
+
+@torch.no_grad()
+def frozen_tokens(backbone: nn.Module, images: Tensor) -> Tensor:
+    """Return the patch tokens, float32 (B, rows, columns, dim), of normalised images (B, 3, H, W).
+
+    Runs where the backbone's parameters are, in bfloat16 autocast on a GPU.
+    """
+    device = device_of(backbone)
+    on_gpu = device.type == "cuda"
+    with torch.autocast("cuda", torch.bfloat16) if on_gpu else nullcontext():
+        tokens = backbone(images.to(device, non_blocking=True))
+    return tokens.float()
 
 
 def extract_features(

@@ -6,7 +6,6 @@ from typing import Any
 
 from neco.cli.arguments import Commands, add_config, project_of
 from neco.config.evaluation import PROTOCOLS
-from neco.errors import UserError
 
 
 def add_commands(commands: Commands) -> None:
@@ -52,11 +51,10 @@ def _evaluate(chosen: argparse.Namespace) -> None:
         if chosen.protocol == "in-context":
             from neco.evaluate import in_context
 
-            if train is None:
-                raise UserError(
-                    "in-context needs --train-features: the memory bank is made of them"
-                )
-            metrics = in_context.evaluate(train, train_dataset, val, val_dataset, settings)
+            metrics = in_context.evaluate(
+                train, train_dataset, val, val_dataset, settings,
+                extraction=project.extraction, **_backbone(chosen),
+            )  # fmt: skip
         else:
             from neco.evaluate import linear
 

@@ -45,6 +45,20 @@ class Ivf(Settings):
     """Of the k-means that places the lists."""
 
 
+class BankAugmentation(Settings):
+    """Changed training images in the memory bank, as the open implementation makes them."""
+
+    epochs: int = Field(0, ge=0)
+    """Passes over randomly cropped and jittered images, through the backbone; 0: the images as
+    they are, once, from cached features."""
+    crop_scale: tuple[float, float] = (0.5, 2.0)
+    """Area range of the random resized crop; areas past the image's fall back to all of it."""
+    jitter: float = Field(0.1, ge=0.0, le=0.5)
+    """Strength of brightness, contrast, saturation and hue."""
+    jitter_probability: float = Field(0.5, ge=0.0, le=1.0)
+    """Of each of the four, on its own."""
+
+
 class InContext(Frozen):
     """Dense nearest-neighbour retrieval (Hummingbird)."""
 
@@ -63,6 +77,12 @@ class InContext(Frozen):
     """Masks that predictions are compared with: the image's own size, or the input size."""
     search: Literal["exact", "faiss-flat", "faiss-gpu", "faiss-ivf", "scann"] = "exact"
     """Nearest-neighbour backend; `exact` runs on a GPU where there is one."""
+    storage: Literal["float16", "int8"] = "float16"
+    """Keys that the exact search's first pass reads: as extracted, or in 8 bits (half the memory
+    where the bank is `mapped` or the search on a GPU). Neighbours are the same."""
+    mapped: bool = False
+    """Keep the bank's tokens in a temporary file (in TMPDIR) instead of in memory."""
+    augmentation: BankAugmentation = BankAugmentation()
     recall_sample: int = Field(2000, ge=1)
     """Queries on which an approximate backend's recall is measured against exact search."""
     scann: Scann = Scann()

@@ -1,6 +1,7 @@
-"""Random crops and flips of labelled images, for the linear protocol."""
+"""Random crops, flips and colours of labelled images, for protocols that augment."""
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -8,10 +9,10 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
-from neco.config.evaluation import Linear
 from neco.data.dataset import Dataset
 from neco.evaluate.transforms import normalised, resize_nearest
 from neco.normalisation import IMAGENET, Normalisation
+from neco.views.photometric import luminance, turn_hue
 
 Box = tuple[int, int, int, int]
 ASPECTS = (3 / 4, 4 / 3)
@@ -40,39 +41,60 @@ def crop_box(
     return left, top, left + w, top + h
 
 
-class AugmentedImages(TorchDataset):
-    """One epoch of a labelled split; every item depends on (seed, epoch, index) alone."""
+def jittered(
+    image: Tensor, strength: float, probability: float, generator: np.random.Generator
+) -> Tensor:
+    """Return an image float (3, H, W) in 0 to 1 with its colours changed, still in 0 to 1.
 
-    def __init__(
-        self,
-        dataset: Dataset,
-        side: int,
-        settings: Linear,
-        seed: int,
-        epoch: int,
-        normalisation: Normalisation = IMAGENET,
-    ) -> None:
-        self.dataset = dataset
-        self.side = side
-        self.settings = settings
-        self.seed = (seed, epoch)
-        self.normalisation = normalisation
+    Brightness, contrast and saturation by a factor within 1 +- strength, hue by that share of
+    the circle, each with the probability, in this order. Source: open-hummingbird-eval.
+    """
+    chosen = generator.random(4) < probability
+    amounts = generator.uniform(-strength, strength, 4).tolist()
+    brightness, contrast, saturation, turn = (
+        amount if use else 0.0 for amount, use in zip(amounts, chosen, strict=True)
+    )
+    batch = (image[None] * (1 + brightness)).clamp(0, 1)
+    middle = luminance(batch).mean()
+    batch = (middle + (batch - middle) * (1 + contrast)).clamp(0, 1)
+    gray = luminance(batch)
+    batch = (gray + (batch - gray) * (1 + saturation)).clamp(0, 1)
+    return (turn_hue(batch, torch.full((1, 1, 1, 1), turn)) if turn else batch)[0]
+
+
+@dataclass(frozen=True)
+class AugmentedImages(TorchDataset):
+    """One epoch of a labelled split; every item depends on (seed, index) alone."""
+
+    dataset: Dataset
+    side: int
+    mask_size: int
+    seed: tuple[int, ...]
+    """Of the evaluation and the epoch."""
+    crop_scale: tuple[float, float]
+    """Area range of the random resized crop."""
+    flip_probability: float = 0.0
+    jitter: float = 0.0
+    jitter_probability: float = 0.0
+    normalisation: Normalisation = IMAGENET
 
     def __len__(self) -> int:
         return len(self.dataset)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        """Return image float32 (3, side, side) and mask int64 (mask_size, mask_size)."""
+        """Return the normalised image (3, side, side) and mask int64 (mask_size, mask_size)."""
         generator = np.random.default_rng([*self.seed, index])
         item = self.dataset.items[index]
         image, mask = item.read_image(), item.read_mask()
-        box = crop_box(image.height, image.width, self.settings.crop_scale, generator)
+        box = crop_box(image.height, image.width, self.crop_scale, generator)
         left, top, right, bottom = box
         square = image.resize((self.side, self.side), Image.Resampling.BILINEAR, box)
         pixels = np.array(square)
-        size = self.settings.mask_size
-        labels = resize_nearest(mask[top:bottom, left:right], size, size)
-        if generator.random() < self.settings.flip_probability:
+        labels = resize_nearest(mask[top:bottom, left:right], self.mask_size, self.mask_size)
+        if generator.random() < self.flip_probability:
             pixels, labels = pixels[:, ::-1].copy(), labels[:, ::-1].copy()
         tensor = torch.from_numpy(pixels).permute(2, 0, 1)
+        if self.jitter:
+            colours = jittered(tensor / 255, self.jitter, self.jitter_probability, generator)
+            tensor = colours * 255
         return normalised(tensor, self.normalisation), torch.from_numpy(labels).long()

@@ -1,4 +1,4 @@
-"""The memory bank: patch tokens and their soft labels, built image by image.
+"""The memory bank: patch tokens and their soft labels, built image by image (fill_bank.py).
 
 Keys are stored as the tokens came (float16: 10.24 million x 384 take 7.9 GB) beside the inverse
 of their norms, so a normalised key is the float32 it would be without compression.
@@ -6,11 +6,12 @@ of their norms, so a normalised key is the float32 it would be without compressi
 
 import tempfile
 from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, vstack
 
 
 @dataclass
@@ -50,32 +51,38 @@ def normalised(tokens: np.ndarray) -> np.ndarray:
 
 
 def build_bank(
-    images: Iterable[tuple[np.ndarray, np.ndarray]],
-    soft: csr_matrix,
+    parts: Iterable[tuple[np.ndarray, csr_matrix]],
+    count: int,
     dim: int,
     dtype: np.dtype | type = np.float16,
     folder: Path | None = None,
 ) -> Bank:
-    """Return the bank of (tokens (patches, dim), chosen patch indices) of each image in turn.
+    """Return the bank of (tokens (n, dim), their soft labels (n, classes)), part after part.
 
-    soft (N, classes): labels of the chosen patches, in the same order; N is known from it.
-    The images may come straight from the extractor: one at a time is held. With `folder` the
-    tokens go to an unnamed memory-mapped file there instead of memory.
+    The parts may come straight from the extractor: one at a time is held. count: patches in all.
+    With `folder` the tokens go to an unnamed memory-mapped file there instead of memory.
     """
-    count = soft.shape[0]
-    tokens: np.ndarray
-    if folder is None:
-        tokens = np.empty((count, dim), dtype)
-    else:
-        with tempfile.TemporaryFile(dir=folder) as file:  # vanishes with the last mapping
-            tokens = np.memmap(file, dtype, "w+", shape=(count, dim))
     scales = np.empty(count, np.float32)
+    soft: list[csr_matrix] = []
     done = 0
-    for image_tokens, chosen in images:
-        end = done + len(chosen)
-        tokens[done:end] = image_tokens[chosen]
-        scales[done:end] = inverse_norms(tokens[done:end])
-        done = end
-    if done != count:
-        raise ValueError(f"{done} patches came for {count} labels")
-    return Bank(tokens, scales, soft)
+    with nullcontext() if folder is None else tempfile.TemporaryFile(dir=folder) as file:
+        tokens = np.empty((count if file is None else 0, dim), dtype)
+        for part, labels in parts:
+            end = done + len(part)
+            if end > count or len(part) != labels.shape[0]:
+                raise ValueError(f"{end} patches, {labels.shape[0]} labels came for {count}")
+            stored = np.ascontiguousarray(part, dtype)
+            if file is None:
+                tokens[done:end] = stored
+            else:
+                stored.tofile(file)
+            scales[done:end] = inverse_norms(stored)
+            soft.append(labels)
+            done = end
+        if done != count:
+            raise ValueError(f"{done} patches came instead of {count}")
+        if file is not None:
+            file.flush()
+            # The file has no name, and vanishes with the last mapping.
+            tokens = np.memmap(file, dtype, "r+", shape=(count, dim))
+    return Bank(tokens, scales, vstack(soft, format="csr"))

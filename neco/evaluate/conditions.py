@@ -48,7 +48,8 @@ class Conditions(BaseModel):
     memory_patches: int | None = None
     """Patches in the in-context memory bank (whole training set)."""
     augment: bool | None = None
-    """Linear: whether augmented images went through the backbone (protocol) or cached tokens."""
+    """Whether augmented images went through the backbone (linear: the protocol; in-context: where
+    the bank's settings ask for it) or cached tokens were read."""
     config_digest: str
     weights_digest: str | None = None
     features_digest: str | None = None

@@ -4,6 +4,7 @@ Source: paper, appendix A.2 (Hummingbird's protocol), in the form of open-hummin
 nearest neighbours are exact here unless the settings say otherwise.
 """
 
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -11,55 +12,26 @@ from typing import Any
 import numpy as np
 import torch
 from scipy.sparse import csr_matrix
+from torch import nn
 
-from neco.config.evaluation import InContext
+from neco.config.evaluation import Extraction, InContext
 from neco.data.dataset import IGNORED, Dataset
 from neco.errors import UserError
-from neco.evaluate.bank import Bank, build_bank, normalised
+from neco.evaluate.bank import Bank, normalised
 from neco.evaluate.conditions import evaluation_device, state_conditions
 from neco.evaluate.exact_search import ExactSearch
+from neco.evaluate.fill_bank import fill_augmented_bank, fill_bank
 from neco.evaluate.metrics import Score
-from neco.evaluate.patch_labels import (
-    PatchLabels,
-    read_patch_labels,
-    select_patches,
-    transfer_labels,
-)
-from neco.evaluate.result import Metrics, Result, summarise
+from neco.evaluate.patch_labels import PatchLabels, read_patch_labels, transfer_labels
+from neco.evaluate.result import Result, metrics_of
 from neco.evaluate.search import Search, build_search, recall
 from neco.evaluate.subsets import balanced_subset, subset_size
 from neco.evaluate.transforms import resize_bilinear, resize_nearest
 from neco.features import Features
+from neco.normalisation import IMAGENET, Normalisation
 
 QUERIES = 32_768
 """Patches searched at a time."""
-
-
-def fill_bank(
-    train: Features,
-    labels: PatchLabels,
-    images: np.ndarray,
-    memory_size: int,
-    seed: int,
-    folder: Path | None = None,
-) -> Bank:
-    """Return the memory bank of some training images, an equal share of patches from each.
-
-    images: indices into the split. folder: where a memory-mapped bank goes (default: memory).
-    """
-    share = max(memory_size // len(images), 1)
-    chosen = []
-    for image in images:
-        own = labels.soft[image * labels.patches : (image + 1) * labels.patches]
-        chosen.append(select_patches(own, share, np.random.default_rng([seed, image])))
-    rows = np.concatenate(
-        [image * labels.patches + kept for image, kept in zip(images, chosen, strict=True)]
-    )
-    dim = train.tokens.shape[-1]
-    tokens = (train.tokens[image].reshape(-1, dim) for image in images)
-    return build_bank(
-        zip(tokens, chosen, strict=True), labels.soft[rows], dim, train.tokens.dtype, folder
-    )
 
 
 def soft_labels(
@@ -96,11 +68,12 @@ def predict(
 ) -> list[np.ndarray]:
     """Return the label maps, uint8 (H, W), of some held-out images, all training images shown.
 
+    The training images are shown as they are, without augmentation, whatever the settings say.
     255 where the nearest patches are unlabelled (datasets without background).
     """
     train.matches(train_dataset)
     val.matches(val_dataset)
-    labels = _labels(train, train_dataset)
+    labels = _labels(val, train_dataset)
     images = np.arange(len(train_dataset))
     bank = fill_bank(train, labels, images, settings.memory_size, settings.seeds[0])
     search = build_search(bank, settings, evaluation_device(device))
@@ -113,30 +86,52 @@ def predict(
 
 
 def evaluate(
-    train: Features,
+    train: Features | None,
     train_dataset: Dataset,
     val: Features,
     val_dataset: Dataset,
     settings: InContext,
     device: str | None = None,
     bank_folder: Path | None = None,
+    *,
+    backbone: nn.Module | None = None,
+    extraction: Extraction | None = None,
+    normalisation: Normalisation = IMAGENET,
 ) -> dict[str, Any]:
     """Return the metrics (see neco.evaluate.result) of in-context segmentation.
 
+    train: needed for images as they are, backbone: for augmented ones (settings.augmentation);
+    the other of the two is not looked at.
     device: where neighbours are searched (default: the GPU where there is one).
-    bank_folder: keeps the memory bank in a memory-mapped file there instead of in memory.
-    Raises UserError where features and datasets do not belong together.
+    bank_folder: where a memory-mapped bank goes (default: TMPDIR if settings.mapped, else none).
+    Raises UserError where features and datasets do not belong together, or one is missing.
     """
     began = time.perf_counter()
     where = evaluation_device(device)
-    train.matches(train_dataset)
     val.matches(val_dataset)
-    if train.about["image_size"] != val.about["image_size"]:
-        raise UserError(
-            f"training features are of {train.about['image_size']} pixels, validation features "
-            f"of {val.about['image_size']}; extract both at the same image_size"
+    if settings.augmentation.epochs:
+        train = None
+    _needed(train, train_dataset, val, settings, backbone)
+    if bank_folder is None and settings.mapped:
+        bank_folder = Path(tempfile.gettempdir())
+    labels = _labels(val, train_dataset)
+
+    def bank_of(images: np.ndarray, seed: int) -> Bank:
+        if train is not None:
+            return fill_bank(train, labels, images, settings.memory_size, seed, bank_folder)
+        assert backbone is not None
+        return fill_augmented_bank(
+            backbone,
+            train_dataset,
+            val.about["image_size"],
+            images,
+            settings,
+            seed,
+            extraction=extraction or Extraction(),
+            normalisation=normalisation,
+            folder=bank_folder,
         )
-    labels = _labels(train, train_dataset)
+
     results: list[Result] = []
     recalls: list[float] = []
     patches = 0
@@ -147,7 +142,7 @@ def evaluate(
             images = balanced_subset(
                 labels.present, subset_size(len(train_dataset), denominator), seed
             )
-            bank = fill_bank(train, labels, images, settings.memory_size, seed, bank_folder)
+            bank = bank_of(images, seed)
             search = build_search(bank, settings, where)
             details: dict[str, Any] = {
                 "images": len(images),
@@ -161,13 +156,11 @@ def evaluate(
             results.append(score.result(f"1/{denominator}", seed, details))
             if len(bank) > patches:  # the backend may treat small banks differently
                 patches, name, exact = len(bank), search.name, search.exact
-    summary = summarise(results)
-    headline = f"1/{min(settings.fractions)}"
     conditions = state_conditions(
         val.about,
         val_dataset,
         settings,
-        train=train.about,
+        train=None if train is None else train.about,
         train_dataset=train_dataset,
         device=where,
         began=began,
@@ -177,23 +170,42 @@ def evaluate(
         exact=exact,
         recall=min(recalls, default=None),
         memory_patches=patches,
+        augment=True if settings.augmentation.epochs else None,
     )
-    return Metrics(
-        protocol="in-context",
-        dataset=val_dataset.name,
-        model=val.about.get("model", ""),
-        mIoU=summary[headline].mIoU,
-        headline=headline,
-        results=results,
-        summary=summary,
-        settings=settings.model_dump(mode="json"),
-        conditions=conditions,
-        about=val.identity(),
-    ).model_dump(mode="json")
+    headline = f"1/{min(settings.fractions)}"
+    return metrics_of("in-context", val, val_dataset, settings, results, headline, conditions)
 
 
-def _labels(train: Features, dataset: Dataset) -> PatchLabels:
-    return read_patch_labels(dataset, train.about["image_size"], train.about["patch_size"])
+def _needed(
+    train: Features | None,
+    train_dataset: Dataset,
+    val: Features,
+    settings: InContext,
+    backbone: nn.Module | None,
+) -> None:
+    """Raise UserError unless what fills the bank is there and belongs to the held-out split."""
+    if settings.augmentation.epochs:
+        if backbone is None:
+            raise UserError(
+                "in-context: augmentation.epochs is set, which sends images through the backbone, "
+                "but none was given; name it and its weights, or set augmentation.epochs: 0"
+            )
+        return
+    if train is None:
+        raise UserError(
+            "in-context: without augmentation the memory bank is made of training features, but "
+            "none were given; extract them"
+        )
+    train.matches(train_dataset)
+    if train.about["image_size"] != val.about["image_size"]:
+        raise UserError(
+            f"training features are of {train.about['image_size']} pixels, validation features "
+            f"of {val.about['image_size']}; extract both at the same image_size"
+        )
+
+
+def _labels(features: Features, dataset: Dataset) -> PatchLabels:
+    return read_patch_labels(dataset, features.about["image_size"], features.about["patch_size"])
 
 
 def _score(

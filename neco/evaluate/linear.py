@@ -7,7 +7,6 @@ Source: paper, appendix A.2 (setup of Leopart).
 
 import time
 from collections.abc import Iterator
-from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -22,9 +21,9 @@ from neco.errors import UserError
 from neco.evaluate.augment import AugmentedImages
 from neco.evaluate.conditions import evaluation_device, state_conditions
 from neco.evaluate.metrics import Score
-from neco.evaluate.result import FULL_RESOLUTION, Metrics, Result, summarise
+from neco.evaluate.result import FULL_RESOLUTION, Result, metrics_of
 from neco.evaluate.transforms import resize_bilinear, resize_nearest
-from neco.features import Features
+from neco.features import Features, frozen_tokens
 from neco.normalisation import IMAGENET, Normalisation
 
 Batches = Iterator[tuple[Tensor, Tensor]]
@@ -63,18 +62,23 @@ def augmented_batches(
 ) -> Iterator[Batches]:
     """Yield the epochs of the protocol: new crops through the frozen backbone each epoch."""
     subset = replace(dataset, items=[dataset.items[i] for i in chosen])
-    precision = torch.autocast("cuda", torch.bfloat16) if device.type == "cuda" else nullcontext()
 
     def epoch(number: int) -> Batches:
-        images = AugmentedImages(subset, side, settings, seed, number, normalisation)
+        images = AugmentedImages(
+            subset,
+            side,
+            settings.mask_size,
+            (seed, number),
+            crop_scale=settings.crop_scale,
+            flip_probability=settings.flip_probability,
+            normalisation=normalisation,
+        )
         order = np.random.default_rng([seed, 1, number]).permutation(len(images)).tolist()
         loader = DataLoader(
             images, settings.batch_size, sampler=order, num_workers=extraction.workers
         )
         for batch, masks in loader:
-            with torch.no_grad(), precision:
-                tokens = backbone(batch.to(device))
-            yield tokens.float(), masks
+            yield frozen_tokens(backbone, batch), masks
 
     backbone.eval().to(device)
     for number in range(settings.epochs):
@@ -202,7 +206,6 @@ def evaluate(
         results.append(small.result("", seed, details))
         if full is not None:
             results.append(full.result(FULL_RESOLUTION, seed, details, mask_resolution="full"))
-    summary = summarise(results)
     conditions = state_conditions(
         val.about,
         val_dataset,
@@ -215,15 +218,4 @@ def evaluate(
         seeds=settings.seeds,
         augment=settings.augment,
     )
-    return Metrics(
-        protocol="linear",
-        dataset=val_dataset.name,
-        model=val.about.get("model", ""),
-        mIoU=summary[""].mIoU,
-        headline="",
-        results=results,
-        summary=summary,
-        settings=settings.model_dump(mode="json"),
-        conditions=conditions,
-        about=val.identity(),
-    ).model_dump(mode="json")
+    return metrics_of("linear", val, val_dataset, settings, results, "", conditions)

@@ -17,7 +17,7 @@ from neco.evaluate.clustering import kmeans, on_gpu, reduced_tokens
 from neco.evaluate.conditions import evaluation_device, state_conditions
 from neco.evaluate.matching import contingency, match_by_precision, match_one_to_one
 from neco.evaluate.metrics import Score
-from neco.evaluate.result import Metrics, Result, summarise
+from neco.evaluate.result import Result, metrics_of
 from neco.evaluate.transforms import resize_nearest
 from neco.features import Features
 
@@ -96,8 +96,6 @@ def evaluate(
             results.append(
                 _result(maps, masks, dataset, settings, count, one_to_one=one_to_one, seed=seed)
             )
-    summary = summarise(results)
-    headline = results[-1].setting
     conditions = state_conditions(
         features.about,
         dataset,
@@ -108,18 +106,8 @@ def evaluate(
         seeds=settings.seeds,
         search=f"faiss k-means, {settings.points_per_cluster or 'all'} points per cluster",
     )
-    return Metrics(
-        protocol="overcluster",
-        dataset=dataset.name,
-        model=features.about.get("model", ""),
-        mIoU=summary[headline].mIoU,
-        headline=headline,
-        results=results,
-        summary=summary,
-        settings=settings.model_dump(mode="json"),
-        conditions=conditions,
-        about=features.identity(),
-    ).model_dump(mode="json")
+    headline = results[-1].setting
+    return metrics_of("overcluster", features, dataset, settings, results, headline, conditions)
 
 
 def _result(

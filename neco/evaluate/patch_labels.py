@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, vstack
 
 from neco.data.dataset import IGNORED, Dataset
 from neco.errors import UserError
@@ -75,27 +75,32 @@ def read_patch_labels(dataset: Dataset, side: int, patch_size: int) -> PatchLabe
     what the reference does too, whose class 0 is "other".
     """
     classes = len(dataset.classes)
-    ignored_as = 0 if has_background(dataset) else classes
-    columns_of_soft = max(classes, ignored_as + 1)
-    shares, columns, widths = [], [], []
+    columns = soft_columns(dataset)
+    soft = []
     present = np.zeros((len(dataset), classes), dtype=bool)
     for number, item in enumerate(dataset.items):
         mask = item.read_mask()
         shown = np.bincount(mask.ravel(), minlength=IGNORED + 1)
-        square = resize_nearest(mask, side, side)
-        counts = patch_histograms(square, patch_size, columns_of_soft, ignored_as)
         present[number] = shown[:classes] > 0
-        patch, column = np.nonzero(counts)
-        shares.append((counts[patch, column] / patch_size**2).astype(np.float32))
-        columns.append(column.astype(np.int32))
-        widths.append(np.bincount(patch, minlength=len(counts)))
-    ends = np.concatenate([[0], np.cumsum(np.concatenate(widths))])
-    patches = (side // patch_size) ** 2
-    soft = csr_matrix(
-        (np.concatenate(shares), np.concatenate(columns), ends.astype(np.int32)),
-        shape=(len(dataset) * patches, columns_of_soft),
-    )
-    return PatchLabels(soft, present, patches)
+        soft.append(image_labels(resize_nearest(mask, side, side), patch_size, classes, columns))
+    return PatchLabels(vstack(soft, format="csr"), present, (side // patch_size) ** 2)
+
+
+def soft_columns(dataset: Dataset) -> int:
+    """Return the columns of soft labels: one more than classes where none is background."""
+    return len(dataset.classes) + (not has_background(dataset))
+
+
+def image_labels(mask: np.ndarray, patch_size: int, classes: int, columns: int) -> csr_matrix:
+    """Return the soft labels of one image's patches, float32 (patches, columns).
+
+    mask: (side, side) at the input size; `columns` (soft_columns) says where ignored pixels go.
+    """
+    counts = patch_histograms(mask, patch_size, columns, classes if columns > classes else 0)
+    patch, column = np.nonzero(counts)
+    ends = np.concatenate([[0], np.cumsum(np.bincount(patch, minlength=len(counts)))])
+    shares = (counts[patch, column] / patch_size**2).astype(np.float32)
+    return csr_matrix((shares, column.astype(np.int32), ends.astype(np.int32)), counts.shape)
 
 
 def select_patches(soft: csr_matrix, count: int, generator: np.random.Generator) -> np.ndarray:

@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from neco.config.evaluation import Protocol
+from neco.config.evaluation import Frozen, Protocol
+from neco.data.dataset import Dataset
 from neco.errors import UserError
 from neco.evaluate.conditions import Conditions
+from neco.features import Features
 
 FULL_RESOLUTION = "full resolution"
 """Setting of a linear result on masks at the images' own size; '' is the 100x100 protocol."""
@@ -86,6 +88,31 @@ def summarise(results: Iterable[Result]) -> dict[str, Summary]:
         )
         for setting, numbers in values.items()
     }
+
+
+def metrics_of(
+    protocol: Protocol,
+    features: Features,
+    dataset: Dataset,
+    settings: Frozen,
+    results: list[Result],
+    headline: str,
+    conditions: Conditions,
+) -> dict[str, Any]:
+    """Return what a protocol's `evaluate` returns: its results on the features of a split."""
+    summary = summarise(results)
+    return Metrics(
+        protocol=protocol,
+        dataset=dataset.name,
+        model=features.about.get("model", ""),
+        mIoU=summary[headline].mIoU,
+        headline=headline,
+        results=results,
+        summary=summary,
+        settings=settings.model_dump(mode="json"),
+        conditions=conditions,
+        about=features.identity(),
+    ).model_dump(mode="json")
 
 
 def write_result(path: Path, metrics: dict[str, Any] | Metrics) -> None:

@@ -42,7 +42,7 @@ def build_search(bank: Bank, settings: InContext, device: torch.device) -> Searc
         return faiss_ivf(bank, settings.ivf)
     if settings.search == "scann":
         return ScannSearch(bank, min(settings.neighbours, len(bank)), settings.scann)
-    return ExactSearch(bank, device)
+    return ExactSearch(bank, device, settings.storage)
 
 
 def recall(found: np.ndarray, exact: np.ndarray) -> float:

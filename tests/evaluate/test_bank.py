@@ -12,11 +12,18 @@ def images(count=3, patches=8, dim=5):
         yield tokens, np.sort(generator.permutation(patches)[:4])
 
 
+def parts(soft):
+    for number, (tokens, chosen) in enumerate(images()):
+        yield tokens[chosen], soft[4 * number : 4 * number + 4]
+
+
 @pytest.mark.parametrize("mapped", [False, True])
 def test_bank_holds_the_chosen_patches_in_order(tmp_path, mapped):
     soft = csr_matrix(np.eye(12, dtype=np.float32))
     folder = tmp_path if mapped else None
-    bank = build_bank(images(), soft, 5, np.float16, folder)
+    bank = build_bank(parts(soft), 12, 5, np.float16, folder)
+    assert (bank.soft != soft).nnz == 0
+    assert bank.soft.dtype == np.float32
     expected = np.concatenate([tokens[chosen] for tokens, chosen in images()])
     assert np.array_equal(bank.tokens, expected)
     assert isinstance(bank.tokens, np.memmap) == mapped
@@ -28,8 +35,11 @@ def test_bank_holds_the_chosen_patches_in_order(tmp_path, mapped):
 
 
 def test_labels_without_patches_are_a_bug():
-    with pytest.raises(ValueError, match="12 patches came for 13 labels"):
-        build_bank(images(), csr_matrix((13, 2), dtype=np.float32), 5)
+    soft = csr_matrix((12, 2), dtype=np.float32)
+    with pytest.raises(ValueError, match="12 patches came instead of 13"):
+        build_bank(parts(soft), 13, 5)
+    with pytest.raises(ValueError, match="12 patches, 4 labels came for 11"):
+        build_bank(parts(soft), 11, 5)
 
 
 def test_a_zero_token_stays_zero():

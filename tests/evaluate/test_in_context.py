@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,8 +7,11 @@ import torch
 from scipy.special import softmax
 
 from neco.backbones.backbone import PatchColours
-from neco.config.evaluation import Extraction, InContext, Ivf
+from neco.config.evaluation import BankAugmentation, Extraction, InContext, Ivf
 from neco.errors import UserError
+from neco.evaluate import exact_search
+from neco.evaluate.augment import AugmentedImages
+from neco.evaluate.fill_bank import fill_augmented_bank
 from neco.evaluate.in_context import evaluate, label_map, predict
 from neco.evaluate.metrics import class_iou, confusion, margins
 from neco.evaluate.result import Metrics
@@ -114,6 +118,73 @@ def test_a_small_memory_takes_an_equal_share_of_every_image(features, coloured, 
     assert found["conditions"]["memory_patches"] == 60
     mapped = evaluate(train, coloured[0], val, coloured[1], settings, bank_folder=tmp_path)
     assert mapped["results"] == found["results"]
+
+
+def test_eight_bits_and_a_mapped_bank_give_the_same_results(features, coloured, monkeypatch):
+    train, val = features
+    monkeypatch.setattr(exact_search, "SMALL", 100)
+    settings = InContext(image_size=40, fractions=[1], neighbours=5)
+    found = evaluate(train, coloured[0], val, coloured[1], settings)
+    small = settings.model_copy(update={"storage": "int8", "mapped": True})
+    again = evaluate(train, coloured[0], val, coloured[1], small)
+    assert again["results"] == found["results"]
+    assert "int8" in again["conditions"]["search"]
+    assert "int8" not in found["conditions"]["search"]
+
+
+AUGMENTED = InContext(
+    image_size=40,
+    fractions=[1],
+    memory_size=12 * 3 * 10,
+    neighbours=7,
+    augmentation=BankAugmentation(epochs=3, crop_scale=(0.6, 1.0)),
+)
+
+
+def test_augmented_passes_send_changed_images_through_the_backbone(features, coloured, tmp_path):
+    _, val = features
+    backbone = PatchColours(8)
+    seen = []
+    backbone.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
+    arguments = (None, coloured[0], val, coloured[1], AUGMENTED)
+    more = {"backbone": backbone, "extraction": Extraction(workers=0, batch_size=5)}
+    found = evaluate(*arguments, **more)
+    images = torch.cat(seen)
+    assert len(images) == 3 * 12
+    assert images.flatten(1).unique(dim=0).shape[0] == 36  # every pass changes them anew
+    assert found["conditions"]["augment"] is True
+    assert found["conditions"]["memory_patches"] == 360
+    assert found["mIoU"] > 60
+    assert evaluate(*arguments, **more, bank_folder=tmp_path)["results"] == found["results"]
+
+
+def test_an_augmented_bank_holds_the_crops_own_patches(coloured):
+    train, _ = coloured
+    settings = AUGMENTED.model_copy(update={"memory_size": 2 * 3 * 25})  # all 25 of each crop
+    bank = fill_augmented_bank(
+        PatchColours(8), train, 40, np.array([4, 9]), settings, 1,
+        extraction=Extraction(workers=0, batch_size=3),
+    )  # fmt: skip
+    subset = replace(train, items=[train.items[4], train.items[9]])
+    tokens, soft = [], []
+    for epoch in range(3):
+        crops = AugmentedImages(
+            subset, 40, 40, (1, epoch), (0.6, 1.0), jitter=0.1, jitter_probability=0.5
+        )
+        for image, mask in (crops[0], crops[1]):
+            tokens.append(PatchColours(8)(image[None]).reshape(25, -1).numpy())
+            one_hot = np.eye(4)[np.where(mask == 255, 0, mask)]
+            soft.append(one_hot.reshape(5, 8, 5, 8, 4).mean(axis=(1, 3)).reshape(25, 4))
+    np.testing.assert_array_equal(bank.tokens, np.concatenate(tokens).astype(np.float16))
+    np.testing.assert_allclose(bank.soft.toarray(), np.concatenate(soft), atol=1e-6)
+
+
+def test_what_fills_the_bank_is_asked_for(features, coloured):
+    train, val = features
+    with pytest.raises(UserError, match="sends images through the backbone"):
+        evaluate(train, coloured[0], val, coloured[1], AUGMENTED)
+    with pytest.raises(UserError, match="made of training features"):
+        evaluate(None, coloured[0], val, coloured[1], InContext(image_size=40, fractions=[1]))
 
 
 def test_an_approximate_backend_reports_its_recall_and_its_effect(features, coloured):

@@ -29,8 +29,10 @@ rule extract:
 
 rule in_context:
     input:
+        unpack(
+            training_input("in-context", lambda settings: settings.augmentation.epochs)
+        ),
         data=f"{DATA}/prepared/{{dataset}}",
-        train=features_of("in-context", "train"),
         val=features_of("in-context", "val"),
     output:
         f"{RESULTS}/metrics/in-context/{{dataset}}/{{model}}.json",
@@ -47,12 +49,13 @@ rule in_context:
         config=SETTINGS,
         splits=lambda wildcards: PROJECT.datasets[wildcards.dataset],
         settings=settings_digest("in-context"),
+        training=training_argument,
         model=model_name,
     shell:
         "python -m neco evaluate in-context --config {params.config} --model '{params.model}'"
         " --threads {threads} --data {input.data}"
-        " --train-split {params.splits.train} --val-split {params.splits.val}"
-        " --train-features {input.train} --val-features {input.val} --into {output} > {log} 2>&1"
+        " --train-split {params.splits.train} --val-split {params.splits.val} {params.training}"
+        " --val-features {input.val} --into {output} > {log} 2>&1"
 
 
 rule overcluster:
@@ -81,7 +84,7 @@ rule overcluster:
 
 rule linear:
     input:
-        unpack(linear_training_input),
+        unpack(training_input("linear", lambda settings: settings.augment)),
         data=f"{DATA}/prepared/{{dataset}}",
         val=features_of("linear", "val"),
     output:
@@ -100,7 +103,7 @@ rule linear:
         splits=lambda wildcards: PROJECT.datasets[wildcards.dataset],
         settings=settings_digest("linear"),
         model=model_name,
-        training=linear_training_argument,
+        training=training_argument,
     shell:
         "python -m neco evaluate linear --config {params.config} --model '{params.model}'"
         " --threads {threads} --data {input.data}"

@@ -59,14 +59,18 @@ def model_name(wildcards):
     return MODEL_OF[wildcards.model]
 
 
-def linear_training_input(wildcards):
-    """Return the backbone (augmented images go through it) or the cached training features."""
-    if settings_of("linear", wildcards).augment:
-        return {"weights": weights_of(MODEL_OF[wildcards.model])}
-    return {"train": features_of("linear", "train")(wildcards)}
+def training_input(protocol, augments):
+    """Return an input function: the backbone where settings augment, else training features."""
+
+    def inputs(wildcards):
+        if augments(settings_of(protocol, wildcards)):
+            return {"weights": weights_of(MODEL_OF[wildcards.model])}
+        return {"train": features_of(protocol, "train")(wildcards)}
+
+    return inputs
 
 
-def linear_training_argument(wildcards, input):
+def training_argument(wildcards, input):
     if hasattr(input, "train"):
         return f"--train-features {input.train}"
     backbone = MODELS[MODEL_OF[wildcards.model]][0]

@@ -1,0 +1,100 @@
+"""Where the memory bank's patches come from: cached features, or the backbone on changed images.
+
+Either way one image's (one batch's) patches are held at a time. Source: open-hummingbird-eval.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from scipy.sparse import csr_matrix
+from torch import nn
+from torch.utils.data import DataLoader
+
+from neco.config.evaluation import Extraction, InContext
+from neco.data.dataset import Dataset
+from neco.evaluate.augment import AugmentedImages
+from neco.evaluate.bank import Bank, build_bank
+from neco.evaluate.patch_labels import PatchLabels, image_labels, select_patches, soft_columns
+from neco.features import Features, frozen_tokens
+from neco.normalisation import IMAGENET, Normalisation
+
+Part = tuple[np.ndarray, csr_matrix]
+"""Tokens (n, dim) and soft labels (n, columns) of one image's chosen patches."""
+
+
+def fill_bank(
+    train: Features,
+    labels: PatchLabels,
+    images: np.ndarray,
+    memory_size: int,
+    seed: int,
+    folder: Path | None = None,
+) -> Bank:
+    """Return the memory bank of some training images, an equal share of patches from each.
+
+    images: indices into the split. folder: where a memory-mapped bank goes (default: memory).
+    """
+    share = min(max(memory_size // len(images), 1), labels.patches)
+    dim = train.tokens.shape[-1]
+
+    def parts() -> Iterator[Part]:
+        for image in images:
+            own = labels.soft[image * labels.patches : (image + 1) * labels.patches]
+            chosen = select_patches(own, share, np.random.default_rng([seed, image]))
+            yield train.tokens[image].reshape(-1, dim)[chosen], own[chosen]
+
+    return build_bank(parts(), share * len(images), dim, train.tokens.dtype, folder)
+
+
+def fill_augmented_bank(
+    backbone: nn.Module,
+    dataset: Dataset,
+    side: int,
+    images: np.ndarray,
+    settings: InContext,
+    seed: int,
+    *,
+    extraction: Extraction,
+    normalisation: Normalisation = IMAGENET,
+    folder: Path | None = None,
+) -> Bank:
+    """Return the memory bank of several passes over changed training images.
+
+    Every pass crops and colours each image anew (side, side), sends it through the backbone and
+    keeps an equal share of its patches, chosen by the labels of that crop.
+    """
+    epochs = settings.augmentation.epochs
+    patch_size, dim = int(backbone.patch_size), int(backbone.dim)  # type: ignore[arg-type]
+    patches = (side // patch_size) ** 2
+    share = min(max(settings.memory_size // (len(images) * epochs), 1), patches)
+    subset = replace(dataset, items=[dataset.items[image] for image in images])
+    classes, columns = len(dataset.classes), soft_columns(dataset)
+
+    def parts() -> Iterator[Part]:
+        backbone.eval()
+        for epoch in range(epochs):
+            changed = AugmentedImages(
+                subset,
+                side,
+                side,
+                (seed, epoch),
+                settings.augmentation.crop_scale,
+                jitter=settings.augmentation.jitter,
+                jitter_probability=settings.augmentation.jitter_probability,
+                normalisation=normalisation,
+            )
+            loader = DataLoader(changed, extraction.batch_size, num_workers=extraction.workers)
+            number = 0
+            for batch, masks in loader:
+                tokens = frozen_tokens(backbone, batch).flatten(1, 2).cpu().numpy()
+                for own, mask in zip(tokens, masks.numpy(), strict=True):
+                    labels = image_labels(mask, patch_size, classes, columns)
+                    generator = np.random.default_rng([seed, epoch, number])
+                    chosen = select_patches(labels, share, generator)
+                    yield own[chosen], labels[chosen]
+                    number += 1
+
+    count = share * len(images) * epochs
+    return build_bank(parts(), count, dim, np.dtype(extraction.dtype), folder)
