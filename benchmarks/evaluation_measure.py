@@ -5,7 +5,7 @@ import ctypes
 import gc
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,10 +36,7 @@ def memory(name: str) -> float:
 
 def measured(case: Case) -> tuple[dict[str, Any], Any]:
     """Return one record (best of `repeat` times, peak memory of the first) and the answer."""
-    gc.collect()
-    with contextlib.suppress(OSError, AttributeError):  # Linux with glibc
-        ctypes.CDLL(None).malloc_trim(0)
-        Path("/proc/self/clear_refs").write_text("5")  # resets the peak
+    forget_peak()
     before = memory("VmRSS")
     seconds, cpu, answer = math.inf, math.inf, None
     peak = 0.0
@@ -82,16 +79,40 @@ def tokens_like_a_vit(count: int, dim: int = 384, seed: int = 0) -> np.ndarray:
     return tokens
 
 
+def streamed_parts(
+    count: int, dim: int = 384, classes: int = 151, patches: int = 1024
+) -> Iterator[tuple[np.ndarray, csr_matrix]]:
+    """Yield tokens and soft labels image by image, as an extractor would."""
+    for start in range(0, count, 65_536):
+        tokens = tokens_like_a_vit(min(65_536, count - start), dim, seed=start)
+        soft = soft_labels_of(len(tokens), classes, seed=start)
+        for first in range(0, len(tokens), patches):
+            yield tokens[first : first + patches], soft[first : first + patches]
+
+
 def bank_of(tokens: np.ndarray, classes: int = 21) -> Bank:
     """Return a bank whose patches hold one or two of the classes."""
-    generator = np.random.default_rng(len(tokens))
-    first = generator.integers(0, classes, len(tokens))
-    second = np.where(generator.random(len(tokens)) < 0.3, (first + 1) % classes, first)
-    rows = np.repeat(np.arange(len(tokens)), 2)
-    columns = np.stack([first, second], axis=1).ravel()
-    shares = np.full(len(rows), 0.5, np.float32)
-    soft = csr_matrix((shares, (rows, columns)), shape=(len(tokens), classes))
+    soft = soft_labels_of(len(tokens), classes, seed=len(tokens))
     scales = np.concatenate(
         [inverse_norms(tokens[s : s + 65_536]) for s in range(0, len(tokens), 65_536)]
     )
     return Bank(tokens, scales, soft)
+
+
+def soft_labels_of(count: int, classes: int, seed: int) -> csr_matrix:
+    """Return soft labels (count, classes) of patches that hold one or two of the classes."""
+    generator = np.random.default_rng(seed)
+    first = generator.integers(0, classes, count)
+    second = np.where(generator.random(count) < 0.3, (first + 1) % classes, first)
+    rows = np.repeat(np.arange(count), 2)
+    columns = np.stack([first, second], axis=1).ravel()
+    shares = np.full(len(rows), 0.5, np.float32)
+    return csr_matrix((shares, (rows, columns)), shape=(count, classes))
+
+
+def forget_peak() -> None:
+    """Give freed memory back and start the peak of memory anew (Linux with glibc)."""
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+        Path("/proc/self/clear_refs").write_text("5")

@@ -7,7 +7,7 @@ import torch
 from scipy.special import softmax
 
 from neco.backbones.backbone import PatchColours
-from neco.config.evaluation import BankAugmentation, Extraction, InContext, Ivf
+from neco.config.evaluation import BankAugmentation, Extraction, InContext, Ivf, Scann
 from neco.errors import UserError
 from neco.evaluate import exact_search
 from neco.evaluate.augment import AugmentedImages
@@ -187,14 +187,18 @@ def test_what_fills_the_bank_is_asked_for(features, coloured):
         evaluate(None, coloured[0], val, coloured[1], InContext(image_size=40, fractions=[1]))
 
 
-def test_an_approximate_backend_reports_its_recall_and_its_effect(features, coloured):
+@pytest.mark.parametrize("backend", ["faiss-ivf", "scann"])
+def test_an_approximate_backend_reports_its_recall_and_its_effect(features, coloured, backend):
+    if backend == "scann":
+        pytest.importorskip("scann")
     train, val = features
     settings = InContext(
         image_size=40,
         fractions=[1],
         neighbours=7,
-        search="faiss-ivf",
+        search=backend,
         ivf=Ivf(lists=7, lists_to_search=1),
+        scann=Scann(leaves=7, leaves_to_search=1),
         recall_sample=1000,
     )
     found = evaluate(train, coloured[0], val, coloured[1], settings)

@@ -75,6 +75,22 @@ def test_recall_counts_true_neighbours_in_any_order(found, expected):
     assert recall(np.array(found), np.array([[1, 2, 3]])) == pytest.approx(expected)
 
 
+def test_scann_with_the_papers_settings_finds_most_neighbours():
+    pytest.importorskip("scann")
+    search, cosines, indices, expected, true = found_by("scann")
+    assert not search.exact
+    assert "32 searched" in search.name
+    assert 0.7 < recall(indices, true) < 1.0  # 0.85: small banks are its weak side
+    assert (np.diff(cosines, axis=1) <= 1e-6).all()  # nearest first
+    assert (cosines <= expected + 1e-5).all()
+
+
+def test_scann_misses_neighbours_when_it_looks_into_few_leaves():
+    pytest.importorskip("scann")
+    _, _, indices, _, true = found_by("scann", scann=Scann(leaves_to_search=1))
+    assert 0.05 < recall(indices, true) < 0.9
+
+
 def test_scann_missing_is_said_in_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "scann", None)
     bank, _ = bank_and_queries()
