@@ -264,6 +264,7 @@ def full_bank(
             "cpu_seconds": round(time.process_time() - spent, 1),
             "seconds_per_query": round((done - ready) / queries, 5),
             "unproved": search.unproved,
+            "flat": search.flat,
             "largest_difference": float(np.abs(cosines - first).max()),
             "peak_mb": round(memory("VmHWM")),
             "anonymous_mb": round(memory("RssAnon")),

@@ -4,8 +4,9 @@ Where half precision is much faster than float32 (a GPU; a CPU with bfloat16 ins
 are two passes. The first gives every key an *upper bound* of its cosine in half precision and
 keeps a few more candidates than asked for (half_pass.py); the second scores the candidates in
 float32. A query whose k-th float32 cosine is above the bound of everything that was dropped is
-proved; the few others are searched in float32. So the answer is that of a float32 search, also
-where the first pass reads 8-bit keys (eight_bit.py).
+proved; the others are searched again by their bounds (second_pass.py), and in float32 where too
+many keys lie too close. So the answer is that of a float32 search, also where the first pass reads
+8-bit keys (eight_bit.py).
 """
 
 from collections.abc import Iterator
@@ -20,12 +21,15 @@ from torch import Tensor
 from neco.evaluate.bank import Bank
 from neco.evaluate.eight_bit import EightBitKeys
 from neco.evaluate.half_pass import HalfPass, fast_half
+from neco.evaluate.second_pass import search_again
 from neco.evaluate.selection import Found, Keys, in_threads, largest, merged, stacked
 
 SMALL = 8192
 """Keys below which one float32 pass is used."""
 PASS_QUERIES = 65_536
 """Queries per reading of the bank."""
+PASS_AGAIN = 16_384
+"""Queries of a second pass, whose pairs have to fit in memory."""
 RESCORED = {"cpu": 512, "cuda": 2048}
 """Queries whose candidates are scored by one thread, or at a time."""
 FLOAT_QUERIES = 2048
@@ -68,7 +72,9 @@ class ExactSearch:
             half = torch.float32  # the bytes are decoded to it: less memory, no less time
         self.first = HalfPass(self.keys, half) if half is not None and large else None
         self.unproved = 0
-        """Queries so far that had to be searched in float32."""
+        """Queries so far that had to be searched again."""
+        self.flat = 0
+        """Those of them that had to be searched in float32."""
 
     @property
     def name(self) -> str:
@@ -129,8 +135,14 @@ class ExactSearch:
         parts = list(zip(queries.split(size), candidates.indices.split(size), strict=True))
         found = stacked(in_threads(rescore, parts, self.device))
         unproved = (found.scores.amin(dim=1) < limit).nonzero()[:, 0]
-        if len(unproved):
-            self.unproved += len(unproved)
-            again = self._float_pass(queries[unproved], k)
-            found.scores[unproved], found.indices[unproved] = again
+        self.unproved += len(unproved)
+        for rows in unproved.split(PASS_AGAIN) if len(unproved) else ():
+            again, crowded = search_again(
+                self.first, queries[rows], found.scores[rows].amin(dim=1), k
+            )
+            found.scores[rows], found.indices[rows] = again
+            flat = rows[crowded]
+            if len(flat):
+                self.flat += len(flat)
+                found.scores[flat], found.indices[flat] = self._float_pass(queries[flat], k)
         return found

@@ -48,6 +48,8 @@ class HalfPass:
         self.query_block = 4096 if self.device.type == "cuda" else 256
         self.mean = keys.mean  # any vector would do; the mean shortens keys most
         self.sample = (keys.sample - self.mean).to(half)
+        self.longest = self.mean.new_zeros(())
+        """Largest |h(x - m)| seen, of all keys once candidates have been asked for."""
 
     def candidates(self, queries: Tensor, count: int) -> tuple[Found, Tensor]:
         """Return `count` candidates of each query, and a bound (Q,) on every other key's cosine.
@@ -57,16 +59,11 @@ class HalfPass:
         rounded = queries.to(self.half)
         error = (queries - rounded.float()).norm(dim=1)  # (Q,)
         shift = self._shift(rounded, count)
-        extended = rounded.new_zeros((len(queries), queries.shape[1] + EXTRA))
-        extended[:, : queries.shape[1]] = rounded
-        extended[:, -EXTRA] = 1.0
-        extended[:, 1 - EXTRA] = -shift
-        parts = extended.split(self.query_block)
+        parts = self.extended_queries(rounded, shift).split(self.query_block)
         best: list[Found | None] = [None] * len(parts)
-        longest = queries.new_zeros(())
         for start, stop in self.keys.blocks():
-            keys, length = self._extended_keys(start, stop)
-            longest = torch.maximum(longest, length)
+            keys, length = self.extended_keys(start, stop)
+            self.longest = torch.maximum(self.longest, length)
 
             def score(part: Tensor, keys: Tensor = keys, start: int = start) -> Found:
                 block = top_scores(part @ keys.T, count)
@@ -80,7 +77,7 @@ class HalfPass:
         )
         worst = found.scores.amin(dim=1)
         worst = worst + worst.abs() * torch.finfo(self.half).eps  # twice the product's rounding
-        limit = worst + shift.float() + error * longest + queries @ self.mean + ACCUMULATION
+        limit = worst + shift.float() + error * self.longest + queries @ self.mean + ACCUMULATION
         return found, limit
 
     def _shift(self, rounded: Tensor, count: int) -> Tensor:
@@ -93,7 +90,16 @@ class HalfPass:
         parts = list(rounded.split(self.query_block))
         return torch.cat(in_threads(guess, parts, self.device)).to(self.half)
 
-    def _extended_keys(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+    def extended_queries(self, rounded: Tensor, shift: Tensor) -> Tensor:
+        """Return half (Q, dim + EXTRA), whose products with extended keys are bounds less shift."""
+        dim = rounded.shape[1]
+        extended = rounded.new_zeros((len(rounded), dim + EXTRA))
+        extended[:, :dim] = rounded
+        extended[:, -EXTRA] = 1.0
+        extended[:, 1 - EXTRA] = -shift
+        return extended
+
+    def extended_keys(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
         """Return half (n, dim + EXTRA), n padded to whole chunks, and the longest key's length."""
         padded = -(-(stop - start) // CHUNK) * CHUNK
         dim = self.keys.bank.dim

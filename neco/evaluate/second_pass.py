@@ -1,0 +1,91 @@
+"""The second pass of exact search: every key whose bound reaches the k-th cosine found so far.
+
+In a large bank neighbours lie close together, and the first pass's few candidates prove little.
+But they give every query a cosine that its true k-th neighbour reaches, so only keys whose upper
+bound (half_pass.py) reaches it need a float32 cosine. A query with a crowd of them is left to a
+float32 search.
+"""
+
+import torch
+from torch import Tensor
+
+from neco.evaluate.half_pass import ACCUMULATION, HalfPass
+from neco.evaluate.selection import CHUNK, Found, in_threads, largest
+
+CROWD = (64, 8)
+"""Chunks of a block that may reach: at least so many, and one in so many."""
+KEPT = 4096
+"""Keys a query may keep."""
+SLACK = 2e-6
+"""Room for float32 rounding of cosines that different kernels computed."""
+
+Pairs = tuple[Tensor, Tensor, Tensor]
+"""Rows of queries, key indices and float32 cosines, each (P,)."""
+
+
+def search_again(first: HalfPass, queries: Tensor, cosines: Tensor, k: int) -> tuple[Found, Tensor]:
+    """Return the k nearest keys of each query, and which queries (Q,) are too crowded for it.
+
+    queries: float32 (Q, dim); cosines: float32 (Q,), those of k keys each are at least as large.
+    What is returned for crowded queries means nothing. `first` must have found candidates before.
+    """
+    rounded = queries.to(first.half)
+    error = (queries - rounded.float()).norm(dim=1)
+    wanted = cosines - SLACK
+    target = wanted - queries @ first.mean - error * first.longest - ACCUMULATION
+    shift = target.to(first.half)
+    left = target - shift.float()  # what rounding the shift left over: close to 0
+    lowest = (left - 4 * torch.finfo(first.half).eps * left.abs() - 1e-6).to(first.half)
+    extended = first.extended_queries(rounded, shift)
+    crowded = torch.zeros(len(queries), dtype=torch.bool, device=queries.device)
+    parts = list(range(0, len(queries), first.query_block))
+    found: list[Pairs] = []
+    for start, stop in first.keys.blocks():
+        keys, _ = first.extended_keys(start, stop)
+
+        def reaching(row: int, keys: Tensor = keys, start: int = start) -> Pairs:
+            some = slice(row, row + first.query_block)
+            rows, places = _reaching(extended[some] @ keys.T, lowest[some], crowded[some])
+            near = first.keys.pair_cosines(queries, rows + row, places + start)
+            kept = near >= wanted[rows + row]
+            return rows[kept] + row, places[kept] + start, near[kept]
+
+        found += in_threads(reaching, parts, first.device)
+    rows, indices, near = (torch.cat(parts) for parts in zip(*found, strict=True))
+    counts = torch.bincount(rows, minlength=len(queries))
+    crowded |= (counts < k) | (counts > KEPT)
+    inside = ~crowded[rows]
+    return _ragged_largest(rows[inside], indices[inside], near[inside], len(queries), k), crowded
+
+
+def _reaching(scores: Tensor, lowest: Tensor, crowded: Tensor) -> tuple[Tensor, Tensor]:
+    """Return (rows, columns) of the scores (Q, n) that reach `lowest` (Q,); marks crowded rows.
+
+    Only chunks whose maximum reaches are looked through (strided as in `top_scores`).
+    """
+    chunks = scores.shape[1] // CHUNK
+    reach = scores.unflatten(1, (CHUNK, chunks)).amax(dim=1) >= lowest[:, None]  # (Q, chunks)
+    crowded |= reach.sum(dim=1) > max(CROWD[0], chunks // CROWD[1])
+    reach &= ~crowded[:, None]
+    rows, chunk = reach.nonzero(as_tuple=True)
+    steps = torch.arange(CHUNK, device=scores.device) * chunks
+    columns = chunk[:, None] + steps
+    near = scores[rows[:, None], columns] >= lowest[rows][:, None]  # (P, CHUNK)
+    which, lane = near.nonzero(as_tuple=True)
+    return rows[which], columns[which, lane]
+
+
+def _ragged_largest(rows: Tensor, indices: Tensor, cosines: Tensor, count: int, k: int) -> Found:
+    """Return the k largest cosines of each of `count` rows, given in any order."""
+    counts = torch.bincount(rows, minlength=count)
+    order = rows.argsort(stable=True)
+    starts = counts.cumsum(0) - counts
+    rows = rows[order]
+    places = torch.arange(len(rows), device=rows.device) - starts[rows]
+    width = max(int(counts.max()), k)
+    padded = cosines.new_full((count, width), -2.0)
+    padded[rows, places] = cosines[order]
+    keys = indices.new_zeros((count, width))
+    keys[rows, places] = indices[order]
+    best = largest(padded, k)
+    return Found(best.scores, keys.gather(1, best.indices))
