@@ -20,7 +20,7 @@ KEY_BLOCK = 131_072
 """Keys scored at a time."""
 RESCORED = 32
 """Queries whose candidates are read at a time on a CPU."""
-PAIRS = 16_384
+PAIRS = {"cpu": 16_384, "cuda": 262_144}
 """Pairs of query and key read at a time."""
 SAMPLE = (1024, 16_384)
 """Fewest and most keys that stand for a bank: one in a hundred of it."""
@@ -149,11 +149,12 @@ class Keys:
     def pair_cosines(self, queries: Tensor, rows: Tensor, indices: Tensor) -> Tensor:
         """Return float32 cosines (P,) of queries (Q, dim) at `rows` to the keys at `indices`."""
         cosines = queries.new_empty(len(rows))
-        for start in range(0, len(rows), PAIRS):
-            row, index = rows[start : start + PAIRS], indices[start : start + PAIRS]
+        step = PAIRS[self.device.type]
+        for start in range(0, len(rows), step):
+            row, index = rows[start : start + step], indices[start : start + step]
             near = self.tokens[index.to(self.tokens.device)].to(self.device).float()
             products = near.mul_(queries[row]).sum(dim=1)
-            cosines[start : start + PAIRS] = products * self.inverse_norms[index]
+            cosines[start : start + step] = products * self.inverse_norms[index]
         return cosines
 
 

@@ -118,3 +118,13 @@ def test_a_token_of_zeros_is_nobodys_neighbour():
     cosines, indices = ExactSearch(bank_of(tokens)).search(normalised(clustered(9, 16, 3)), 50)
     assert np.isfinite(cosines).all()
     assert (cosines[indices == 7] == 0).all()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("storage", ["float16", "int8"])
+@pytest.mark.parametrize("spread", [0.02, 0.4, 3.0])
+def test_a_gpu_finds_the_same_neighbours(storage, spread):
+    bank = bank_of(clustered(20_000, 64, 0, spread))
+    queries = normalised(clustered(500, 64, 0, spread))
+    cosines, _ = ExactSearch(bank, "cuda", storage).search(queries, 10)
+    np.testing.assert_allclose(cosines, flat_search(bank, queries, 10)[0], atol=2e-6)

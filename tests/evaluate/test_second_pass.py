@@ -28,7 +28,7 @@ def dense_bank(count=6000, dim=24):
 @pytest.mark.parametrize("half", [torch.bfloat16, torch.float16], ids=str)
 def test_every_key_that_may_be_among_the_nearest_is_found(kind, half, monkeypatch):
     monkeypatch.setattr(selection, "KEY_BLOCK", 2100)
-    monkeypatch.setattr(selection, "PAIRS", 50)
+    monkeypatch.setitem(selection.PAIRS, "cpu", 50)
     bank, queries = dense_bank()
     asked = torch.from_numpy(queries)
     first = HalfPass(kind(bank, CPU), half)
