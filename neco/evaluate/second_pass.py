@@ -12,7 +12,7 @@ from torch import Tensor
 from neco.evaluate.half_pass import ACCUMULATION, HalfPass
 from neco.evaluate.selection import CHUNK, Found, in_threads, largest
 
-CROWD = (64, 8)
+CROWD = (64, 3)
 """Chunks of a block that may reach: at least so many, and one in so many."""
 KEPT = 4096
 """Keys a query may keep."""

@@ -51,7 +51,7 @@ def test_only_a_crowd_is_searched_in_float32(monkeypatch):
     bank, queries = dense_bank()
     expected = np.sort(queries @ bank.keys().T, axis=1)[:, ::-1][:, :10]
     found = []
-    for crowd in ((64, 8), (0, 10_000)):
+    for crowd in ((64, 3), (0, 10_000)):
         monkeypatch.setattr(second_pass, "CROWD", crowd)
         search = ExactSearch(bank, storage="int8")
         np.testing.assert_allclose(search.search(queries, 10)[0], expected, atol=2e-6)
