@@ -335,8 +335,10 @@ def main() -> None:
     parser.add_argument("--storage", default="float16,int8", help="full-bank: which, in turn")
     parser.add_argument("--device", default="cpu", help="full-bank: cpu or cuda")
     chosen = parser.parse_args()
-    if hasattr(os, "sched_setaffinity"):  # holds for every library, thread pools included
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: chosen.threads])
+    if hasattr(os, "sched_setaffinity"):  # holds for every library
+        cores = sorted(os.sched_getaffinity(0))[: chosen.threads]
+        for thread in Path("/proc/self/task").iterdir():  # pools started at import included
+            os.sched_setaffinity(int(thread.name), cores)
     torch.set_num_threads(chosen.threads)
     faiss.omp_set_num_threads(chosen.threads)
     conditions = {
