@@ -33,6 +33,7 @@ from evaluation_measure import (
     streamed_parts,
     tokens_like_a_vit,
 )
+from threadpoolctl import threadpool_limits
 
 from neco.config.evaluation import Ivf, Scann
 from neco.errors import UserError
@@ -335,10 +336,9 @@ def main() -> None:
     parser.add_argument("--storage", default="float16,int8", help="full-bank: which, in turn")
     parser.add_argument("--device", default="cpu", help="full-bank: cpu or cuda")
     chosen = parser.parse_args()
-    if hasattr(os, "sched_setaffinity"):  # holds for every library
-        cores = sorted(os.sched_getaffinity(0))[: chosen.threads]
-        for thread in Path("/proc/self/task").iterdir():  # pools started at import included
-            os.sched_setaffinity(int(thread.name), cores)
+    if hasattr(os, "sched_setaffinity"):  # holds for thread pools that start later
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: chosen.threads])
+    threadpool_limits(chosen.threads)  # and this for numpy's, which starts at import
     torch.set_num_threads(chosen.threads)
     faiss.omp_set_num_threads(chosen.threads)
     conditions = {

@@ -45,7 +45,9 @@ def search_again(first: HalfPass, queries: Tensor, cosines: Tensor, k: int) -> t
 
         def reaching(row: int, keys: Tensor = keys, start: int = start) -> Pairs:
             some = slice(row, row + first.query_block)
-            rows, places = _reaching(extended[some] @ keys.T, lowest[some], crowded[some])
+            rows, places = _reaching(
+                first.products(extended[some], keys), lowest[some], crowded[some]
+            )
             near = first.keys.pair_cosines(queries, rows + row, places + start)
             kept = near >= wanted[rows + row]
             return rows[kept] + row, places[kept] + start, near[kept]
