@@ -1,16 +1,18 @@
-"""evaluate: a protocol on frozen features, one metrics file out."""
+"""evaluate: a protocol on frozen features or on a whole backbone, one metrics file out."""
 
 import argparse
 from pathlib import Path
 from typing import Any
 
+from neco.cli import segmenter
 from neco.cli.arguments import Commands, add_config, project_of
 from neco.config.evaluation import PROTOCOLS
+from neco.errors import UserError
 
 
 def add_commands(commands: Commands) -> None:
     """Add this module's command."""
-    evaluate = commands.add_parser("evaluate", help="evaluate a frozen backbone")
+    evaluate = commands.add_parser("evaluate", help="evaluate a backbone")
     evaluate.add_argument("protocol", choices=sorted(PROTOCOLS))
     add_config(evaluate)
     evaluate.add_argument("--model", help="whose settings among the project's evaluations to take")
@@ -18,15 +20,21 @@ def add_commands(commands: Commands) -> None:
     evaluate.add_argument("--train-split", default="train")
     evaluate.add_argument("--val-split", default="val")
     evaluate.add_argument("--train-features", type=Path, help="of the training split")
-    evaluate.add_argument("--val-features", type=Path, required=True, help="of the held-out split")
+    evaluate.add_argument("--val-features", type=Path, help="of the held-out split")
     evaluate.add_argument("--backbone", help="for protocols that send images through it")
     evaluate.add_argument("--weights", type=Path, help="its weights (default: as shipped)")
     evaluate.add_argument("--threads", type=int)
     evaluate.add_argument("--into", type=Path, required=True, help="metrics file to write (JSON)")
+    segmenter.add_arguments(evaluate)
     evaluate.set_defaults(step=_evaluate)
 
 
 def _evaluate(chosen: argparse.Namespace) -> None:
+    if chosen.protocol == "segmenter":
+        segmenter.fine_tune(chosen)
+        return
+    if chosen.val_features is None:
+        raise UserError(f"{chosen.protocol} needs --val-features; extract them first")
     import faiss
     import torch
 

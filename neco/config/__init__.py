@@ -1,6 +1,6 @@
 """Typed configuration: the one definition of every setting and the only place for numbers."""
 
-from neco.config.evaluation import PROTOCOLS, Extraction, InContext, Linear, Overcluster
+from neco.config.evaluation import PROTOCOLS, Extraction, InContext, Linear, Overcluster, Segmenter
 from neco.config.load import digest, load_project
 from neco.config.project import Evaluation, Project, Run, Scenes
 from neco.config.training import (
@@ -33,6 +33,7 @@ __all__ = [
     "References",
     "Run",
     "Scenes",
+    "Segmenter",
     "Sorting",
     "Teacher",
     "Train",

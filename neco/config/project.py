@@ -6,7 +6,15 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from neco.config.base import Settings, merged, nearest, validated
-from neco.config.evaluation import PROTOCOLS, Extraction, InContext, Linear, Overcluster, Protocol
+from neco.config.evaluation import (
+    PROTOCOLS,
+    Extraction,
+    InContext,
+    Linear,
+    Overcluster,
+    Protocol,
+    Segmenter,
+)
 from neco.config.training import PRESETS, Train
 from neco.errors import UserError
 
@@ -120,6 +128,7 @@ class Project(Settings):
     in_context: InContext = InContext()
     overcluster: Overcluster = Overcluster()
     linear: Linear = Linear()
+    segmenter: Segmenter = Segmenter()
     report: Report = Report()
     resources: Resources = Resources()
 

@@ -14,7 +14,10 @@ from neco.config.evaluation import Frozen
 from neco.config.load import digest
 from neco.data.dataset import Dataset
 
-PACKAGES = ("torch", "torchvision", "timm", "faiss-cpu", "faiss-gpu", "scann", "numpy", "scipy")
+PACKAGES = (
+    *("torch", "torchvision", "timm", "faiss-cpu", "faiss-gpu", "scann", "numpy", "scipy"),
+    *("mmsegmentation", "mmcv-lite", "mmengine"),
+)
 TOKENS = "patch tokens after the final norm"
 
 

@@ -24,6 +24,7 @@ TRAIN_IMAGES = {
 NOT_SCALE = {
     *("fractions", "clusters", "seeds", "full_resolution", "train_fraction"),
     *("search", "recall_sample", "scann", "ivf", "bootstrap"),
+    *("validate_every", "checkpoint_every", "log_every"),
 }
 """Settings that choose what is measured or how exactly, or that image counts already show."""
 TRAINING = {"images": 118287, "epochs": 25, "batch_size": 64}
@@ -35,6 +36,8 @@ TRAINED = {
 ABLATION_EPOCHS = 10
 ABLATION_IMAGE_SIZE = 448
 """In-context input of the ablations (section 4.3); elsewhere it is the protocol's default."""
+SHORT_SEGMENTER = {"pascal-voc": 80_000, "pascal-context": 80_000}
+"""Iterations of the Segmenter protocol where they are not the default (appendix A.2)."""
 VARIED = {"5d": "images", "9b": "batch_size", "9d": "epochs"}
 """What an ablation table varies, and so is no difference of scale."""
 
@@ -66,6 +69,8 @@ def _settings(result: Metrics, ablation: bool) -> list[str]:
     paper = PROTOCOLS[result.protocol]().model_dump(mode="json")
     if ablation and result.protocol == "in-context":
         paper["image_size"] = ABLATION_IMAGE_SIZE
+    if result.protocol == "segmenter":
+        paper["iterations"] = SHORT_SEGMENTER.get(result.dataset, paper["iterations"])
     found = [
         f"{key.replace('_', ' ')} {result.settings[key]} (paper {value})"
         for key, value in paper.items()

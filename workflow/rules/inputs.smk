@@ -77,6 +77,17 @@ def training_argument(wildcards, input):
     return f"--backbone '{backbone}' --weights {input.weights}"
 
 
+def fine_tunings(wildcards):
+    """Return the result of every learning rate and seed of a model."""
+    settings = settings_of("segmenter", wildcards)
+    folder = f"{RESULTS}/segmenter/{wildcards.dataset}/{wildcards.model}"
+    return [
+        f"{folder}/rate-{rate:g}.seed{seed}.json"
+        for rate in settings.learning_rates
+        for seed in settings.seeds
+    ]
+
+
 def figure_stem(name):
     return f"figure-{name}" if name[0].isdigit() else name
 

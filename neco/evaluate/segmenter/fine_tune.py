@@ -1,0 +1,125 @@
+"""The loop: train, evaluate on the way, save, continue where a run was stopped."""
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from neco.config import digest
+from neco.config.evaluation import Segmenter
+from neco.data.dataset import Dataset
+from neco.errors import UserError
+from neco.evaluate.segmenter.images import training_batches
+from neco.evaluate.segmenter.network import PaddedSegmenter
+from neco.training.checkpoint import read_checkpoint, save_checkpoint
+from neco.training.stopping import StopRequest
+
+log = logging.getLogger(__name__)
+
+
+def learning_rate(settings: Segmenter, first: float, iteration: int) -> float:
+    """Return the learning rate of an iteration, MMEngine's PolyLR.
+
+    Polynomial from `first` in the first iteration to its share `final_rate` in the last.
+    """
+    last = settings.final_rate * first
+    left = 1 - iteration / max(settings.iterations - 1, 1)
+    return (first - last) * left**settings.decay_power + last
+
+
+def fine_tune(
+    network: PaddedSegmenter,
+    dataset: Dataset,
+    settings: Segmenter,
+    rate: float,
+    seed: int,
+    folder: Path,
+    validate: Callable[[], float],
+    device: torch.device,
+    workers: int = 0,
+    origin: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Train the network in place, from `folder`/checkpoint.ckpt where there is one.
+
+    origin: what else a checkpoint must agree with (model, weights, data).
+    Returns "seconds" (of training and evaluations on the way, over all starts) and "curve" (those
+    evaluations: "iteration" and "mIoU"). The last checkpoint stays: the caller deletes it when
+    its result is written. Raises UserError when asked to stop (the checkpoint is saved), for a
+    loss that is no longer finite and for a checkpoint of other settings.
+    """
+    optimiser = torch.optim.Adam(network.parameters(), lr=rate, weight_decay=settings.weight_decay)
+    identity = f"{digest(settings.identity())} {rate:g} {seed} {sorted((origin or {}).items())}"
+    checkpoint, first = folder / "checkpoint.ckpt", 0
+    kept: dict[str, Any] = {"seconds": 0.0, "curve": []}
+    if checkpoint.exists():
+        state = read_checkpoint(checkpoint, identity, device)
+        network.load_state_dict(state["network"])
+        optimiser.load_state_dict(state["optimiser"])
+        first, kept = state["next_iteration"], state["kept"]
+        log.info("segmenter: continues at iteration %d of %d", first, settings.iterations)
+    began, spent = time.perf_counter(), kept["seconds"]
+
+    def save(done: int) -> None:
+        kept["seconds"] = spent + time.perf_counter() - began
+        state = {"settings_digest": identity, "next_iteration": done, "kept": kept,
+                 "network": network.state_dict(), "optimiser": optimiser.state_dict()}  # fmt: skip
+        save_checkpoint(checkpoint, state)
+
+    batches = training_batches(dataset, settings, seed, first, workers)
+    with StopRequest() as stop:
+        for iteration, batch in enumerate(batches, start=first):
+            losses = _step(network, optimiser, batch, settings, rate, seed, iteration)
+            done, last = iteration + 1, iteration + 1 == settings.iterations
+            if done % settings.log_every == 0 or last:
+                _report(losses, done, settings, folder, spent + time.perf_counter() - began)
+            if settings.validate_every and done % settings.validate_every == 0 and not last:
+                kept["curve"].append({"iteration": done, "mIoU": validate()})
+                log.info("segmenter: %d: mIoU %.2f", done, kept["curve"][-1]["mIoU"])
+            if done % settings.checkpoint_every == 0 or last or stop.asked:
+                save(done)
+            if stop.asked and not last:
+                raise UserError(
+                    f"segmenter: stopped by {stop.asked.name} after iteration {done} of "
+                    f"{settings.iterations}; {checkpoint} is saved, the same command continues"
+                )
+    return kept
+
+
+def _step(
+    network: PaddedSegmenter,
+    optimiser: torch.optim.Optimizer,
+    batch: dict[str, Any],
+    settings: Segmenter,
+    rate: float,
+    seed: int,
+    iteration: int,
+) -> dict[str, Tensor]:
+    """Train on one batch; return MMSegmentation's losses, still on the device."""
+    torch.manual_seed(seed * 1_000_003 + iteration)  # drop path: the same in a resumed run
+    for group in optimiser.param_groups:
+        group["lr"] = learning_rate(settings, rate, iteration)
+    network.train()
+    losses = network.loss(**network.data_preprocessor(batch, training=True))
+    optimiser.zero_grad(set_to_none=True)
+    losses["loss_ce"].backward()
+    optimiser.step()
+    return losses
+
+
+def _report(
+    losses: dict[str, Tensor], done: int, settings: Segmenter, folder: Path, seconds: float
+) -> None:
+    loss, accuracy = losses["loss_ce"].item(), losses["acc_seg"].item()
+    if not math.isfinite(loss):
+        raise UserError(
+            f"{folder}: the loss is {loss} at iteration {done}; leave this learning rate out of "
+            "segmenter.learning_rates, or train in 32-true"
+        )
+    total = settings.iterations
+    log.info("segmenter: %d of %d: loss %.4f, accuracy %.1f %%, %.0f s",
+             done, total, loss, accuracy, seconds)  # fmt: skip

@@ -1,0 +1,53 @@
+# backbone + dataset -> one fine-tuning per learning rate and seed -> the best of them
+
+
+rule fine_tune:
+    input:
+        data=f"{DATA}/prepared/{{dataset}}",
+        weights=lambda wildcards: weights_of(MODEL_OF[wildcards.model]),
+    output:
+        f"{RESULTS}/segmenter/{{dataset}}/{{model}}/rate-{{rate}}.seed{{seed}}.json",
+    log:
+        f"{RESULTS}/logs/segmenter/{{dataset}}.{{model}}.rate-{{rate}}.seed{{seed}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/segmenter/{{dataset}}.{{model}}.rate-{{rate}}.seed{{seed}}.tsv"
+    wildcard_constraints:
+        rate=r"[0-9.]+(e-[0-9]+)?",
+    conda:
+        "../../envs/segmenter.yaml"
+    threads: PROJECT.resources.train_threads
+    resources:
+        gpu=PROJECT.resources.train_gpus,
+    params:
+        config=SETTINGS,
+        splits=lambda wildcards: PROJECT.datasets[wildcards.dataset],
+        settings=lambda wildcards: digest(
+            settings_of("segmenter", wildcards).identity()
+        ),
+        model=model_name,
+        backbone=lambda wildcards: MODELS[MODEL_OF[wildcards.model]][0],
+        # Not an output: a stopped job leaves its checkpoint here and continues from it.
+        checkpoints=lambda wildcards, output: Path(output[0]).with_suffix(""),
+    shell:
+        "python -m neco evaluate segmenter --config {params.config} --model '{params.model}'"
+        " --threads {threads} --data {input.data}"
+        " --train-split {params.splits.train} --val-split {params.splits.val}"
+        " --backbone '{params.backbone}' --weights {input.weights}"
+        " --learning-rate {wildcards.rate} --seed {wildcards.seed}"
+        " --checkpoints {params.checkpoints} --into {output} > {log} 2>&1"
+
+
+rule segmenter:
+    input:
+        fine_tunings,
+    output:
+        f"{RESULTS}/metrics/segmenter/{{dataset}}/{{model}}.json",
+    log:
+        f"{RESULTS}/logs/segmenter/{{dataset}}.{{model}}.log",
+    conda:
+        "../../envs/neco.yaml"
+    params:
+        config=SETTINGS,
+        settings=settings_digest("segmenter"),
+    shell:
+        "python -m neco best-rate {input} --config {params.config} --into {output} > {log} 2>&1"
