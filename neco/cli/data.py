@@ -36,11 +36,17 @@ def add_commands(commands: Commands) -> None:
 
 def _scenes(chosen: argparse.Namespace) -> None:
     from neco.data.scenes.archives import write_archives
+    from neco.data.sources import needed_for
 
-    settings = project_of(chosen).scenes
-    if settings is None:
+    project = project_of(chosen)
+    if project.scenes is None:
         raise UserError("this configuration has no `scenes`; add them, or fetch real archives")
-    for path in write_archives(chosen.into, settings, chosen.processes):
+    needed = [
+        archive
+        for name, splits in project.datasets.items()
+        for archive in needed_for(name, (splits.train, splits.val))
+    ]
+    for path in write_archives(chosen.into, project.scenes, needed, chosen.processes):
         print(path)
 
 

@@ -1,6 +1,7 @@
 """Which archive comes from where, and which dataset needs which archives (sources.yaml)."""
 
 from dataclasses import dataclass
+from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -73,6 +74,12 @@ def archives_of(dataset: str) -> Needs:
     if entry is None:
         return Needs((dataset,), ())
     return Needs(tuple(entry["needs"]), tuple(entry.get("optional", ())))
+
+
+def needed_for(dataset: str, splits: Iterable[str]) -> list[str]:
+    """Return the archives that preparing these splits reads: VOC's `trainaug` wants SBD too."""
+    needs = archives_of(dataset)
+    return [*needs.required, *(needs.optional if "trainaug" in splits else ())]
 
 
 def prerequisites_of(dataset: str) -> tuple[str, ...]:

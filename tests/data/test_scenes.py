@@ -11,25 +11,40 @@ from PIL import Image
 from neco.config import Scenes
 from neco.data.dataset import IGNORED, read_dataset
 from neco.data.prepare import prepare
-from neco.data.scenes.archives import VOC_IDS, voc_palette, write_archives
+from neco.data.scenes.archives import FAMILIES, write_archives, written_with
 from neco.data.scenes.scene import THING_NAMES, render_portrait, render_scene
 from neco.data.scenes.shapes import MATERIALS, THINGS, USUAL, sketch_thing
 from neco.data.scenes.surfaces import STUFF, stuff, texture
+from neco.data.scenes.voc import VOC_IDS, voc_palette
 
 SMALL = Scenes(train=5, val=3, unlabelled=2, width=48, height=40, seed=3)
+
+
+COUNTS = {
+    "pascal-voc": {"train": 5, "trainaug": 10, "val": 3},
+    "coco": {"train": 7, "val": 3},
+    "coco-things": {"train": 5, "val": 3},
+    "coco-stuff": {"train": 5, "val": 3},
+    "coco-stuff-164k": {"train": 5, "val": 3},
+    "ade20k": {"train": 5, "val": 3},
+    "pascal-context": {"train": 5, "val": 3},
+    "imagenet-100": {"train": 5},
+}
 
 
 @pytest.fixture(scope="module")
 def archives(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("archives")
-    write_archives(folder, SMALL, processes=1)
+    everything = [name for family, _ in FAMILIES for name in family]
+    written = write_archives(folder, SMALL, everything, processes=1)
+    assert {path.name for path in written} == set(everything) == {*written_with(everything)}
     return folder
 
 
 @pytest.fixture(scope="module")
 def prepared(archives, tmp_path_factory) -> Path:
     parent = tmp_path_factory.mktemp("prepared")
-    for name in ("pascal-voc", "coco", "coco-things", "coco-stuff", "ade20k"):
+    for name in COUNTS:
         prepare(name, archives, parent / name, prepared=parent, workers=1)
     return parent
 
@@ -78,8 +93,8 @@ def test_textures_keep_the_mean_brightness():
 
 
 def test_archives_are_deterministic(archives, tmp_path):
-    write_archives(tmp_path, SMALL, processes=2)
     name = "VOCtrainval_11-May-2012.tar"
+    write_archives(tmp_path, SMALL, [name, "benchmark.tgz"], processes=2)
     with tarfile.open(archives / name) as one, tarfile.open(tmp_path / name) as two:
         assert one.getnames() == two.getnames()
         for member in one.getnames():
@@ -96,16 +111,18 @@ def test_palette_is_vocs():
 
 def test_the_preparation_reads_them_all(prepared):
     counts = {
-        name: (
-            len(read_dataset(prepared / name, "train")),
-            len(read_dataset(prepared / name, "val")),
-        )
-        for name in ("pascal-voc", "coco", "coco-things", "coco-stuff", "ade20k")
+        (name, split): len(read_dataset(prepared / name, split))
+        for name, splits in COUNTS.items()
+        for split in splits
     }
     assert counts == {
-        "pascal-voc": (5, 3), "coco": (7, 3), "coco-things": (5, 3), "coco-stuff": (5, 3),
-        "ade20k": (5, 3),
-    }  # fmt: skip
+        (name, split): count for name, splits in COUNTS.items() for split, count in splits.items()
+    }
+
+
+def test_only_what_is_asked_for_is_written(tmp_path):
+    write_archives(tmp_path, SMALL, ["VOCtrainval_11-May-2012.tar"], processes=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["VOCtrainval_11-May-2012.tar"]
 
 
 def test_voc_labels_are_the_scene_s(prepared):

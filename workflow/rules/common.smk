@@ -1,6 +1,6 @@
 # What the rules know: the typed project, and where its files lie. Nothing is computed here.
-import json
 import sys
+from itertools import chain
 from pathlib import Path
 
 import yaml
@@ -10,7 +10,8 @@ sys.path.insert(0, str(Path(workflow.basedir).parent))
 from neco.backbones.registry import file_stem
 from neco.config import Project, digest
 from neco.config.base import validated
-from neco.data.sources import archives_of, prerequisites_of
+from neco.data.scenes.archives import written_with
+from neco.data.sources import is_folder, needed_for, prerequisites_of
 from neco.errors import UserError
 
 try:

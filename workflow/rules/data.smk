@@ -5,17 +5,12 @@ if PROJECT.scenes is not None:
 
     rule scenes:
         output:
-            expand(
-                f"{ARCHIVES}/{{archive}}",
-                archive=[
-                    "VOCtrainval_11-May-2012.tar",
-                    "train2017.zip",
-                    "val2017.zip",
-                    "panoptic_annotations_trainval2017.zip",
-                    "stuff_annotations_trainval2017.zip",
-                    "ADEChallengeData2016.zip",
-                ],
-            ),
+            [f"{ARCHIVES}/{name}" for name in SCENES if not is_folder(name)],
+            [
+                directory(f"{ARCHIVES}/{name}")
+                for name in SCENES
+                if is_folder(name)
+            ],
         log:
             f"{RESULTS}/logs/scenes.log",
         conda:
@@ -25,6 +20,7 @@ if PROJECT.scenes is not None:
             config=SETTINGS,
             archives=lambda wildcards: ARCHIVES,
             scenes=PROJECT.scenes.model_dump(mode="json"),
+            names=SCENES,
         shell:
             "python -m neco scenes --config {params.config} --into {params.archives}"
             " --processes {threads} > {log} 2>&1"
@@ -62,6 +58,7 @@ rule prepare:
     threads: 2
     params:
         archives=lambda wildcards: ARCHIVES,
+        first=brought_folders,
     shell:
-        "python -m neco prepare {wildcards.dataset} --archives {params.archives} --into {output}"
-        " --processes {threads} > {log} 2>&1"
+        "({params.first}) > {log} 2>&1 && python -m neco prepare {wildcards.dataset}"
+        " --archives {params.archives} --into {output} --processes {threads} >> {log} 2>&1"

@@ -16,13 +16,31 @@ def features_folder(model, dataset, split, size):
     return f"{RESULTS}/features/{file_stem(model)}/{dataset}.{split}.{size}"
 
 
+def needed_archives(dataset):
+    splits = PROJECT.datasets[dataset]
+    return needed_for(dataset, (splits.train, splits.val))
+
+
+def is_brought(archive):
+    """Return whether the user brings this "archive": a folder that no rule makes or removes."""
+    return is_folder(archive) and archive not in SCENES
+
+
 def archives_and_prerequisites(wildcards):
-    needs = archives_of(wildcards.dataset)
-    splits = PROJECT.datasets[wildcards.dataset]
-    optional = needs.optional if "trainaug" in (splits.train, splits.val) else ()
-    return [f"{ARCHIVES}/{name}" for name in (*needs.required, *optional)] + [
+    archives = needed_archives(wildcards.dataset)
+    return [f"{ARCHIVES}/{name}" for name in archives if not is_brought(name)] + [
         dataset_folder(other) for other in prerequisites_of(wildcards.dataset)
     ]
+
+
+def brought_folders(wildcards):
+    """Return the command that links the user's own folder among the archives, `true` if none."""
+    links = [
+        f"python -m neco fetch {name} --into {ARCHIVES} --config {SETTINGS}"
+        for name in needed_archives(wildcards.dataset)
+        if is_brought(name)
+    ]
+    return " && ".join(links) or "true"
 
 
 def starting_weights(wildcards):
@@ -114,6 +132,11 @@ def compared_features(wildcards):
     }
 
 
+SCENES = (
+    written_with(chain.from_iterable(map(needed_archives, PROJECT.datasets)))
+    if PROJECT.scenes is not None
+    else []
+)
 METRICS = [metrics_file(*key) for key in PROJECT.evaluated()]
 MODEL_OF = {file_stem(model): model for model in MODELS}
 PICTURED = PROJECT.pictured()
