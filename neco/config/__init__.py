@@ -1,7 +1,7 @@
 """Typed configuration: the one definition of every setting and the only place for numbers."""
 
 from neco.config.evaluation import PROTOCOLS, Extraction, InContext, Linear, Overcluster, Segmenter
-from neco.config.load import digest, load_project
+from neco.config.load import digest, load_project, with_included
 from neco.config.project import Evaluation, Project, Run, Scenes
 from neco.config.training import (
     PRESETS,
@@ -39,4 +39,5 @@ __all__ = [
     "Train",
     "digest",
     "load_project",
+    "with_included",
 ]

@@ -18,6 +18,23 @@ def load_project(path: Path, override: dict[str, Any] | None = None) -> Project:
 
     Raises UserError for a missing file, broken YAML, or an unknown or impossible setting.
     """
+    values = with_included(read_mapping(path), path.parent)
+    return validated(Project, merged(values, override or {}), str(path))
+
+
+def with_included(values: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return `values` laid over the files of `folder` that its key `include` names, in order."""
+    names = values.get("include", [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise UserError("include: a list of file names beside this configuration is wanted")
+    below: dict[str, Any] = {}
+    for name in names:
+        below = merged(below, with_included(read_mapping(folder / name), folder))
+    return merged(below, {key: value for key, value in values.items() if key != "include"})
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """Return the mapping that a YAML file holds. Raises UserError where there is none."""
     try:
         values = yaml.safe_load(path.read_text())
     except FileNotFoundError:
@@ -26,7 +43,7 @@ def load_project(path: Path, override: dict[str, Any] | None = None) -> Project:
         raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         raise UserError(f"{path}: a configuration is a mapping of settings; this is not one")
-    return validated(Project, merged(values, override or {}), str(path))
+    return values
 
 
 def digest(settings: BaseModel) -> str:

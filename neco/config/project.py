@@ -108,6 +108,8 @@ class Project(Settings):
 
     name: str = Field("paper", pattern=r"^[a-z0-9][a-z0-9-]*$")
     """Results go to results/<name>."""
+    include: list[str] = []
+    """Files beside this one that it is laid over, in order; resolved while loading."""
     data: str = "data"
     """Folder of archives and prepared datasets."""
     mirrors: list[str] = ["official"]

@@ -1,7 +1,7 @@
 """Which archive comes from where, and which dataset needs which archives (sources.yaml)."""
 
-from dataclasses import dataclass
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path

@@ -10,6 +10,7 @@ from neco.config import PRESETS, Project, Train, digest, load_project
 from neco.config.base import merged, validated
 from neco.config.documents import defaults_document, schema_document
 from neco.errors import UserError
+from neco.report.reported import read_reported
 
 CONFIGS = Path(__file__).parents[2] / "config"
 SHIPPED = ["config.yaml", "demo.yaml", "smoke.yaml", "subset.yaml"]
@@ -67,6 +68,25 @@ def test_a_run_like_another_says_only_what_differs():
     refused({"runs": {"base": base, "x": {"like": "bse"}}}, "'bse' is not defined; did you mean")
     circle = {"a": {"like": "b"}, "b": {"like": "a"}}
     refused({"runs": circle}, "is like itself")
+
+
+def test_included_files_lie_below(tmp_path):
+    (tmp_path / "below.yaml").write_text("runs: {a: {backbone: demo-vit, seeds: [1]}}\nname: low")
+    (tmp_path / "my.yaml").write_text("include: [below.yaml]\nruns: {a: {seeds: [2]}}")
+    project = load_project(tmp_path / "my.yaml")
+    assert project.name == "low" and project.include == []
+    assert project.runs["a"].seeds == [2] and project.runs["a"].backbone == "demo-vit"
+    (tmp_path / "my.yaml").write_text("include: [nothing.yaml]")
+    with pytest.raises(UserError, match=r"nothing\.yaml: no such configuration"):
+        load_project(tmp_path / "my.yaml")
+
+
+def test_every_ablation_row_of_the_paper_has_a_run():
+    project = load_project(CONFIGS / "config.yaml")
+    filled = {cell for run in project.runs.values() for cell in run.ablations}
+    names = {(row.table.removeprefix("table"), row.setting) for row in read_reported()}
+    rows = {(table, setting) for table, setting in names if table[:-1] in ("5", "9")}
+    assert filled == {f"{table}/{setting}" for table, setting in rows}
 
 
 def test_ablations_have_evaluations_and_settings_of_their_own():

@@ -8,14 +8,16 @@ import yaml
 sys.path.insert(0, str(Path(workflow.basedir).parent))
 
 from neco.backbones.registry import file_stem
-from neco.config import Project, digest
+from neco.config import Project, digest, with_included
 from neco.config.base import validated
 from neco.data.scenes.archives import written_with
 from neco.data.sources import is_folder, needed_for, prerequisites_of
 from neco.errors import UserError
 
 try:
-    PROJECT = validated(Project, config, "configuration")
+    PROJECT = validated(
+        Project, with_included(config, Path("config")), "configuration"
+    )
     MODELS = PROJECT.models()
 except UserError as error:
     raise WorkflowError(str(error)) from None
