@@ -15,9 +15,7 @@ from neco.data.sources import is_folder, needed_for, prerequisites_of
 from neco.errors import UserError
 
 try:
-    PROJECT = validated(
-        Project, with_included(config, Path("config")), "configuration"
-    )
+    PROJECT = validated(Project, with_included(config, Path("config")), "configuration")
     MODELS = PROJECT.models()
 except UserError as error:
     raise WorkflowError(str(error)) from None

@@ -6,11 +6,7 @@ if PROJECT.scenes is not None:
     rule scenes:
         output:
             [f"{ARCHIVES}/{name}" for name in SCENES if not is_folder(name)],
-            [
-                directory(f"{ARCHIVES}/{name}")
-                for name in SCENES
-                if is_folder(name)
-            ],
+            [directory(f"{ARCHIVES}/{name}") for name in SCENES if is_folder(name)],
         log:
             f"{RESULTS}/logs/scenes.log",
         conda:
