@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader, Sampler
 from neco.config.training import Train
 from neco.data.dataset import Dataset
 from neco.errors import UserError
-from neco.training.stopping import ignore_interrupt
+from neco.training.stopping import ignore_stop_signals
 from neco.views import MultiCropDataset, Views, collate
 
 
@@ -63,6 +63,6 @@ def view_loader(
         batch_sampler=StepSampler(len(dataset), settings, first_step, rank, processes),
         num_workers=settings.workers,
         collate_fn=collate,
-        worker_init_fn=ignore_interrupt,
+        worker_init_fn=ignore_stop_signals,
         pin_memory=torch.cuda.is_available(),
     )

@@ -126,7 +126,8 @@ def train(
     """Post-train a backbone on a dataset's images (labels are not read).
 
     Writes to `folder`: backbone.safetensors (the student, a timm state dict), metrics.csv,
-    training.json, tensorboard/, and checkpoint.ckpt, from which the same call continues.
+    training.json and tensorboard/; meanwhile checkpoint.ckpt and metrics.partial, from which the
+    same call continues.
     Returns the path of backbone.safetensors. Raises UserError when asked to stop (the checkpoint
     is saved) or when the loss is no longer finite.
     """
@@ -169,7 +170,9 @@ def train(
         save_file(export_state_dict(training.student.backbone), unfinished)
         unfinished.replace(output)
         _describe(folder, settings, len(dataset), steps, time.perf_counter() - started, fabric)
+        metrics.publish()
         checkpoint.unlink(missing_ok=True)
+        metrics.path.unlink()
     return output
 
 

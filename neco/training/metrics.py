@@ -2,6 +2,7 @@
 
 import csv
 import logging
+import shutil
 import time
 from pathlib import Path
 from types import TracebackType
@@ -34,10 +35,14 @@ class StepMetrics(NamedTuple):
 
 
 class MetricsWriter:
-    """Writes metrics to `folder`/metrics.csv, to TensorBoard and to the terminal."""
+    """Writes metrics to `folder`, to TensorBoard and to the terminal.
+
+    Rows collect in metrics.partial and become metrics.csv when the training is complete: a
+    workflow deletes the results of a failed step, and a resumed run needs the rows before it.
+    """
 
     def __init__(self, folder: Path, title: str, first_step: int, steps: int) -> None:
-        self.path = folder / "metrics.csv"
+        self.path = folder / "metrics.partial"
         self.steps = steps
         self._keep_rows_before(first_step)
         self._file = self.path.open("a", newline="")
@@ -91,6 +96,10 @@ class MetricsWriter:
         pace = (time.perf_counter() - self._started) / max(1, done - self._first)
         left = pace * (self.steps - done)
         log.info("%s  step %d/%d  %s  %.0f s left", self._title, done, self.steps, told, left)
+
+    def publish(self) -> None:
+        """Write metrics.csv: the training is complete."""
+        shutil.copyfile(self.path, self.path.with_suffix(".csv"))
 
     def _keep_rows_before(self, step: int) -> None:
         """Drop rows that a resumed run will write again."""

@@ -3,6 +3,8 @@
 import signal
 from types import FrameType, TracebackType
 
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+
 
 class StopRequest:
     """While entered, SIGINT, SIGTERM and SIGUSR1 only set `asked`; a second SIGINT interrupts."""
@@ -12,7 +14,7 @@ class StopRequest:
         self._before: dict[signal.Signals, object] = {}
 
     def __enter__(self) -> "StopRequest":
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+        for number in STOP_SIGNALS:
             self._before[number] = signal.signal(number, self._note)
         return self
 
@@ -31,6 +33,11 @@ class StopRequest:
         self.asked = signal.Signals(number)
 
 
-def ignore_interrupt(worker: int) -> None:
-    """Leave Ctrl-C to the main process; for DataLoader workers, which get it too."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def ignore_stop_signals(worker: int) -> None:
+    """Leave stopping to the main process; for DataLoader workers.
+
+    A terminal sends Ctrl-C, and a scheduler its signal, to every process of the job: a worker that
+    died of it would end the step before the checkpoint is written.
+    """
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)

@@ -1,8 +1,11 @@
 """Training end to end on a tiny network: it learns its target, resumes exactly, stops cleanly."""
 
 import csv
+import multiprocessing
 import os
 import signal
+import subprocess
+import time
 from pathlib import Path
 
 import numpy as np
@@ -91,14 +94,35 @@ def test_a_stopped_run_continues_bit_exactly(photos, tmp_path, monkeypatch, sour
         patched.setattr(MetricsWriter, "write", interrupt)
         with pytest.raises(UserError, match="stopped by SIGTERM after step 2 of 4"):
             train(tiny_backbone(), photos, small(**changes), tmp_path / "parts")
-    assert (tmp_path / "parts/checkpoint.ckpt").exists()
+    left = {path.name for path in (tmp_path / "parts").iterdir()}
+    assert left == {"checkpoint.ckpt", "metrics.partial", "tensorboard"}  # no result to delete
     torch.manual_seed(99)  # whatever happened in between must not matter
     parts = train(tiny_backbone(), photos, small(**changes), tmp_path / "parts")
 
     first, second = load_file(whole), load_file(parts)
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert without_times(tmp_path / "whole") == without_times(tmp_path / "parts")
-    assert not (tmp_path / "parts/checkpoint.ckpt").exists()
+    left = {path.name for path in (tmp_path / "parts").iterdir()}
+    assert left == {"backbone.safetensors", "metrics.csv", "training.json", "tensorboard"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
+def test_workers_outlive_the_signal_that_stops_a_training(photos, tmp_path, monkeypatch, number):
+    from neco.training.metrics import MetricsWriter
+
+    write = MetricsWriter.write
+
+    def signal_all(self, row):
+        write(self, row)
+        if row.step == 0:  # sent from outside: a worker takes its parent's SIGTERM for the end
+            workers = [str(child.pid) for child in multiprocessing.active_children()]
+            subprocess.run(["kill", f"-{number:d}", str(os.getpid()), *workers], check=True)
+            time.sleep(0.2)
+
+    monkeypatch.setattr(MetricsWriter, "write", signal_all)
+    with pytest.raises(UserError, match=f"stopped by {number.name} after step 1 of 4"):
+        train(tiny_backbone(), photos, small(workers=1), tmp_path)
+    assert (tmp_path / "checkpoint.ckpt").exists()
 
 
 def test_training_changes_the_backbone_and_its_export_loads_strictly(photos, tmp_path):

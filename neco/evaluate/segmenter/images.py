@@ -21,7 +21,7 @@ from neco.evaluate.segmenter.library import (
     Resize,
     pseudo_collate,
 )
-from neco.training.stopping import ignore_interrupt
+from neco.training.stopping import ignore_stop_signals
 
 
 def read_item(item: Item) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def held_out_batches(dataset: Dataset, settings: Segmenter, workers: int) -> Dat
 def _loader(images: TorchDataset[Any], size: int, workers: int, **more: Any) -> DataLoader[Any]:
     return DataLoader(
         images, size, num_workers=workers, collate_fn=pseudo_collate,
-        worker_init_fn=ignore_interrupt, **more,
+        worker_init_fn=ignore_stop_signals, **more,
     )  # fmt: skip
 
 
