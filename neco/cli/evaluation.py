@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from neco.cli import segmenter
+from neco.cli import segmenter, unsupervised
 from neco.cli.arguments import Commands, add_config, project_of
 from neco.config.evaluation import PROTOCOLS
 from neco.errors import UserError
@@ -26,12 +26,16 @@ def add_commands(commands: Commands) -> None:
     evaluate.add_argument("--threads", type=int)
     evaluate.add_argument("--into", type=Path, required=True, help="metrics file to write (JSON)")
     segmenter.add_arguments(evaluate)
+    unsupervised.add_arguments(evaluate)
     evaluate.set_defaults(step=_evaluate)
 
 
 def _evaluate(chosen: argparse.Namespace) -> None:
     if chosen.protocol == "segmenter":
         segmenter.fine_tune(chosen)
+        return
+    if chosen.protocol == "unsupervised":
+        unsupervised.evaluate(chosen)
         return
     if chosen.val_features is None:
         raise UserError(f"{chosen.protocol} needs --val-features; extract them first")

@@ -42,6 +42,9 @@ def add_commands(commands: Commands) -> None:
         if name == "figure":
             command.add_argument("--data", type=Path, help="a prepared dataset")
             command.add_argument("--weights", type=Path, help="start's weights, for figure 1")
+            command.add_argument(
+                "--maps", type=Path, nargs=2, metavar=("START", "RUN"), help="for figure 7"
+            )
             for side in ("start", "run"):
                 for part in ("train", "val", "cluster"):
                     command.add_argument(f"--{side}-{part}", type=Path, help="features folder")
@@ -123,6 +126,8 @@ def _figure(chosen: argparse.Namespace) -> None:
         from neco.report.figure_2 import write_figure_2
 
         paths = write_figure_2(chosen.metrics, chosen.models, chosen.into, _footer(project))
+    elif chosen.name == "7":
+        paths = _segments(chosen, project)
     elif chosen.name in WITH_FEATURES:
         paths = _comparison(chosen, project)
     else:
@@ -154,6 +159,23 @@ def _pictures(chosen: argparse.Namespace, project: Project) -> list[Path]:
     backbone = load_backbone(pictured[0], chosen.weights)
     dataset = read_dataset(chosen.data, settings.split)
     return write_figure_1(backbone, dataset, settings, chosen.into)
+
+
+def _segments(chosen: argparse.Namespace, project: Project) -> list[Path]:
+    """Draw Figure 7 from what the unsupervised protocol predicted."""
+    from neco.backbones.registry import backbone_spec
+    from neco.data.dataset import read_dataset
+    from neco.report.figure_7 import write_figure_7
+
+    pictured = project.pictured()
+    if pictured is None or chosen.data is None or chosen.maps is None:
+        raise UserError("figure 7 compares a start with its run: give --data and --maps START RUN")
+    asked = project.report
+    run = project.runs[pictured[1].rpartition(".seed")[0]]
+    names = (backbone_spec(pictured[0]).method, run.method)
+    val = read_dataset(chosen.data, project.datasets[asked.dataset].val)
+    models = list(zip(names, chosen.maps, strict=True))
+    return write_figure_7(val, models, chosen.into, asked.images)
 
 
 def _comparison(chosen: argparse.Namespace, project: Project) -> list[Path]:

@@ -181,10 +181,49 @@ class Segmenter(Frozen):
         return self.model_copy(update=alike)
 
 
-Protocol = Literal["in-context", "overcluster", "linear", "segmenter"]
+class Unsupervised(Frozen):
+    """Fully unsupervised segmentation: cluster-based foreground, communities of clusters."""
+
+    image_size: int = Field(448, ge=8)
+    mask_size: int = Field(100, ge=1)
+    """Side at which segments and masks are compared, both by nearest neighbour."""
+    train_split: str = "train"
+    """Clustered together with the held-out split; VOC's own, not trainaug."""
+    components: int = Field(50, ge=1)
+    """PCA dimensions after per-dimension standardisation."""
+    iterations: int = Field(100, ge=1)
+    redos: int = Field(5, ge=1)
+    foreground_clusters: int = Field(200, ge=2)
+    """K of the spherical k-means whose clusters are foreground or background."""
+    attention_mass: float = Field(0.7, gt=0.0, lt=1.0)
+    """Share of the smoothed attention that marks an image's foreground."""
+    foreground_threshold: float | None = Field(None, ge=0.0, le=1.0)
+    """Precision from which a cluster is foreground; null chooses it on the training images, by
+    agreement with their attention."""
+    threshold_step: float = Field(0.05, gt=0.0, lt=1.0)
+    """What a chosen threshold is a multiple of."""
+    clusters: int = Field(189, ge=2)
+    """K of the foreground's k-means, whose clusters are joined (k_community)."""
+    distances: tuple[int, ...] = (1, 2)
+    """Patches between neighbours that count as company."""
+    weight_threshold: float = Field(0.07, ge=0.0, le=1.0)
+    """Both clusters are that often beside each other."""
+    markov_time: float = Field(1.2, gt=0.0)
+    """Of Infomap: longer joins more."""
+    preferred_modules: int = Field(20, ge=1)
+    seeds: list[int] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+    trials: int = Field(0, ge=0)
+    """Parameter sets to search on the training split first (optuna); 0 takes the paper's best."""
+    search_clusters: tuple[int, int] = (69, 249)
+    search_weight: tuple[float, float] = (0.01, 0.1)
+    search_markov_time: tuple[float, float] = (0.1, 2.0)
+
+
+Protocol = Literal["in-context", "overcluster", "linear", "segmenter", "unsupervised"]
 PROTOCOLS: dict[str, type[Settings]] = {
     "in-context": InContext,
     "overcluster": Overcluster,
     "linear": Linear,
     "segmenter": Segmenter,
+    "unsupervised": Unsupervised,
 }

@@ -14,6 +14,7 @@ from neco.config.evaluation import (
     Overcluster,
     Protocol,
     Segmenter,
+    Unsupervised,
 )
 from neco.config.training import PRESETS, Train
 from neco.errors import UserError
@@ -85,14 +86,14 @@ Table = Literal[
     "1a", "1b", "2", "3", "4", "5a", "5b", "5c", "5d", "5e", "6", "7", "8", "9a", "9b", "9c", "9d",
     "10",
 ]  # fmt: skip
-Figure = Literal["1", "2", "3", "4", "5", "6", "overlays"]
+Figure = Literal["1", "2", "3", "4", "5", "6", "7", "overlays"]
 
 
 class Report(Settings):
     """Which tables and figures are drawn."""
 
     tables: list[Table] = ["1a", "2", "7", "8"]
-    figures: list[Figure] = ["1", "2", "3", "4", "5", "6", "overlays"]
+    figures: list[Figure] = ["1", "2", "3", "4", "5", "6", "7", "overlays"]
     dataset: str = "pascal-voc"
     """Whose held-out images the figures show."""
     run: str | None = None
@@ -131,6 +132,7 @@ class Project(Settings):
     overcluster: Overcluster = Overcluster()
     linear: Linear = Linear()
     segmenter: Segmenter = Segmenter()
+    unsupervised: Unsupervised = Unsupervised()
     report: Report = Report()
     resources: Resources = Resources()
 

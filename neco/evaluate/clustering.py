@@ -60,11 +60,13 @@ def kmeans(
     redos: int,
     seed: int,
     points_per_cluster: int | None = 256,
+    spherical: bool = False,
 ) -> np.ndarray:
     """Return the cluster of every point, int32 (N,), for points float32 (N, components).
 
     points_per_cluster: how many points per cluster train the centroids, drawn at random by
     faiss with the seed; None uses all. Every point is assigned to its nearest centroid.
+    spherical: centroids of length 1, for points of length 1.
     """
     means = faiss.Kmeans(
         points.shape[1],
@@ -75,6 +77,7 @@ def kmeans(
         min_points_per_centroid=1,
         max_points_per_centroid=points_per_cluster or len(points),
         gpu=on_gpu(),
+        spherical=spherical,
     )
     means.train(points)
     return means.index.search(points, 1)[1][:, 0].astype(np.int32)

@@ -106,6 +106,33 @@ def fine_tunings(wildcards):
     ]
 
 
+def unsupervised_input(wildcards):
+    """Return features and attention of the training and held-out split."""
+    settings = settings_of("unsupervised", wildcards)
+    splits = {
+        "train": settings.train_split,
+        "val": PROJECT.datasets[wildcards.dataset].val,
+    }
+    model, size = MODEL_OF[wildcards.model], settings.image_size
+    features = {
+        part: features_folder(model, wildcards.dataset, split, size)
+        for part, split in splits.items()
+    }
+    attention = {
+        f"{part}_attention": f"{RESULTS}/attention/{wildcards.model}/{wildcards.dataset}.{split}.{size}.npz"
+        for part, split in splits.items()
+    }
+    return features | attention
+
+
+def segment_maps(wildcards):
+    """Return the predicted classes of the start and the run that figures compare."""
+    return [
+        f"{RESULTS}/unsupervised/{PROJECT.report.dataset}/{file_stem(model)}.npz"
+        for model in PICTURED
+    ]
+
+
 def figure_stem(name):
     return f"figure-{name}" if name[0].isdigit() else name
 
@@ -140,4 +167,12 @@ SCENES = (
 METRICS = [metrics_file(*key) for key in PROJECT.evaluated()]
 MODEL_OF = {file_stem(model): model for model in MODELS}
 PICTURED = PROJECT.pictured()
-DRAWN = [name for name in PROJECT.report.figures if PICTURED or name in ("2", "3")]
+SEGMENTED = bool(PICTURED) and all(
+    ("unsupervised", PROJECT.report.dataset, model) in PROJECT.evaluated()
+    for model in PICTURED
+)
+DRAWN = [
+    name
+    for name in PROJECT.report.figures
+    if (PICTURED or name in ("2", "3")) and (SEGMENTED or name != "7")
+]

@@ -209,6 +209,31 @@ rule figure_of_features:
         " --into {params.folder} > {log} 2>&1"
 
 
+rule figure_of_segments:
+    input:
+        maps=segment_maps,
+        data=dataset_folder(PROJECT.report.dataset),
+    output:
+        f"{FIGURES}/figure-7.pdf",
+        report(
+            f"{FIGURES}/figure-7.png",
+            category="Figures",
+            labels={"figure": "7"},
+            caption="../report/figure-7.rst",
+        ),
+    log:
+        f"{RESULTS}/logs/figures/7.log",
+    conda:
+        "../../envs/neco.yaml"
+    params:
+        config=SETTINGS,
+        folder=lambda wildcards, output: Path(output[0]).parent,
+        report=PROJECT.report.model_dump(mode="json"),
+    shell:
+        "python -m neco figure 7 --config {params.config} --data {input.data}"
+        " --maps {input.maps} --into {params.folder} > {log} 2>&1"
+
+
 rule report:
     input:
         metrics=METRICS,

@@ -1,0 +1,61 @@
+"""The class token's attention of every image of a split, heads averaged."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+
+from neco.backbones.backbone import Backbone
+from neco.config.evaluation import Extraction
+from neco.data.dataset import Dataset
+from neco.errors import UserError
+from neco.evaluate.transforms import input_side
+from neco.features import Features, _Images, device_of
+from neco.normalisation import IMAGENET, Normalisation
+
+
+def write_attention(
+    backbone: Backbone,
+    dataset: Dataset,
+    image_size: int,
+    settings: Extraction,
+    into: Path,
+    normalisation: Normalisation = IMAGENET,
+) -> Path:
+    """Write float32 (images, rows, columns) and the images' ids as .npz; return its path.
+
+    Raises UserError for a backbone without a class token.
+    """
+    side = input_side(image_size, backbone.patch_size)
+    images = DataLoader(
+        _Images(dataset, side, normalisation), settings.batch_size, num_workers=settings.workers
+    )
+    device = device_of(backbone)
+    backbone.eval()
+    maps = [
+        backbone.class_attention(batch.to(device)).float().mean(dim=1).cpu().numpy()
+        for batch in images
+    ]
+    into.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = into.with_name(f".{into.name}.{os.getpid()}.npz")
+    ids = json.dumps([item.id for item in dataset.items])
+    np.savez(unfinished, attention=np.concatenate(maps), ids=np.array(ids))
+    unfinished.replace(into)
+    return into
+
+
+def read_attention(path: Path, features: Features) -> torch.Tensor:
+    """Return the attention (images, 1, rows, columns) that belongs to `features`.
+
+    Raises UserError where the file is of other images or of another grid.
+    """
+    with np.load(path) as stored:
+        maps, ids = stored["attention"], json.loads(str(stored["ids"]))
+    if ids != features.ids or maps.shape != features.tokens.shape[:3]:
+        raise UserError(
+            f"{path}: the attention is not of the images that the features hold; make both again"
+        )
+    return torch.from_numpy(maps)[:, None]
