@@ -1,0 +1,93 @@
+"""The plan: arithmetic against a count of PyTorch's own, hours of runs that the paper states."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from neco.backbones.load import load_backbone
+from neco.cli import main
+from neco.config import Project, Train, load_project
+from neco.config.base import validated
+from neco.errors import UserError
+from neco.plan.arithmetic import forward_flops, shape_of, training_flops
+from neco.plan.hours import gpu_hours, measured_speed, paper_speed
+from neco.plan.images import image_count
+
+CONFIGS = Path(__file__).parents[2] / "config"
+
+
+@pytest.mark.parametrize("side", [64, 96])
+def test_a_forward_pass_is_what_pytorch_counts(side):
+    backbone = load_backbone("demo-vit", None)
+    backbone.attend_plainly()
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        backbone(torch.zeros(1, 3, side, side))
+    assert forward_flops(shape_of("demo-vit"), side) == pytest.approx(
+        counter.get_total_flops(), rel=1e-3
+    )
+
+
+def test_an_image_of_the_paper_costs_about_150_gflop():
+    assert training_flops(shape_of("dinov2r-vits14"), Train()) == pytest.approx(150e9, rel=0.05)
+
+
+def test_the_papers_run_takes_the_papers_hours():
+    project = validated(Project, {"runs": {"neco": {"backbone": "dinov2r-vits14"}}}, "")
+    (train,) = gpu_hours(project, paper_speed())
+    assert (train.rule, train.jobs) == ("train", 1) and train.hours == pytest.approx(19.0)
+    twice = validated(
+        Project, {"runs": {"neco": {"backbone": "dinov2r-vits14", "seeds": [0, 1]}}}, ""
+    )
+    assert gpu_hours(twice, paper_speed())[0].hours == pytest.approx(38.0)
+
+
+def test_a_measured_line_sets_the_speed(tmp_path):
+    lines = tmp_path / "training.jsonl"
+    line = {"backbone": "dinov2r-vits14", "device": "x", "images_per_second": 820.0}
+    lines.write_text(json.dumps(line) + "\n")
+    project = validated(Project, {"runs": {"neco": {"backbone": "dinov2r-vits14"}}}, "")
+    hours = gpu_hours(project, measured_speed(lines))[0].hours
+    assert hours == pytest.approx(25 * 118_287 / 820 / 3600)
+    lines.write_text("{}\n")
+    with pytest.raises(UserError, match="no line with backbone"):
+        measured_speed(lines)
+
+
+def test_jobs_that_share_features_count_once():
+    common = {"datasets": {"pascal-voc": {}}, "backbones": ["dinov2r-vits14"]}
+    one = [{"protocol": "overcluster", "datasets": ["pascal-voc"]}]
+    more = [*one, {"protocol": "linear", "datasets": ["pascal-voc"]}]
+    few = gpu_hours(validated(Project, {**common, "evaluations": one}, ""), paper_speed())
+    many = gpu_hours(validated(Project, {**common, "evaluations": more}, ""), paper_speed())
+    assert [cost.rule for cost in few] == ["extract"]
+    assert {cost.rule: cost.jobs for cost in many} == {"extract": 1, "linear": 1}
+
+
+def test_images_are_counted_generated_or_official(tmp_path):
+    official = validated(Project, {"data": str(tmp_path)}, "")
+    assert image_count(official, "pascal-voc", "trainaug") == 10_582
+    with pytest.raises(UserError, match="prepare my-photos"):
+        image_count(official, "my-photos", "train")
+    made = validated(Project, {"data": str(tmp_path), "scenes": {"train": 5, "unlabelled": 2}}, "")
+    assert image_count(made, "coco", "train") == 7
+    (tmp_path / "prepared" / "ade20k").mkdir(parents=True)
+    (tmp_path / "prepared" / "ade20k" / "index.csv").write_text(
+        "id,image,mask,split\na,a,a,train\nb,b,b,val\nc,c,c,val\n"
+    )
+    assert image_count(made, "ade20k", "val") == 2
+
+
+def test_the_command_needs_the_repository(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my.yaml").write_text("name: mine")
+    assert main(["plan", "--config", "my.yaml"]) == 1
+    assert "no Snakefile here" in capsys.readouterr().err
+
+
+def test_every_shipped_project_has_a_plan():
+    for name in ("config.yaml", "smoke.yaml", "demo.yaml"):
+        project = load_project(CONFIGS / name)
+        assert all(cost.hours >= 0 for cost in gpu_hours(project, paper_speed()))
