@@ -48,6 +48,8 @@ def _training(path: Path, settings: Any) -> dict[str, Any]:
     if path.exists():
         measured = json.loads(path.read_text())
         known |= {"images": measured["images"], "hours": round(measured["seconds"] / 3600, 4)}
+        passes = measured["steps"] * settings.batch_size / measured["images"]
+        known["epoch_minutes"] = round(measured["seconds"] / 60 / passes, 4)
     return known
 
 
