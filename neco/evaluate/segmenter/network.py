@@ -1,5 +1,6 @@
 """Our backbone with MMSegmentation's Segmenter head as one network."""
 
+import warnings
 from typing import Any
 
 import torch
@@ -115,6 +116,8 @@ def build_network(
     if hasattr(backbone.model, "set_input_size"):  # patch colours have no embedding
         backbone.model.set_input_size(img_size=(side, side))
     config = network_config(backbone, classes, settings, normalisation)
-    network = PaddedSegmenter(settings.precision, backbone.patch_size, **config)
+    with warnings.catch_warnings():  # its own deprecated calls, and its default for ignored pixels
+        warnings.filterwarnings("ignore", category=UserWarning, module="mmseg")
+        network = PaddedSegmenter(settings.precision, backbone.patch_size, **config)
     network.decode_head.init_weights()
     return network

@@ -218,6 +218,13 @@ def test_evaluating_on_the_way_changes_nothing(tmp_path, coloured):
     assert "mmsegmentation" in first.conditions.packages
 
 
+def test_it_learns_what_colours_tell(tmp_path, coloured):
+    settings = SETTINGS.model_copy(update={"iterations": 40, "log_every": 40})
+    backbone = load_backbone("demo-vit", None)
+    found = evaluate(backbone, *coloured, settings, 3e-4, 0, tmp_path, device="cpu")
+    assert found["mIoU"] > 40  # the ground alone gives below 25
+
+
 def test_half_precision_and_patch_colours_train_too(tmp_path, coloured):
     settings = SETTINGS.model_copy(update={"precision": "bf16-mixed", "iterations": 2})
     for name in ("demo-vit", "patch-colours"):
