@@ -9,7 +9,7 @@ rule weights:
     log:
         f"{RESULTS}/logs/weights/{{stem}}.log",
     conda:
-        "../../envs/neco.yaml"
+        "../../envs/train.yaml"
     resources:
         network=1,
     params:
@@ -27,7 +27,7 @@ rule pretrain_demo:
     log:
         "results/pretrain/demo_vit.log",
     conda:
-        "../../envs/neco.yaml"
+        "../../envs/train.yaml"
     threads: 2
     shell:
         "python -m neco pretrain --into {output} --threads {threads} > {log} 2>&1"

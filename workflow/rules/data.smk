@@ -10,7 +10,7 @@ if PROJECT.scenes is not None:
         log:
             f"{RESULTS}/logs/scenes.log",
         conda:
-            "../../envs/neco.yaml"
+            "../../envs/train.yaml"
         threads: 2
         params:
             config=SETTINGS,
@@ -29,7 +29,7 @@ else:
         log:
             f"{RESULTS}/logs/fetch/{{archive}}.log",
         conda:
-            "../../envs/neco.yaml"
+            "../../envs/train.yaml"
         resources:
             network=1,
         params:
@@ -50,7 +50,7 @@ rule prepare:
     benchmark:
         f"{RESULTS}/benchmarks/prepare/{{dataset}}.tsv"
     conda:
-        "../../envs/neco.yaml"
+        "../../envs/train.yaml"
     threads: 2
     params:
         archives=lambda wildcards: ARCHIVES,

@@ -12,7 +12,7 @@ rule extract:
     benchmark:
         f"{RESULTS}/benchmarks/extract/{{model}}.{{dataset}}.{{split}}.{{size}}.tsv"
     conda:
-        "../../envs/neco.yaml"
+        "../../envs/evaluate.yaml"
     threads: PROJECT.resources.evaluate_threads
     resources:
         gpu=PROJECT.resources.evaluate_gpus,
@@ -41,7 +41,7 @@ rule in_context:
     benchmark:
         f"{RESULTS}/benchmarks/in-context/{{dataset}}.{{model}}.tsv"
     conda:
-        "../../envs/neco.yaml"
+        "../../envs/evaluate.yaml"
     threads: PROJECT.resources.evaluate_threads
     resources:
         gpu=PROJECT.resources.evaluate_gpus,
@@ -69,7 +69,7 @@ rule overcluster:
     benchmark:
         f"{RESULTS}/benchmarks/overcluster/{{dataset}}.{{model}}.tsv"
     conda:
-        "../../envs/neco.yaml"
+        "../../envs/evaluate.yaml"
     threads: PROJECT.resources.evaluate_threads
     params:
         config=SETTINGS,
@@ -94,7 +94,7 @@ rule linear:
     benchmark:
         f"{RESULTS}/benchmarks/linear/{{dataset}}.{{model}}.tsv"
     conda:
-        "../../envs/neco.yaml"
+        "../../envs/evaluate.yaml"
     threads: PROJECT.resources.evaluate_threads
     resources:
         gpu=PROJECT.resources.evaluate_gpus,

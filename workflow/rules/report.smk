@@ -18,7 +18,7 @@ rule models:
         f"{RESULTS}/logs/models.log",
     localrule: True
     conda:
-        "../../envs/neco.yaml"
+        "../../envs/report.yaml"
     params:
         config=SETTINGS,
         runs=lambda wildcards: f"{RESULTS}/runs",
@@ -43,7 +43,7 @@ rule table:
     log:
         f"{RESULTS}/logs/tables/{{table}}.log",
     conda:
-        "../../envs/neco.yaml"
+        "../../envs/report.yaml"
     params:
         config=SETTINGS,
         metrics=lambda wildcards: f"{RESULTS}/metrics",
@@ -69,7 +69,7 @@ rule summary:
     log:
         f"{RESULTS}/logs/summary.log",
     conda:
-        "../../envs/neco.yaml"
+        "../../envs/report.yaml"
     params:
         config=SETTINGS,
         metrics=lambda wildcards: f"{RESULTS}/metrics",
@@ -94,7 +94,7 @@ rule verify:
     log:
         f"{RESULTS}/logs/verify.log",
     conda:
-        "../../envs/neco.yaml"
+        "../../envs/report.yaml"
     params:
         config=SETTINGS,
         metrics=lambda wildcards: f"{RESULTS}/metrics",
@@ -119,7 +119,7 @@ rule figure_of_metrics:
     log:
         f"{RESULTS}/logs/figures/2.log",
     conda:
-        "../../envs/neco.yaml"
+        "../../envs/report.yaml"
     params:
         config=SETTINGS,
         metrics=lambda wildcards: f"{RESULTS}/metrics",
@@ -144,7 +144,7 @@ rule figure_of_method:
     log:
         f"{RESULTS}/logs/figures/1.log",
     conda:
-        "../../envs/neco.yaml"
+        "../../envs/report.yaml"
     params:
         config=SETTINGS,
         folder=lambda wildcards, output: Path(output[0]).parent,
@@ -168,7 +168,7 @@ rule figure_of_data:
     log:
         f"{RESULTS}/logs/figures/3.log",
     conda:
-        "../../envs/neco.yaml"
+        "../../envs/report.yaml"
     params:
         config=SETTINGS,
         folder=lambda wildcards, output: Path(output[0]).parent,
@@ -195,7 +195,7 @@ rule figure_of_features:
     wildcard_constraints:
         stem="figure-[456]|overlays",
     conda:
-        "../../envs/neco.yaml"
+        "../../envs/report.yaml"
     params:
         config=SETTINGS,
         folder=lambda wildcards, output: Path(output[0]).parent,
@@ -224,7 +224,7 @@ rule figure_of_segments:
     log:
         f"{RESULTS}/logs/figures/7.log",
     conda:
-        "../../envs/neco.yaml"
+        "../../envs/report.yaml"
     params:
         config=SETTINGS,
         folder=lambda wildcards, output: Path(output[0]).parent,
@@ -252,7 +252,7 @@ rule report:
     log:
         f"{RESULTS}/logs/report.log",
     conda:
-        "../../envs/neco.yaml"
+        "../../envs/report.yaml"
     params:
         config=SETTINGS,
         metrics=lambda wildcards: f"{RESULTS}/metrics",

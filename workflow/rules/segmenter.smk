@@ -45,7 +45,7 @@ rule segmenter:
     log:
         f"{RESULTS}/logs/segmenter/{{dataset}}.{{model}}.log",
     conda:
-        "../../envs/neco.yaml"
+        "../../envs/evaluate.yaml"
     params:
         config=SETTINGS,
         settings=settings_digest("segmenter"),

@@ -14,7 +14,7 @@ rule train:
     benchmark:
         f"{RESULTS}/benchmarks/train/{{run}}.seed{{seed}}.tsv"
     conda:
-        "../../envs/neco.yaml"
+        "../../envs/train.yaml"
     threads: PROJECT.resources.train_threads
     resources:
         gpu=PROJECT.resources.train_gpus,

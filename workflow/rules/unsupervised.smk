@@ -12,7 +12,7 @@ rule attend:
     benchmark:
         f"{RESULTS}/benchmarks/attend/{{model}}.{{dataset}}.{{split}}.{{size}}.tsv"
     conda:
-        "../../envs/neco.yaml"
+        "../../envs/evaluate.yaml"
     threads: PROJECT.resources.evaluate_threads
     resources:
         gpu=PROJECT.resources.evaluate_gpus,
@@ -37,7 +37,7 @@ rule unsupervised:
     benchmark:
         f"{RESULTS}/benchmarks/unsupervised/{{dataset}}.{{model}}.tsv"
     conda:
-        "../../envs/neco.yaml"
+        "../../envs/evaluate.yaml"
     threads: PROJECT.resources.evaluate_threads
     params:
         config=SETTINGS,
