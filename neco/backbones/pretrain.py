@@ -23,6 +23,7 @@ from neco.backbones.load import build_network, write_weights
 from neco.backbones.registry import backbone_spec
 from neco.config.pretraining import Pretraining, Stage
 from neco.data.scenes.scene import THING_NAMES, render_portrait, render_scene
+from neco.precision import fast_half
 from neco.training.schedules import cosine
 from neco.views import normalise
 
@@ -141,7 +142,7 @@ def _run_stage(
         picked = torch.randint(len(train.pixels), (settings.batch_size,))
         side = stage.sides[int(torch.randint(len(stage.sides), ()))]
         views = random_views(train.pixels[picked], side, stage.crop_scale)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=fast_half("cpu") is not None):
             logits = model(views)  # (B, classes)
         loss = compare(logits.float(), train.tags[picked])
         optimiser.zero_grad(set_to_none=True)

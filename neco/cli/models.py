@@ -75,6 +75,7 @@ def _train(chosen: argparse.Namespace) -> None:
     from neco.config.base import merged, nearest, validated
     from neco.config.training import PRESETS, Train
     from neco.data.dataset import read_dataset
+    from neco.precision import training_precision
     from neco.training import train
 
     project = project_of(chosen)
@@ -95,7 +96,7 @@ def _train(chosen: argparse.Namespace) -> None:
         torch.set_num_threads(chosen.threads)
     backbone = load_backbone(backbone_name, chosen.weights, drop_path=settings.drop_path)
     dataset = read_dataset(chosen.data, settings.split)
-    fabric = Fabric(devices=chosen.devices, precision=settings.precision)
+    fabric = Fabric(devices=chosen.devices, precision=training_precision(settings.precision))
     fabric.launch()
     print(train(backbone, dataset, settings, chosen.into, chosen.run or "NeCo", fabric))
 

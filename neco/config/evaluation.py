@@ -169,7 +169,8 @@ class Segmenter(Frozen):
     """Of the polynomial decay of the learning rate."""
     final_rate: float = Field(0.1, ge=0.0, le=1.0)
     """Learning rate at the end as a share of the first (the paper's eta_min)."""
-    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    precision: Literal["auto", "32-true", "bf16-mixed"] = "32-true"
+    """`auto` is bf16-mixed where the hardware has bfloat16 arithmetic, else 32-true."""
     validate_every: int | None = Field(16_000, ge=1)
     """Iterations between evaluations on the way; null evaluates only at the end."""
     checkpoint_every: int = Field(1000, ge=1)

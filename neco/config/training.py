@@ -147,7 +147,8 @@ class Train(Settings):
     """Stop after this many steps and end all schedules there; None takes `epochs`."""
     batch_size: int = Field(64, ge=1)
     seed: int = 0
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    """`auto` is bf16-mixed where the hardware has bfloat16 arithmetic, else 32-true."""
     drop_path: float = Field(0.0, ge=0.0, lt=1.0)
     """Stochastic depth of the student; the teacher has none."""
     trainable_blocks: int | None = Field(None, ge=0)

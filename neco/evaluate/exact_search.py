@@ -20,9 +20,10 @@ from torch import Tensor
 
 from neco.evaluate.bank import Bank
 from neco.evaluate.eight_bit import EightBitKeys
-from neco.evaluate.half_pass import HalfPass, fast_half
+from neco.evaluate.half_pass import HalfPass
 from neco.evaluate.second_pass import search_again
 from neco.evaluate.selection import Found, Keys, in_threads, largest, merged, stacked
+from neco.precision import fast_half
 
 SMALL = 8192
 """Keys below which one float32 pass is used."""

@@ -11,8 +11,6 @@ brings the scores near the k-th neighbour to about 0, where half precision is fi
 """
 
 import threading
-from functools import cache
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -27,16 +25,6 @@ ACCUMULATION = 1e-4
 """Room for the float32 rounding of sums of products of unit vectors (measured: below 1e-6)."""
 KEYS_AT_A_TIME = {"cpu": 4096, "cuda": 131_072}
 """Keys extended at a time: what fits in cache."""
-
-
-@cache
-def fast_half(kind: str) -> torch.dtype | None:
-    """Return the half precision that beats float32 by far on 'cuda' or this 'cpu', or None."""
-    if kind == "cuda":
-        return torch.float16
-    description = Path("/proc/cpuinfo")
-    flags = description.read_text().split() if description.exists() else []
-    return torch.bfloat16 if {"avx512_bf16", "amx_bf16"} & set(flags) else None
 
 
 class HalfPass:

@@ -20,6 +20,7 @@ from neco.data.dataset import Dataset
 from neco.errors import UserError
 from neco.foreground import foreground_mask
 from neco.loss import LossTerms, NeCoLoss, effective_rank
+from neco.precision import training_precision
 from neco.training.batches import total_steps, view_loader
 from neco.training.checkpoint import read_checkpoint, save_checkpoint
 from neco.training.metrics import MetricsWriter, StepMetrics
@@ -131,7 +132,7 @@ def train(
     Returns the path of backbone.safetensors. Raises UserError when asked to stop (the checkpoint
     is saved) or when the loss is no longer finite.
     """
-    fabric = fabric or Fabric(devices=1, precision=settings.precision)
+    fabric = fabric or Fabric(devices=1, precision=training_precision(settings.precision))
     steps = total_steps(len(dataset), settings)
     training = Training(backbone, settings, steps, fabric)
     checkpoint, first = folder / "checkpoint.ckpt", 0
@@ -216,6 +217,7 @@ def _describe(
         "seconds": round(seconds, 1),
         "device": str(fabric.device),
         "processes": fabric.world_size,
+        "precision": fabric.strategy.precision.precision,
         "torch": torch.__version__,
     }
     (folder / "training.json").write_text(json.dumps(about, indent=1) + "\n")

@@ -10,6 +10,7 @@ from neco.backbones.backbone import Backbone
 from neco.config.evaluation import Segmenter
 from neco.evaluate.segmenter.library import ConfigDict, EncoderDecoder, resize
 from neco.normalisation import IMAGENET, Normalisation
+from neco.precision import training_precision
 
 
 def padded_side(side: int, patch_size: int) -> int:
@@ -38,7 +39,7 @@ class PaddedSegmenter(EncoderDecoder):
 
     def __init__(self, precision: str, patch_size: int, **parts: Any) -> None:
         super().__init__(**parts)
-        self.half = precision == "bf16-mixed"
+        self.half = training_precision(precision) == "bf16-mixed"
         self.patch_size = patch_size
 
     def encode_decode(self, inputs: Tensor, batch_img_metas: list[dict[str, Any]]) -> Tensor:
