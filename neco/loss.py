@@ -15,6 +15,7 @@ from torch.nn.functional import normalize
 from neco.align import align, intersection
 from neco.config.training import Loss
 from neco.references import ReferenceQueue, draw_references
+from neco.share import ALONE, Share
 from neco.sorting import SortSettings, sorting_cross_entropy
 
 FULL_CELL = 0.999
@@ -25,7 +26,8 @@ class LossTerms(NamedTuple):
     """What one step reports. `excess` = loss - floor is what training can lower."""
 
     loss: Tensor
-    """Scalar with gradient: mean over aligned patches and pairs."""
+    """Scalar with gradient: mean over aligned patches and pairs; with a share, the mean of the
+    processes' values is that."""
     floor: Tensor
     """Scalar: the entropy of the targets, the least that `loss` can be."""
     aligned: Tensor
@@ -33,13 +35,21 @@ class LossTerms(NamedTuple):
 
 
 class NeCoLoss:
-    """The loss of a batch. Holds the reference queue when the references come from one."""
+    """The loss of a batch, or of a process's share of one.
 
-    def __init__(self, settings: Loss, dim: int, device: torch.device) -> None:
-        self.settings = settings
+    Holds the reference queue when the references come from one.
+    """
+
+    def __init__(
+        self, settings: Loss, dim: int, device: torch.device, share: Share = ALONE
+    ) -> None:
+        self.settings, self.share = settings, share
+        self.drawn_from = share if settings.references.gather else ALONE
         self.sort = SortSettings(two_way=settings.two_way, **settings.sorting.model_dump())
         queued = settings.references.source == "queue"
-        self.queue = ReferenceQueue(settings.references, dim, device) if queued else None
+        self.queue = (
+            ReferenceQueue(settings.references, dim, device, self.drawn_from) if queued else None
+        )
 
     def __call__(
         self,
@@ -74,10 +84,14 @@ class NeCoLoss:
             row_mask=torch.cat(masks).flatten() if masks else None,
             top_k=self.settings.nearest,
         )
-        rows = torch.cat(masks).sum().clamp(min=1) if masks else loss.loss.shape[0]
+        rows = self._rows(masks) if masks else loss.loss.shape[0]
         return LossTerms(
             loss.loss.sum() / rows, loss.floor.sum() / rows, aligned_student[0].flatten(0, 1)
         )
+
+    def _rows(self, masks: list[Tensor]) -> Tensor:
+        """Return how many aligned patches enter in one process, on average over all."""
+        return self.share.summed(torch.cat(masks).sum()).clamp(min=1) / self.share.processes
 
     def _references(
         self, student: list[Tensor], aligned_teacher: list[Tensor], generator: torch.Generator
@@ -88,13 +102,13 @@ class NeCoLoss:
         if settings.source == "student":
             pool = torch.cat([grid.reshape(batch, -1, dim) for grid in student], dim=1).float()
             pool = pool if settings.gradient else pool.detach()
-            return draw_references(pool, settings, generator)
+            return draw_references(pool, settings, generator, self.drawn_from)
         pool = torch.cat(aligned_teacher, dim=1).detach()  # (B, pairs * S*S, D)
         if self.queue is not None:
             self.queue.push(pool, generator)
             if self.queue.ready():
                 return self.queue.draw(batch, generator)
-        return draw_references(pool, settings, generator)
+        return draw_references(pool, settings, generator, self.drawn_from)
 
     def _comparisons(self, aligned: Tensor, references: Tensor, pairs: int) -> Tensor:
         """Return what is sorted, (pairs * B * S*S, R): distances, or similarities.

@@ -10,31 +10,41 @@ from torch import Tensor
 
 from neco.config.training import References
 from neco.errors import UserError
+from neco.share import ALONE, Share
 
 
-def draw_references(pool: Tensor, settings: References, generator: torch.Generator) -> Tensor:
+def draw_references(
+    pool: Tensor, settings: References, generator: torch.Generator, share: Share = ALONE
+) -> Tensor:
     """Return references drawn without replacement from a pool of patches.
 
     pool: (B, P, D), P patches of each of B images. Returns (B, R, D), or (1, R, D) when one draw
-    serves all images. Raises UserError when the pool is too small for R.
+    serves all images. With a share, pool and result are of this process's images, and what is drawn
+    from is the pool of all processes; `generator` is then in the same state in all of them.
+    Raises UserError when the pool is too small for R.
     """
     batch, patches, dim = pool.shape
-    if settings.scope == "batch" and settings.shared:
-        chosen = _draw(1, batch * patches, settings, generator)
-        return pool.reshape(batch * patches, dim)[chosen.to(pool.device)]
+    chosen = _choose(batch * share.processes, patches, settings, generator).to(pool.device)
+    rows = pool.reshape(batch * patches, dim)
+    if share.processes == 1:
+        return rows[chosen]
+    # Every process fills in the references that are its own, and the sum has them all.
+    own = chosen - share.rank * len(rows)
+    held = (own >= 0) & (own < len(rows))
+    drawn = share.summed(rows[own.clamp(0, len(rows) - 1)] * held.unsqueeze(-1))
+    return drawn if len(drawn) == 1 and settings.shared else share.of(drawn)
+
+
+def _choose(batch: int, patches: int, settings: References, generator: torch.Generator) -> Tensor:
+    """Return which patches are references, as image * patches + patch: (B, R), or (1, R)."""
+    if settings.scope == "batch":
+        rows = 1 if settings.shared else batch
+        return _draw(rows, batch * patches, settings, generator)
+    own = torch.arange(batch).unsqueeze(1)
     if settings.scope == "intra":
-        chosen = _draw(batch, patches, settings, generator)  # (B, R) within each image
-        image = torch.arange(batch).unsqueeze(1)
-    elif settings.scope == "inter":
-        chosen = _draw(batch, (batch - 1) * patches, settings, generator)
-        skip = chosen // patches >= torch.arange(batch).unsqueeze(1)  # leap over the own image
-        chosen = chosen + skip * patches
-        image = torch.zeros_like(chosen)
-    else:
-        chosen = _draw(batch, batch * patches, settings, generator)
-        image = torch.zeros_like(chosen)
-    flat = (image * patches + chosen).to(pool.device)
-    return pool.reshape(batch * patches, dim)[flat]
+        return own * patches + _draw(batch, patches, settings, generator)
+    chosen = _draw(batch, (batch - 1) * patches, settings, generator)
+    return chosen + (chosen // patches >= own) * patches  # leap over the own image
 
 
 def _draw(rows: int, choices: int, settings: References, generator: torch.Generator) -> Tensor:
@@ -48,10 +58,15 @@ def _draw(rows: int, choices: int, settings: References, generator: torch.Genera
 
 
 class ReferenceQueue:
-    """The last teacher features, first in first out. Saved and loaded with a checkpoint."""
+    """The last teacher features, first in first out. Saved and loaded with a checkpoint.
 
-    def __init__(self, settings: References, dim: int, device: torch.device) -> None:
-        self.settings = settings
+    With a share, every process holds the features of all.
+    """
+
+    def __init__(
+        self, settings: References, dim: int, device: torch.device, share: Share = ALONE
+    ) -> None:
+        self.settings, self.share = settings, share
         self.features = torch.zeros(settings.queue_length, dim, device=device)
         self.filled = 0
 
@@ -59,9 +74,11 @@ class ReferenceQueue:
         """Add `queue_per_image` random patches of every image; pool (B, P, D)."""
         batch, patches, dim = pool.shape
         count = min(self.settings.queue_per_image, patches)
-        chosen = torch.rand(batch, patches, generator=generator).topk(count, dim=1).indices
+        drawn = torch.rand(batch * self.share.processes, patches, generator=generator)
+        chosen = self.share.of(drawn.topk(count, dim=1).indices)
         added = pool.gather(1, chosen.to(pool.device).unsqueeze(-1).expand(-1, -1, dim))
-        added = added.reshape(-1, dim)[: len(self.features)].detach().float()
+        added = self.share.gathered(added).reshape(-1, dim)
+        added = added[: len(self.features)].detach().float()
         self.features = torch.cat([added, self.features[: len(self.features) - len(added)]])
         self.filled = min(self.filled + len(added), len(self.features))
 
@@ -71,8 +88,9 @@ class ReferenceQueue:
 
     def draw(self, batch: int, generator: torch.Generator) -> Tensor:
         """Return references (B, R, D), or (1, R, D) when shared."""
-        rows = 1 if self.settings.shared else batch
+        rows = 1 if self.settings.shared else batch * self.share.processes
         chosen = _draw(rows, self.filled, self.settings, generator)
+        chosen = chosen if self.settings.shared else self.share.of(chosen)
         return self.features[chosen.to(self.features.device)]
 
     def state_dict(self) -> dict[str, Tensor | int]:

@@ -31,8 +31,9 @@ def add_commands(commands: Commands) -> None:
     train.add_argument("--weights", type=Path, help="its weights (default: as shipped)")
     train.add_argument("--data", type=Path, required=True, help="a prepared dataset")
     train.add_argument("--seed", type=int, help="training seed")
-    train.add_argument("--threads", type=int, help="arithmetic threads")
-    train.add_argument("--devices", type=int, default=1, help="processes, one per device")
+    train.add_argument("--threads", type=int, help="arithmetic threads of each process")
+    train.add_argument("--devices", type=int, default=1, help="processes of a node, one a device")
+    train.add_argument("--nodes", type=int, default=1, help="nodes with as many processes each")
     train.add_argument("--into", type=Path, required=True, help="folder for the run")
     train.set_defaults(step=_train)
 
@@ -69,14 +70,13 @@ def _pretrain(chosen: argparse.Namespace) -> None:
 
 def _train(chosen: argparse.Namespace) -> None:
     import torch
-    from lightning_fabric import Fabric
 
     from neco.backbones.load import load_backbone
     from neco.config.base import merged, nearest, validated
     from neco.config.training import PRESETS, Train
     from neco.data.dataset import read_dataset
-    from neco.precision import training_precision
     from neco.training import train
+    from neco.training.launch import launch, refuse_unequal_shares
 
     project = project_of(chosen)
     if chosen.run is not None:
@@ -96,9 +96,16 @@ def _train(chosen: argparse.Namespace) -> None:
         torch.set_num_threads(chosen.threads)
     backbone = load_backbone(backbone_name, chosen.weights, drop_path=settings.drop_path)
     dataset = read_dataset(chosen.data, settings.split)
-    fabric = Fabric(devices=chosen.devices, precision=training_precision(settings.precision))
-    fabric.launch()
-    print(train(backbone, dataset, settings, chosen.into, chosen.run or "NeCo", fabric))
+    refuse_unequal_shares(settings, chosen.devices * chosen.nodes)
+    fabric = launch(chosen.devices, chosen.nodes, settings.precision)
+    try:
+        trained = train(backbone, dataset, settings, chosen.into, chosen.run or "NeCo", fabric)
+    except UserError:
+        if fabric.is_global_zero:
+            raise
+        raise SystemExit(1) from None  # the same in every process: one says it
+    if fabric.is_global_zero:
+        print(trained)
 
 
 def _extract(chosen: argparse.Namespace) -> None:

@@ -60,6 +60,10 @@ class References(Settings):
     """One draw for all images (paper); False draws for every image (reference).
 
     Only the scope `batch` can be shared."""
+    gather: bool = True
+    """Draw from the whole batch when several processes share it; False draws from the own share.
+
+    Gathered, any number of processes trains the same."""
     gradient: bool = False
     """Whether gradient also flows into references that come from the student."""
     queue_length: int = Field(8192, ge=2)
@@ -146,6 +150,7 @@ class Train(Settings):
     steps: int | None = Field(None, ge=1)
     """Stop after this many steps and end all schedules there; None takes `epochs`."""
     batch_size: int = Field(64, ge=1)
+    """Images of a step, over all processes."""
     seed: int = 0
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "32-true"
     """`auto` is bf16-mixed where the hardware has bfloat16 arithmetic, else 32-true."""
@@ -158,6 +163,7 @@ class Train(Settings):
     checkpoint_every: int = Field(500, ge=1)
     """Steps between checkpoints."""
     log_every: int = Field(10, ge=1)
+    """Steps between rows of metrics.csv; several processes also agree there whether to stop."""
     crops: Crops = Crops()
     photometric: Photometric = Photometric()
     loss: Loss = Loss()

@@ -41,7 +41,8 @@ class StepSampler(Sampler[list[tuple[int, int]]]):
                 order = np.random.default_rng([self.seed, epoch]).permutation(self.images)
                 ordered_epoch = epoch
             chosen = order[batch * self.batch_size : (batch + 1) * self.batch_size]
-            yield [(epoch, int(image)) for image in chosen[self.rank :: self.processes]]
+            share = np.array_split(chosen, self.processes)[self.rank]
+            yield [(epoch, int(image)) for image in share]
 
 
 def total_steps(images: int, settings: Train) -> int:

@@ -4,6 +4,7 @@ import json
 import logging
 import math
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,10 @@ from neco.data.dataset import Dataset
 from neco.errors import UserError
 from neco.foreground import foreground_mask
 from neco.loss import LossTerms, NeCoLoss, effective_rank
-from neco.precision import training_precision
+from neco.share import Share
 from neco.training.batches import total_steps, view_loader
 from neco.training.checkpoint import read_checkpoint, save_checkpoint
+from neco.training.launch import launch, refuse_unequal_shares
 from neco.training.metrics import MetricsWriter, StepMetrics
 from neco.training.networks import Projected, follow, make_student, make_teacher
 from neco.training.optimiser import build_optimiser, set_rates
@@ -38,6 +40,7 @@ class Training:
 
     def __init__(self, backbone: Backbone, settings: Train, steps: int, fabric: Fabric) -> None:
         self.settings, self.steps, self.fabric = settings, steps, fabric
+        self.share = Share(fabric.global_rank, fabric.world_size)
         seed_everything(settings.seed, verbose=False)
         if fabric.device.type == "cpu":
             backbone.attend_plainly()
@@ -47,14 +50,15 @@ class Training:
             self.teacher = make_teacher(self.student)
         optimiser = build_optimiser(self.student.backbone, self.student.head, settings.optimiser)
         self.distributed, self.optimiser = fabric.setup(self.student, optimiser)
-        self.loss = NeCoLoss(settings.loss, self.student.head.output, fabric.device)
+        self.loss = NeCoLoss(settings.loss, self.student.head.output, fabric.device, self.share)
 
     def step(self, views: Views, step: int) -> LossTerms:
         """Train on one batch; return its loss terms, still on the device."""
-        # Every random choice is a function of (seed, step): a resumed run makes the same ones.
-        seed = (self.settings.seed * 1_000_003 + step) * 1009 + self.fabric.global_rank
+        # Every random choice is a function of (seed, step): a resumed run makes the same ones. What
+        # the generator draws is the same in every process; dropped paths are its own.
+        seed = (self.settings.seed * 1_000_003 + step) * 1009
         generator = torch.Generator().manual_seed(seed)
-        torch.manual_seed(seed)
+        torch.manual_seed(seed + self.share.rank)
         crops, boxes = self._coloured(views, generator)
         set_rates(self.optimiser, self.settings.optimiser, step, self.steps)
         groups = self.distributed(crops)
@@ -62,6 +66,8 @@ class Training:
         with torch.no_grad(), self.fabric.autocast():
             targets = (self.teacher or self.student)(crops[:1])[0]
             foreground = self._foreground(crops[0])
+        if self.share.rank and not self.settings.loss.references.gather:
+            generator.manual_seed(seed + self.share.rank)  # each process draws from its own pool
         terms = self.loss(student, targets, boxes, generator, foreground)
         self.optimiser.zero_grad(set_to_none=True)
         self.fabric.backward(terms.loss)
@@ -86,7 +92,9 @@ class Training:
         for crops in (moved.global_crops, moved.local_crops):
             if crops.shape[1] == 0:
                 continue
-            flat = photometric(crops.flatten(0, 1), self.settings.photometric, generator)
+            flat = photometric(
+                crops.flatten(0, 1), self.settings.photometric, generator, self.share
+            )
             groups.append(flat.unflatten(0, crops.shape[:2]))
         return groups, moved.boxes
 
@@ -132,67 +140,77 @@ def train(
     Returns the path of backbone.safetensors. Raises UserError when asked to stop (the checkpoint
     is saved) or when the loss is no longer finite.
     """
-    fabric = fabric or Fabric(devices=1, precision=training_precision(settings.precision))
+    fabric = fabric or launch(1, 1, settings.precision)
+    refuse_unequal_shares(settings, fabric.world_size)
     steps = total_steps(len(dataset), settings)
     training = Training(backbone, settings, steps, fabric)
     checkpoint, first = folder / "checkpoint.ckpt", 0
-    if checkpoint.exists():
+    if fabric.broadcast(checkpoint.exists()):
         state = read_checkpoint(checkpoint, digest(settings.identity()), fabric.device)
         training.load_state_dict(state)
         first = state["next_step"]
         log.info("%s: continues at step %d of %d", title, first, steps)
     started = time.perf_counter()
-    loader = view_loader(dataset, settings, first, fabric.global_rank, fabric.world_size)
-    with StopRequest() as stop, MetricsWriter(folder, title, first, steps) as metrics:
+    loader = view_loader(dataset, settings, first, *training.share)
+    writer = MetricsWriter(folder, title, first, steps) if fabric.is_global_zero else None
+    with StopRequest() as stop, writer or nullcontext():
         waited, since, counted = 0.0, time.perf_counter(), 0
         fetched = time.perf_counter()
         for step, views in enumerate(loader, start=first):
             waited += time.perf_counter() - fetched
             terms = training.step(views, step)
             counted += settings.batch_size
-            if (step + 1) % settings.log_every == 0 or step == steps - 1:
-                _refuse_divergence(terms.loss.item(), step, folder)
-                row = _row(training, terms, step, since, waited, counted, started)
-                if fabric.is_global_zero:
-                    metrics.write(row)
+            last = step + 1 == steps
+            telling = (step + 1) % settings.log_every == 0 or last
+            if telling:
+                row = _row(training, terms, step, since, waited, counted, started, folder)
+                if writer:
+                    writer.write(row)
                 waited, since, counted = 0.0, time.perf_counter(), 0
             saving = (step + 1) % settings.checkpoint_every == 0
-            if (saving or stop.asked) and step + 1 < steps and fabric.is_global_zero:
+            asked = stop.agreed(fabric) if telling or fabric.world_size == 1 else None
+            if (saving or asked) and not last and fabric.is_global_zero:
                 save_checkpoint(checkpoint, training.state_dict(step + 1))
-            if stop.asked and step + 1 < steps:
+            if asked and not last:
+                fabric.barrier()  # nobody leaves before the checkpoint is saved
                 raise UserError(
-                    f"{title}: stopped by {stop.asked.name} after step {step + 1} of {steps}; "
+                    f"{title}: stopped by {asked.name} after step {step + 1} of {steps}; "
                     f"{checkpoint} is saved, the same command continues from it"
                 )
             fetched = time.perf_counter()
     output = folder / "backbone.safetensors"
-    if fabric.is_global_zero:
+    if writer:
         unfinished = output.with_suffix(".partial")
         save_file(export_state_dict(training.student.backbone), unfinished)
         unfinished.replace(output)
         _describe(folder, settings, len(dataset), steps, time.perf_counter() - started, fabric)
-        metrics.publish()
+        writer.publish()
         checkpoint.unlink(missing_ok=True)
-        metrics.path.unlink()
+        writer.path.unlink()
+    fabric.barrier()
     return output
 
 
 def _row(
     training: Training, terms: LossTerms, step: int, since: float, waited: float, images: int,
-    started: float,
+    started: float, folder: Path,
 ) -> StepMetrics:  # fmt: skip
-    loss, floor = terms.loss.item(), terms.floor.item()
+    """Return the metrics of a step over all processes; every process has to ask."""
+    means = training.fabric.all_reduce(torch.stack([terms.loss.detach(), terms.floor]))
+    loss, floor = means.tolist()
+    _refuse_divergence(loss, step, folder)
+    longest_wait = training.fabric.all_reduce(torch.tensor(waited), reduce_op="max").item()
     now = time.perf_counter()
     return StepMetrics(
         step=step,
         loss=loss,
         floor=floor,
         excess=loss - floor,
-        rank=effective_rank(terms.aligned),
+        rank=effective_rank(training.share.gathered(terms.aligned)),
         learning_rate=training.optimiser.param_groups[0]["lr"],
         momentum=training.momentum(step),
         images_per_second=images / (now - since),
-        data_wait=waited / (now - since),
+        data_wait=longest_wait / (now - since),
         seconds=now - started,
     )
 

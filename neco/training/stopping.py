@@ -3,6 +3,9 @@
 import signal
 from types import FrameType, TracebackType
 
+import torch
+from lightning_fabric import Fabric
+
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
 
@@ -26,6 +29,14 @@ class StopRequest:
     ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
+
+    def agreed(self, fabric: Fabric) -> signal.Signals | None:
+        """Return a signal that any process was sent, the same in all; every process has to ask."""
+        if fabric.world_size == 1:
+            return self.asked
+        asked = torch.tensor(int(self.asked or 0), device=fabric.device)
+        highest = int(fabric.all_reduce(asked, reduce_op="max"))
+        return signal.Signals(highest) if highest else None
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.asked is signal.SIGINT and number == signal.SIGINT:

@@ -9,20 +9,24 @@ from torch import Tensor, nn
 
 from neco.config.training import Photometric
 from neco.normalisation import IMAGENET
+from neco.share import ALONE, Share
 
 LUMINANCE = (0.299, 0.587, 0.114)
 
 
-def photometric(crops: Tensor, settings: Photometric, generator: torch.Generator) -> Tensor:
+def photometric(
+    crops: Tensor, settings: Photometric, generator: torch.Generator, share: Share = ALONE
+) -> Tensor:
     """Return normalised float views (B, 3, H, W) of uint8 crops (B, 3, H, W).
 
-    `generator` lives on the CPU, so that the same seed gives the same strengths on any device.
+    `generator` lives on the CPU, so that the same seed gives the same strengths on any device. The
+    strengths are drawn for the whole batch, of which `crops` are a process's share.
     """
     images = crops.float() / 255
-    images = _jitter(images, settings, generator)
-    gray = _chance(images, settings.grayscale_probability, generator)
+    images = _jitter(images, settings, generator, share)
+    gray = _chance(images, settings.grayscale_probability, generator, share)
     images = torch.where(gray, luminance(images).expand_as(images), images)
-    images = _blur(images, settings, generator)
+    images = _blur(images, settings, generator, share)
     return normalise(images)
 
 
@@ -39,24 +43,28 @@ def luminance(images: Tensor) -> Tensor:
     return (images * weights).sum(dim=1, keepdim=True)
 
 
-def _uniform(images: Tensor, low: float, high: float, generator: torch.Generator) -> Tensor:
+def _uniform(
+    images: Tensor, low: float, high: float, generator: torch.Generator, share: Share
+) -> Tensor:
     """Return one number per image, (B, 1, 1, 1)."""
-    drawn = torch.empty(images.shape[0], 1, 1, 1).uniform_(low, high, generator=generator)
-    return drawn.to(images.device)
+    whole = torch.empty(images.shape[0] * share.processes, 1, 1, 1)
+    return share.of(whole.uniform_(low, high, generator=generator)).to(images.device)
 
 
-def _chance(images: Tensor, probability: float, generator: torch.Generator) -> Tensor:
+def _chance(images: Tensor, probability: float, generator: torch.Generator, share: Share) -> Tensor:
     """Return which images are changed, bool (B, 1, 1, 1)."""
-    return _uniform(images, 0.0, 1.0, generator) < probability
+    return _uniform(images, 0.0, 1.0, generator, share) < probability
 
 
-def _jitter(images: Tensor, settings: Photometric, generator: torch.Generator) -> Tensor:
-    chosen = _chance(images, settings.jitter_probability, generator)
+def _jitter(
+    images: Tensor, settings: Photometric, generator: torch.Generator, share: Share
+) -> Tensor:
+    chosen = _chance(images, settings.jitter_probability, generator, share)
     factors = [
-        _uniform(images, max(0.0, 1 - strength), 1 + strength, generator)
+        _uniform(images, max(0.0, 1 - strength), 1 + strength, generator, share)
         for strength in (settings.brightness, settings.contrast, settings.saturation)
     ]
-    turn = _uniform(images, -settings.hue, settings.hue, generator)
+    turn = _uniform(images, -settings.hue, settings.hue, generator, share)
     changed = images
     for change in torch.randperm(4, generator=generator).tolist():
         if change == 0:
@@ -93,16 +101,24 @@ def turn_hue(images: Tensor, turn: Tensor) -> Tensor:
     return value.unsqueeze(1) - chroma.unsqueeze(1) * ramp
 
 
-def _blur(images: Tensor, settings: Photometric, generator: torch.Generator) -> Tensor:
-    chosen = _chance(images, settings.blur_probability, generator)
-    sigma = _uniform(images, *settings.blur_sigma, generator)
-    return torch.where(chosen, gaussian_blur(images, sigma.flatten()), images)
+def _blur(
+    images: Tensor, settings: Photometric, generator: torch.Generator, share: Share
+) -> Tensor:
+    chosen = _chance(images, settings.blur_probability, generator, share)
+    whole = torch.empty(images.shape[0] * share.processes)
+    whole.uniform_(*settings.blur_sigma, generator=generator)
+    sigma = share.of(whole).to(images.device)
+    return torch.where(chosen, gaussian_blur(images, sigma, float(whole.max())), images)
 
 
-def gaussian_blur(images: Tensor, sigma: Tensor) -> Tensor:
-    """Return images (B, 3, H, W), each blurred with its own sigma (B,) in pixels."""
+def gaussian_blur(images: Tensor, sigma: Tensor, widest: float | None = None) -> Tensor:
+    """Return images (B, 3, H, W), each blurred with its own sigma (B,) in pixels.
+
+    Kernels are cut at four times `widest`, by default the largest sigma.
+    """
+    widest = float(sigma.max()) if widest is None else widest
     batch, channels, height, width = images.shape
-    radius = min(int(4 * float(sigma.max()) + 0.5), height - 1, width - 1)
+    radius = min(int(4 * widest + 0.5), height - 1, width - 1)
     steps = torch.arange(-radius, radius + 1, device=images.device, dtype=images.dtype)
     kernel = torch.exp(-0.5 * (steps / sigma.unsqueeze(1)) ** 2)  # (B, 2 radius + 1)
     kernel = kernel / kernel.sum(dim=1, keepdim=True)

@@ -8,17 +8,14 @@ import subprocess
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 from safetensors.torch import load_file
 from timm.models.vision_transformer import VisionTransformer
 
 from neco.backbones.backbone import Backbone
 from neco.config import Train
 from neco.config.base import merged, validated
-from neco.data.dataset import Dataset, Item
 from neco.errors import UserError
 from neco.training import train
 from neco.training.batches import StepSampler
@@ -51,19 +48,6 @@ def tiny_backbone(drop_path: float = 0.1) -> Backbone:
 
 def small(**changes) -> Train:
     return validated(Train, merged(SMALL, changes), "test")
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory) -> Dataset:
-    folder = tmp_path_factory.mktemp("photos")
-    rng = np.random.default_rng(0)
-    items = []
-    for number in range(7):
-        blocks = rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)
-        path = folder / f"{number}.png"
-        Image.fromarray(blocks).resize((80, 60)).save(path)
-        items.append(Item(str(number), path, None, "train"))
-    return Dataset("photos", folder, "train", [], items)
 
 
 def rows(folder: Path) -> list[dict[str, str]]:

@@ -1,0 +1,80 @@
+"""Processes that train together, one per device: started here, by SLURM or by torchrun."""
+
+import os
+
+from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments import (
+    ClusterEnvironment,
+    LightningEnvironment,
+    SLURMEnvironment,
+    TorchElasticEnvironment,
+)
+from lightning_fabric.strategies import DDPStrategy
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+
+from neco.config.training import Train
+from neco.errors import UserError
+from neco.precision import training_precision
+
+
+def launch(devices: int, nodes: int, precision: str, accelerator: str = "auto") -> Fabric:
+    """Return Fabric in every one of devices * nodes processes; call it once, early.
+
+    Under `srun` or `torchrun` the processes are there. Otherwise this one starts the others of its
+    node by running its own command again, inside a SLURM job as anywhere else.
+    Raises UserError where the number of processes or devices does not fit.
+    """
+    if devices < 1 or nodes < 1:
+        raise UserError(f"--devices {devices} --nodes {nodes}: both are 1 or more")
+    together = devices * nodes > 1
+    kind = None if accelerator == "auto" else accelerator
+    try:
+        fabric = Fabric(
+            accelerator=accelerator,
+            devices=devices,
+            num_nodes=nodes,
+            precision=training_precision(precision, kind),
+            strategy=DDPStrategy(gradient_as_bucket_view=True) if together else "auto",
+            plugins=[_environment(devices, nodes)],
+        )
+        fabric.launch()
+    except (RuntimeError, ValueError, MisconfigurationException) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(
+            f"--devices {devices} --nodes {nodes}: {reason}. Every process must see all devices of "
+            "its node: in SLURM ask for --gpus-per-node, not --gpus-per-task"
+        ) from None
+    return fabric
+
+
+def refuse_unequal_shares(settings: Train, processes: int) -> None:
+    """Raise UserError where a batch cannot be shared equally."""
+    if settings.batch_size % processes:
+        raise UserError(
+            f"train.batch_size {settings.batch_size} is shared by {processes} processes and must "
+            "be a multiple of that"
+        )
+
+
+def _environment(devices: int, nodes: int) -> ClusterEnvironment:
+    """Return who started the processes, as Fabric knows them."""
+    needed = devices * nodes
+    if TorchElasticEnvironment.detect():
+        return TorchElasticEnvironment()
+    # A batch script, and a job step that Snakemake made, count as one process: it starts the rest.
+    started = int(os.environ.get("SLURM_STEP_NUM_TASKS", 1))
+    if started not in (1, needed):
+        raise UserError(
+            f"--devices {devices} --nodes {nodes} needs {needed} processes and srun started "
+            f"{started}; call srun with --nodes={nodes} --ntasks-per-node={devices}"
+        )
+    if started > 1:
+        # Fabric insists on it, and srun sets it only where it was asked in these words.
+        os.environ.setdefault("SLURM_NTASKS_PER_NODE", str(devices))
+        return SLURMEnvironment()
+    if nodes > 1 and "NODE_RANK" not in os.environ:
+        raise UserError(
+            f"--nodes {nodes}: start it with srun --nodes={nodes} --ntasks-per-node={devices}, or "
+            "on every node with NODE_RANK, MASTER_ADDR and MASTER_PORT set"
+        )
+    return LightningEnvironment()
