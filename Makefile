@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CORES ?= all
 UV := 0.13.9
 
-.PHONY: help setup demo test lint unit workflow-check smoke documents lock clean
+.PHONY: help setup demo test lint unit workflow-check smoke documents lock pin test-conda clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -46,8 +46,16 @@ documents: setup  ## renew the files that are generated from code
 	$(BIN)/python -m neco.data.describe docs/data.md
 	$(BIN)/python -m neco.report.captions workflow/report
 
-lock: setup  ## renew requirements.lock after a change of pins in pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --all-extras -o requirements.lock pyproject.toml
+lock: setup  ## renew every lock and pin after a change of pyproject.toml or envs/ (UPGRADE=--upgrade: to the newest)
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --all-extras $(UPGRADE) -o requirements.lock pyproject.toml
+	$(BIN)/python envs/lock.py $(UPGRADE)
+	$(BIN)/python envs/pin.py --existing
+
+pin: setup  ## pin conda's packages in envs/NAME.linux-64.pin.txt (needs the channel)
+	$(BIN)/python envs/pin.py $(basename $(notdir $(wildcard envs/*.yaml)))
+
+test-conda: setup  ## make the four conda environments and run every kind of step in its own
+	$(BIN)/python tests/conda/prove.py
 
 clean:  ## remove what runs wrote (not .venv)
 	rm -rf .snakemake data results/demo results/smoke

@@ -1,0 +1,72 @@
+"""Stands in for `conda` where no conda can be had: what `snakemake --sdm conda` asks of it.
+
+Solving, fetching and linking are py-rattler's, the library under pixi; `activate` lies beside it.
+What it prints of itself, conda's version included, is made up: this proves environment files
+and rules, not conda. Channels are found under CONDA_CHANNEL_ALIAS, a setting of conda's own.
+"""
+
+import argparse
+import asyncio
+import hashlib
+import json
+import os
+import sys
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+import yaml
+from rattler import Channel, ChannelConfig, RepoDataRecord, VirtualPackage, install, solve
+
+
+async def solved(file: Path) -> list[RepoDataRecord]:
+    """Return the packages that satisfy an environment file on this machine."""
+    environment = yaml.safe_load(file.read_text())
+    alias = ChannelConfig(os.environ["CONDA_CHANNEL_ALIAS"] + "/")
+    channels = [Channel(name, alias) for name in environment["channels"]]
+    machine = VirtualPackage.detect()
+    return await solve(channels, environment["dependencies"], virtual_packages=machine)
+
+
+async def listed(file: Path) -> list[RepoDataRecord]:
+    """Return the packages of an explicit file (address#md5, one a line), their MD5 checked."""
+    lines = file.read_text().split("@EXPLICIT\n")[1].split()
+    records = []
+    for address, digest in (line.split("#") for line in lines):
+        archive = Path(unquote(urlparse(address).path))
+        found = hashlib.md5(archive.read_bytes(), usedforsecurity=False).hexdigest()
+        if found != digest:
+            sys.exit(f"{address}: MD5 is {found}, not {digest}")
+        records.append(await RepoDataRecord.from_package_archive(archive))
+    return records
+
+
+async def create(file: Path, prefix: Path) -> None:
+    """Make an environment from an environment file or an explicit file."""
+    records = await (solved(file) if file.suffix == ".yaml" else listed(file))
+    prefix.mkdir(parents=True)
+    await install(records, prefix, show_progress=False)
+
+
+def main(words: list[str]) -> None:
+    """Do what these words ask of conda."""
+    if words == ["info", "--json"]:
+        home = Path(__file__).resolve().parents[1]
+        print(json.dumps({"conda_prefix": str(home), "platform": "linux-64"}))
+    elif words == ["--version"]:
+        print("conda 24.7.1")  # the oldest that Snakemake takes
+    elif words == ["config", "--get", "channel_priority", "--json"]:
+        print(json.dumps({"get": {"channel_priority": "strict"}}))
+    elif words[0] == "clean":
+        pass  # no archives are kept
+    elif "create" in words:
+        parser = argparse.ArgumentParser()
+        parser.add_argument("--file", type=Path, required=True)
+        parser.add_argument("--prefix", type=Path, required=True)
+        chosen, _ = parser.parse_known_args(words)
+        asyncio.run(create(chosen.file, chosen.prefix))
+    else:
+        sys.exit(f"the stand-in for conda knows no {words}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
