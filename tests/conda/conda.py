@@ -5,6 +5,8 @@ What it prints of itself, conda's version included, is made up: this proves envi
 and rules, not conda. Channels are found under CONDA_CHANNEL_ALIAS, a setting of conda's own.
 """
 
+from __future__ import annotations
+
 import argparse
 import asyncio
 import hashlib
@@ -12,14 +14,18 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlparse
 
-import yaml
-from rattler import Channel, ChannelConfig, RepoDataRecord, VirtualPackage, install, solve
+if TYPE_CHECKING:  # most calls only ask what conda this is: they need not wait for py-rattler
+    from rattler import RepoDataRecord
 
 
 async def solved(file: Path) -> list[RepoDataRecord]:
     """Return the packages that satisfy an environment file on this machine."""
+    import yaml
+    from rattler import Channel, ChannelConfig, VirtualPackage, solve
+
     environment = yaml.safe_load(file.read_text())
     alias = ChannelConfig(os.environ["CONDA_CHANNEL_ALIAS"] + "/")
     channels = [Channel(name, alias) for name in environment["channels"]]
@@ -29,6 +35,8 @@ async def solved(file: Path) -> list[RepoDataRecord]:
 
 async def listed(file: Path) -> list[RepoDataRecord]:
     """Return the packages of an explicit file (address#md5, one a line), their MD5 checked."""
+    from rattler import RepoDataRecord
+
     lines = file.read_text().split("@EXPLICIT\n")[1].split()
     records = []
     for address, digest in (line.split("#") for line in lines):
@@ -42,6 +50,8 @@ async def listed(file: Path) -> list[RepoDataRecord]:
 
 async def create(file: Path, prefix: Path) -> None:
     """Make an environment from an environment file or an explicit file."""
+    from rattler import install
+
     records = await (solved(file) if file.suffix == ".yaml" else listed(file))
     prefix.mkdir(parents=True)
     await install(records, prefix, show_progress=False)

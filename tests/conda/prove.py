@@ -133,8 +133,15 @@ def check_results(results: Path) -> None:
         "in-context", "overcluster", "linear", "segmenter", "unsupervised",
     }  # fmt: skip
     for path in files:
-        result = json.loads(path.read_text())
-        print(path, result["conditions"] if "conditions" in result else result)
+        conditions = json.loads(path.read_text())["conditions"]
+        held = conditions["packages"]
+        if path.parts[-3] == "segmenter":
+            assert "mmsegmentation" in held and "scann" not in held, held
+        else:
+            assert {"faiss-gpu", "scann"} <= set(held), held
+            assert not {"faiss-cpu", "mmsegmentation"} & set(held), held
+        if path.parts[-3] == "in-context":
+            assert conditions["search"].lower().startswith("scann"), conditions["search"]
 
 
 def tell(start: float, what: str) -> None:
