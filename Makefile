@@ -4,8 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 CORES ?= all
 UV := 0.13.9
+DOCKER ?= docker
+IMAGE := neco-reproduction:latest
+SIF := build/neco-reproduction.sif
 
-.PHONY: help setup demo test lint unit workflow-check smoke documents lock pin test-conda clean
+.PHONY: help setup demo test lint unit workflow-check smoke documents lock pin test-conda image apptainer test-image clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -38,6 +41,18 @@ workflow-check: setup
 
 smoke: setup  ## every rule of the workflow on the smallest data
 	$(BIN)/snakemake --cores $(CORES) --configfile config/smoke.yaml
+
+image:  ## container image of every step (BASE=... for another base; docs/containers.md)
+	$(DOCKER) build --tag $(IMAGE) $(if $(BASE),--build-arg BASE=$(BASE)) .
+
+apptainer: image  ## the same image as one file, for snakemake --sdm apptainer
+	mkdir -p $(dir $(SIF))
+	$(DOCKER) save --output $(SIF:.sif=.tar) $(IMAGE)
+	apptainer build --force $(SIF) docker-archive:$(SIF:.sif=.tar)
+	rm $(SIF:.sif=.tar)
+
+test-image: setup  ## build the image on a base made here and run the demo in it (root, Debian)
+	$(BIN)/python -m pytest -m slow -n 0 -v -s --durations=0 tests/image
 
 documents: setup  ## renew the files that are generated from code
 	$(BIN)/python -m neco config > config/defaults.yaml
