@@ -80,7 +80,7 @@ class Machinery:
     def layers(self, tag: str) -> list[str]:
         """Return the digests of the image's layers, lowest first."""
         return self.podman(
-            "image", "inspect", "--format", '{{join .RootFS.Layers " "}}', tag
+            "image", "inspect", "--format", "{{range .RootFS.Layers}}{{.}} {{end}}", tag
         ).split()
 
     def size(self, tag: str) -> int:

@@ -24,9 +24,8 @@ PROJECT_LAYERS = 2
 
 
 def test_holds_the_lock_and_no_installer(machinery, image):
-    pythons = machinery.run(image, ["sh", "-c", "which python && ! which uv && ls /opt"])
-    assert pythons.split() == ["/opt/venv/bin/python", "requirements.lock", "uv", "venv"]
-    assert machinery.run(image, ["ls", "/opt/uv"]) == ""
+    found = machinery.run(image, ["sh", "-c", "which python && ! which uv && ls /opt && ls /tmp"])
+    assert found.split() == ["/opt/venv/bin/python", "requirements.lock", "venv"]
 
 
 def test_holds_nothing_but_what_is_named(machinery, image):
