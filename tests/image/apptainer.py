@@ -1,4 +1,4 @@
-"""A real Apptainer: Debian carries it in sid only, so it runs in a root of its own made from there."""
+"""A real Apptainer: only sid among Debian's releases has it, so it runs in a root made from sid."""
 
 import subprocess
 from pathlib import Path
