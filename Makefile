@@ -52,7 +52,7 @@ apptainer: image  ## the same image as one file, for snakemake --sdm apptainer
 	rm $(SIF:.sif=.tar)
 
 test-image: setup  ## build the image on a base made here and run the demo in it (root, Debian)
-	$(BIN)/python -m pytest -m slow -n 0 -v -s --durations=0 tests/image
+	$(BIN)/python -m pytest -m "slow or not slow" -n 0 -v -s --durations=0 tests/image
 
 documents: setup  ## renew the files that are generated from code
 	$(BIN)/python -m neco config > config/defaults.yaml
