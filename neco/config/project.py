@@ -16,6 +16,7 @@ from neco.config.evaluation import (
     Segmenter,
     Unsupervised,
 )
+from neco.config.resources import Resources
 from neco.config.training import PRESETS, Train
 from neco.errors import UserError
 
@@ -71,15 +72,6 @@ class Evaluation(Settings):
     some; or names of runs and backbones."""
     settings: dict[str, Any] = {}
     """Sparse override of the project's settings of this protocol."""
-
-
-class Resources(Settings):
-    """What a rule asks of the scheduler."""
-
-    train_threads: int = Field(8, ge=1)
-    evaluate_threads: int = Field(8, ge=1)
-    train_gpus: int = Field(1, ge=0)
-    evaluate_gpus: int = Field(1, ge=0)
 
 
 Table = Literal[

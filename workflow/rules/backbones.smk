@@ -12,6 +12,8 @@ rule weights:
         "../../envs/train.yaml"
     resources:
         network=1,
+        mem_mb=memory("weights"),
+        runtime=minutes("weights"),
     params:
         downloads=lambda wildcards: f"{DATA}/downloads",
         config=SETTINGS,
@@ -29,5 +31,8 @@ rule pretrain_demo:
     conda:
         "../../envs/train.yaml"
     threads: 2
+    resources:
+        mem_mb=memory("train"),
+        runtime=minutes("train"),
     shell:
         "python -m neco pretrain --into {output} --threads {threads} > {log} 2>&1"

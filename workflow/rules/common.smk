@@ -40,6 +40,9 @@ onstart:
     )
 
 
+include: "resources.smk"
+
+
 wildcard_constraints:
     model=r"[A-Za-z0-9._-]+",
     dataset=r"[a-z0-9-]+",

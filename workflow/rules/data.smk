@@ -12,6 +12,9 @@ if PROJECT.scenes is not None:
         conda:
             "../../envs/train.yaml"
         threads: 2
+        resources:
+            mem_mb=memory("scenes"),
+            runtime=minutes("scenes"),
         params:
             config=SETTINGS,
             archives=lambda wildcards: ARCHIVES,
@@ -32,6 +35,8 @@ else:
             "../../envs/train.yaml"
         resources:
             network=1,
+            mem_mb=memory("fetch"),
+            runtime=minutes("fetch"),
         params:
             archives=lambda wildcards: ARCHIVES,
             config=SETTINGS,
@@ -52,6 +57,9 @@ rule prepare:
     conda:
         "../../envs/train.yaml"
     threads: 2
+    resources:
+        mem_mb=memory("prepare"),
+        runtime=minutes("prepare"),
     params:
         archives=lambda wildcards: ARCHIVES,
         first=brought_folders,

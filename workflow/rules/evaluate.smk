@@ -16,6 +16,8 @@ rule extract:
     threads: PROJECT.resources.evaluate_threads
     resources:
         gpu=PROJECT.resources.evaluate_gpus,
+        mem_mb=memory("extract"),
+        runtime=minutes("extract"),
     params:
         config=SETTINGS,
         backbone=lambda wildcards: MODELS[MODEL_OF[wildcards.model]][0],
@@ -45,6 +47,8 @@ rule in_context:
     threads: PROJECT.resources.evaluate_threads
     resources:
         gpu=PROJECT.resources.evaluate_gpus,
+        mem_mb=memory("in_context"),
+        runtime=minutes("in_context"),
     params:
         config=SETTINGS,
         splits=lambda wildcards: PROJECT.datasets[wildcards.dataset],
@@ -71,6 +75,9 @@ rule overcluster:
     conda:
         "../../envs/evaluate.yaml"
     threads: PROJECT.resources.evaluate_threads
+    resources:
+        mem_mb=memory("overcluster"),
+        runtime=minutes("overcluster"),
     params:
         config=SETTINGS,
         splits=lambda wildcards: PROJECT.datasets[wildcards.dataset],
@@ -98,6 +105,8 @@ rule linear:
     threads: PROJECT.resources.evaluate_threads
     resources:
         gpu=PROJECT.resources.evaluate_gpus,
+        mem_mb=memory("linear"),
+        runtime=minutes("linear"),
     params:
         config=SETTINGS,
         splits=lambda wildcards: PROJECT.datasets[wildcards.dataset],

@@ -44,6 +44,9 @@ rule table:
         f"{RESULTS}/logs/tables/{{table}}.log",
     conda:
         "../../envs/report.yaml"
+    resources:
+        mem_mb=memory("report"),
+        runtime=minutes("report"),
     params:
         config=SETTINGS,
         metrics=lambda wildcards: f"{RESULTS}/metrics",
@@ -70,6 +73,9 @@ rule summary:
         f"{RESULTS}/logs/summary.log",
     conda:
         "../../envs/report.yaml"
+    resources:
+        mem_mb=memory("report"),
+        runtime=minutes("report"),
     params:
         config=SETTINGS,
         metrics=lambda wildcards: f"{RESULTS}/metrics",
@@ -95,6 +101,9 @@ rule verify:
         f"{RESULTS}/logs/verify.log",
     conda:
         "../../envs/report.yaml"
+    resources:
+        mem_mb=memory("report"),
+        runtime=minutes("report"),
     params:
         config=SETTINGS,
         metrics=lambda wildcards: f"{RESULTS}/metrics",
@@ -120,6 +129,9 @@ rule figure_of_metrics:
         f"{RESULTS}/logs/figures/2.log",
     conda:
         "../../envs/report.yaml"
+    resources:
+        mem_mb=memory("report"),
+        runtime=minutes("report"),
     params:
         config=SETTINGS,
         metrics=lambda wildcards: f"{RESULTS}/metrics",
@@ -145,6 +157,9 @@ rule figure_of_method:
         f"{RESULTS}/logs/figures/1.log",
     conda:
         "../../envs/report.yaml"
+    resources:
+        mem_mb=memory("report"),
+        runtime=minutes("report"),
     params:
         config=SETTINGS,
         folder=lambda wildcards, output: Path(output[0]).parent,
@@ -169,6 +184,9 @@ rule figure_of_data:
         f"{RESULTS}/logs/figures/3.log",
     conda:
         "../../envs/report.yaml"
+    resources:
+        mem_mb=memory("report"),
+        runtime=minutes("report"),
     params:
         config=SETTINGS,
         folder=lambda wildcards, output: Path(output[0]).parent,
@@ -196,6 +214,9 @@ rule figure_of_features:
         stem="figure-[456]|overlays",
     conda:
         "../../envs/report.yaml"
+    resources:
+        mem_mb=memory("report"),
+        runtime=minutes("report"),
     params:
         config=SETTINGS,
         folder=lambda wildcards, output: Path(output[0]).parent,
@@ -225,6 +246,9 @@ rule figure_of_segments:
         f"{RESULTS}/logs/figures/7.log",
     conda:
         "../../envs/report.yaml"
+    resources:
+        mem_mb=memory("report"),
+        runtime=minutes("report"),
     params:
         config=SETTINGS,
         folder=lambda wildcards, output: Path(output[0]).parent,
@@ -253,6 +277,9 @@ rule report:
         f"{RESULTS}/logs/report.log",
     conda:
         "../../envs/report.yaml"
+    resources:
+        mem_mb=memory("report"),
+        runtime=minutes("report"),
     params:
         config=SETTINGS,
         metrics=lambda wildcards: f"{RESULTS}/metrics",

@@ -18,6 +18,9 @@ rule fine_tune:
     threads: PROJECT.resources.train_threads
     resources:
         gpu=PROJECT.resources.train_gpus,
+        mem_mb=memory("fine_tune"),
+        runtime=minutes("fine_tune"),
+        slurm_extra=STOP_IN_TIME,
     params:
         config=SETTINGS,
         splits=lambda wildcards: PROJECT.datasets[wildcards.dataset],
@@ -29,7 +32,7 @@ rule fine_tune:
         # Not an output: a stopped job leaves its checkpoint here and continues from it.
         checkpoints=lambda wildcards, output: Path(output[0]).with_suffix(""),
     shell:
-        "python -m neco evaluate segmenter --config {params.config} --model '{params.model}'"
+        "exec python -m neco evaluate segmenter --config {params.config} --model '{params.model}'"
         " --threads {threads} --data {input.data}"
         " --train-split {params.splits.train} --val-split {params.splits.val}"
         " --backbone '{params.backbone}' --weights {input.weights}"
@@ -46,6 +49,9 @@ rule segmenter:
         f"{RESULTS}/logs/segmenter/{{dataset}}.{{model}}.log",
     conda:
         "../../envs/evaluate.yaml"
+    resources:
+        mem_mb=memory("report"),
+        runtime=minutes("report"),
     params:
         config=SETTINGS,
         settings=settings_digest("segmenter"),

@@ -15,14 +15,22 @@ rule train:
         f"{RESULTS}/benchmarks/train/{{run}}.seed{{seed}}.tsv"
     conda:
         "../../envs/train.yaml"
-    threads: PROJECT.resources.train_threads
+    threads: PROJECT.resources.train_threads * DEVICES
     resources:
-        gpu=PROJECT.resources.train_gpus,
+        **SEVERAL_PROCESSES,
+        gpu=PROJECT.resources.train_gpus * DEVICES * NODES,
+        cpus_per_task=lambda wildcards, threads: max(1, threads // DEVICES),
+        mem_mb=memory("train"),
+        runtime=minutes("train"),
+        slurm_extra=STOP_IN_TIME,
+        devices=DEVICES,
+        nodes=NODES,
     params:
         config=SETTINGS,
         folder=lambda wildcards, output: Path(output.backbone).parent,
         settings=lambda wildcards: digest(PROJECT.training(wildcards.run).identity()),
     shell:
-        "python -m neco train --config {params.config} --run {wildcards.run} --seed {wildcards.seed}"
-        " --data {input.data} --weights {input.weights} --threads {threads}"
+        "{LAUNCHER} python -m neco train --config {params.config} --run {wildcards.run}"
+        " --seed {wildcards.seed} --data {input.data} --weights {input.weights}"
+        " --threads {resources.cpus_per_task} --devices {resources.devices}"
         " --into {params.folder} > {log} 2>&1"

@@ -16,6 +16,8 @@ rule attend:
     threads: PROJECT.resources.evaluate_threads
     resources:
         gpu=PROJECT.resources.evaluate_gpus,
+        mem_mb=memory("extract"),
+        runtime=minutes("extract"),
     params:
         config=SETTINGS,
         backbone=lambda wildcards: MODELS[MODEL_OF[wildcards.model]][0],
@@ -39,6 +41,9 @@ rule unsupervised:
     conda:
         "../../envs/evaluate.yaml"
     threads: PROJECT.resources.evaluate_threads
+    resources:
+        mem_mb=memory("unsupervised"),
+        runtime=minutes("unsupervised"),
     params:
         config=SETTINGS,
         train_split=lambda wildcards: settings_of("unsupervised", wildcards).train_split,
