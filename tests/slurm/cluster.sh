@@ -95,7 +95,7 @@ KillWait=30
 MinJobAge=300
 $types
 NodeName=$host NodeAddr=127.0.0.1 CPUs=$cpus RealMemory=$memory $gres State=UNKNOWN
-PartitionName=test Nodes=$host Default=YES MaxTime=2:00:00 State=UP
+PartitionName=test Nodes=$host Default=YES MaxTime=UNLIMITED State=UP
 END
 }
 

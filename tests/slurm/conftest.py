@@ -1,0 +1,135 @@
+"""A real cluster of one node, a copy of the repository to run in, and Snakemake at its client."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+REPOSITORY = Path(__file__).parents[2]
+CLUSTER = Path(__file__).parent / "cluster.sh"
+CONFIGURATION = ["config/smoke.yaml", "tests/slurm/sparse.yaml"]
+
+# What two processors need on top of the shipped profile: Snakemake's start takes longer than most
+# steps of this size, so what belongs together is one job; and jobs are looked at every few seconds.
+GROUPS = {
+    **dict.fromkeys(["scenes", "weights", "prepare"], "data"),
+    **dict.fromkeys(["extract", "attend"], "features"),
+    **dict.fromkeys(["in_context", "overcluster", "linear", "unsupervised"], "evaluations"),
+}
+ON_TWO_PROCESSORS = {
+    "slurm-init-seconds-before-status-checks": 3,
+    "latency-wait": 10,
+    "jobs": 10,
+    "resources": {"network": 1, "side_by_side": 2},
+}
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    if os.geteuid() != 0:
+        pytest.skip("starting a cluster needs root")
+    folder = tmp_path_factory.mktemp("cluster")
+    for parent in (folder, *folder.parents[:2]):  # munged runs as another user
+        parent.chmod(0o755)
+    environment = {**os.environ, "SLURM_TEST_FOLDER": str(folder)}
+    for step in ("install", "up"):
+        subprocess.run([CLUSTER, step], env=environment, check=True)
+    yield
+    subprocess.run([CLUSTER, "down"], env=environment, check=True)
+
+
+class Client:
+    """Snakemake in a copy of the repository, with the shipped profile."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        files = subprocess.check_output(["git", "ls-files", "-z"], cwd=REPOSITORY, text=True)
+        for name in filter(None, files.split("\0")):
+            if (REPOSITORY / name).exists():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(REPOSITORY / name, folder / name)
+        profile = yaml.safe_load((folder / "profiles/slurm/config.yaml").read_text())
+        profile |= ON_TWO_PROCESSORS | {"groups": GROUPS | profile["groups"]}
+        profile["group-components"] |= dict.fromkeys(GROUPS.values(), 100)
+        (folder / "profile").mkdir()
+        (folder / "profile/config.yaml").write_text(yaml.safe_dump(profile))
+
+    def start(self, name: str, *targets: str, overlay: dict | None = None) -> "Call":
+        """Return a started Snakemake; an overlay is laid over the sparse configuration."""
+        laid_over = []
+        if overlay is not None:
+            (self.folder / f"{name}.yaml").write_text(yaml.safe_dump(overlay))
+            laid_over = [f"{name}.yaml"]
+        command = [sys.executable, "-m", "snakemake", *targets, "--workflow-profile", "profile"]
+        command += ["--configfile", *CONFIGURATION, *laid_over]
+        return Call(command, self.folder, self.folder / f"{name}.log")
+
+
+class Call:
+    """A running Snakemake, in a session of its own: a background job would ignore SIGINT."""
+
+    def __init__(self, command: list[str], folder: Path, log: Path) -> None:
+        self.log, self.folder = log, folder
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        with log.open("w") as file:
+            self.process = subprocess.Popen(
+                command, cwd=folder, stdout=file, stderr=subprocess.STDOUT, env=environment,
+                start_new_session=True,
+            )  # fmt: skip
+
+    def interrupt(self) -> None:
+        """Press Ctrl-C."""
+        self.process.send_signal(signal.SIGINT)
+
+    def wait(self, seconds: float = 1500) -> int:
+        """Return the exit status; a call that takes too long is ended and fails the test."""
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            pytest.fail(f"still running after {seconds} s:\n{self.tail()}")
+
+    def wait_until(self, happened: Callable[[], bool], seconds: float = 600) -> None:
+        """Return once something happened; a Snakemake that ends or hangs first fails the test."""
+        end = time.monotonic() + seconds
+        while not happened():
+            if self.process.poll() is not None or time.monotonic() > end:
+                self.process.kill()
+                self.process.wait()
+                pytest.fail(f"it did not happen:\n{self.tail()}")
+            time.sleep(0.2)
+
+    def text(self) -> str:
+        return self.log.read_text()
+
+    def tail(self) -> str:
+        return self.text()[-4000:]
+
+
+@pytest.fixture(scope="session")
+def client(cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Client:
+    return Client(tmp_path_factory.mktemp("repository"))
+
+
+def queue() -> dict[str, tuple[str, str]]:
+    """Return (state, what) of every job that SLURM remembers, by number."""
+    command = ["squeue", "--noheader", "--states=all", "--format=%i|%T|%k"]
+    lines = subprocess.check_output(command, text=True).splitlines()
+    return {number: (state, what) for number, state, what in (line.split("|", 2) for line in lines)}
+
+
+def unfinished() -> list[str]:
+    """Return the numbers of jobs that wait or run."""
+    return [
+        number
+        for number, (state, _) in queue().items()
+        if state in ("PENDING", "RUNNING", "COMPLETING")
+    ]
