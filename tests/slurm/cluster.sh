@@ -92,7 +92,7 @@ SchedulerParameters=batch_sched_delay=0,sched_interval=2,bf_interval=2
 SlurmdParameters=config_overrides
 ReturnToService=2
 KillWait=30
-MinJobAge=300
+MinJobAge=7200
 $types
 NodeName=$host NodeAddr=127.0.0.1 CPUs=$cpus RealMemory=$memory $gres State=UNKNOWN
 PartitionName=test Nodes=$host Default=YES MaxTime=UNLIMITED State=UP

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,50 +17,35 @@ REPOSITORY = Path(__file__).parents[2]
 CLUSTER = Path(__file__).parent / "cluster.sh"
 CONFIGURATION = ["config/smoke.yaml", "tests/slurm/sparse.yaml"]
 
-# What two processors need on top of the shipped profile: Snakemake's start takes longer than most
-# steps of this size, so what belongs together is one job; and jobs are looked at every few seconds.
-GROUPS = {
-    **dict.fromkeys(["scenes", "weights", "prepare"], "data"),
-    **dict.fromkeys(["extract", "attend"], "features"),
-    **dict.fromkeys(["in_context", "overcluster", "linear", "unsupervised"], "evaluations"),
-}
-ON_TWO_PROCESSORS = {
-    "slurm-init-seconds-before-status-checks": 3,
-    "latency-wait": 10,
-    "jobs": 10,
-    "resources": {"network": 1, "side_by_side": 2},
-}
+# What a wait costs here: jobs of seconds are looked at every few seconds.
+HURRY = ["--slurm-init-seconds-before-status-checks", "3", "--latency-wait", "10"]
 
 
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def cluster() -> Iterator[None]:
     if os.geteuid() != 0:
         pytest.skip("starting a cluster needs root")
-    folder = tmp_path_factory.mktemp("cluster")
-    for parent in (folder, *folder.parents[:2]):  # munged runs as another user
-        parent.chmod(0o755)
-    environment = {**os.environ, "SLURM_TEST_FOLDER": str(folder)}
-    for step in ("install", "up"):
-        subprocess.run([CLUSTER, step], env=environment, check=True)
-    yield
-    subprocess.run([CLUSTER, "down"], env=environment, check=True)
+    with tempfile.TemporaryDirectory(prefix="neco-slurm-") as folder:
+        Path(folder).chmod(0o755)  # munged runs as another user
+        environment = {**os.environ, "SLURM_TEST_FOLDER": folder}
+        try:
+            for step in ("install", "up"):
+                subprocess.run([CLUSTER, step], env=environment, check=True)
+            yield
+        finally:
+            subprocess.run([CLUSTER, "down"], env=environment, check=True)
 
 
 class Client:
     """Snakemake in a copy of the repository, with the shipped profile."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder, self.calls = folder, []
         files = subprocess.check_output(["git", "ls-files", "-z"], cwd=REPOSITORY, text=True)
         for name in filter(None, files.split("\0")):
             if (REPOSITORY / name).exists():
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(REPOSITORY / name, folder / name)
-        profile = yaml.safe_load((folder / "profiles/slurm/config.yaml").read_text())
-        profile |= ON_TWO_PROCESSORS | {"groups": GROUPS | profile["groups"]}
-        profile["group-components"] |= dict.fromkeys(GROUPS.values(), 100)
-        (folder / "profile").mkdir()
-        (folder / "profile/config.yaml").write_text(yaml.safe_dump(profile))
 
     def start(self, name: str, *targets: str, overlay: dict | None = None) -> "Call":
         """Return a started Snakemake; an overlay is laid over the sparse configuration."""
@@ -67,9 +53,18 @@ class Client:
         if overlay is not None:
             (self.folder / f"{name}.yaml").write_text(yaml.safe_dump(overlay))
             laid_over = [f"{name}.yaml"]
-        command = [sys.executable, "-m", "snakemake", *targets, "--workflow-profile", "profile"]
+        command = [
+            sys.executable,
+            "-m",
+            "snakemake",
+            *targets,
+            "--workflow-profile",
+            "profiles/slurm",
+            *HURRY,
+        ]
         command += ["--configfile", *CONFIGURATION, *laid_over]
-        return Call(command, self.folder, self.folder / f"{name}.log")
+        self.calls.append(Call(command, self.folder, self.folder / f"{name}.log"))
+        return self.calls[-1]
 
 
 class Call:
@@ -93,8 +88,7 @@ class Call:
         try:
             return self.process.wait(seconds)
         except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+            self.end()
             pytest.fail(f"still running after {seconds} s:\n{self.tail()}")
 
     def wait_until(self, happened: Callable[[], bool], seconds: float = 600) -> None:
@@ -102,10 +96,15 @@ class Call:
         end = time.monotonic() + seconds
         while not happened():
             if self.process.poll() is not None or time.monotonic() > end:
-                self.process.kill()
-                self.process.wait()
+                self.end()
                 pytest.fail(f"it did not happen:\n{self.tail()}")
             time.sleep(0.2)
+
+    def end(self) -> None:
+        """Leave no process behind."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
 
     def text(self) -> str:
         return self.log.read_text()
@@ -115,8 +114,11 @@ class Call:
 
 
 @pytest.fixture(scope="session")
-def client(cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Client:
-    return Client(tmp_path_factory.mktemp("repository"))
+def client(cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    client = Client(tmp_path_factory.mktemp("repository"))
+    yield client
+    for call in client.calls:
+        call.end()
 
 
 def queue() -> dict[str, tuple[str, str]]:

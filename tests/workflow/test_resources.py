@@ -77,7 +77,7 @@ def test_the_profile_is_understood_however_it_is_named(tmp_path):
     for argument in ("--profile", "--workflow-profile"):
         _, read = parse_args([argument, "profiles/slurm"])
         assert (read.executor, read.retries, read.slurm_status_command) == ("slurm", 3, "squeue")
-        assert read.resources.get("side_by_side").value == 4
+        assert read.resources.get("turn").value == 1
         assert read.resources.get("network").value == 1
     known = set(asked_by("smoke.yaml"))
     assert set(read.groups) <= known - BESIDE_SNAKEMAKE
@@ -89,5 +89,5 @@ def test_the_profile_is_understood_however_it_is_named(tmp_path):
 
 def test_one_machine_is_not_held_up_by_what_only_a_cluster_has():
     _, read = parse_args(["--cores", "2"])
-    assert set(read.resources.keys()) == {"network", "side_by_side"}
+    assert set(read.resources.keys()) == {"network", "turn"}
     assert read.retries == 0 and read.default_resources is None
