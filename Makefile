@@ -8,7 +8,7 @@ DOCKER ?= docker
 IMAGE := neco-reproduction:latest
 SIF := build/neco-reproduction.sif
 
-.PHONY: help setup demo test lint unit workflow-check smoke documents lock pin test-conda image apptainer test-image clean
+.PHONY: help setup demo test lint unit workflow-check smoke documents lock pin test-conda image apptainer test-image test-slurm clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -53,6 +53,9 @@ apptainer: image  ## the same image as one file, for snakemake --sdm apptainer
 
 test-image: setup  ## build the image on a base made here and run the demo in it (root, Debian)
 	$(BIN)/python -m pytest -m "slow or not slow" -n 0 -v -s --durations=0 tests/image
+
+test-slurm: setup  ## the profile for SLURM on a real cluster of one node, started here (root, Debian)
+	$(BIN)/python -m pytest -n 0 -m slow -x --durations=0 tests/slurm
 
 documents: setup  ## renew the files that are generated from code
 	$(BIN)/python -m neco config > config/defaults.yaml

@@ -21,7 +21,7 @@ class Memory(Settings):
     fetch: int = Field(2_000, ge=100)
     weights: int = Field(4_000, ge=100)
     scenes: int = Field(4_000, ge=100)
-    prepare: int = Field(4_000, ge=100)
+    prepare: int = Field(8_000, ge=100)
     train: int = Field(24_000, ge=100)
     """For each process. Fine-tuning a whole network with Segmenter counts as `fine_tune`."""
     extract: int = Field(8_000, ge=100)

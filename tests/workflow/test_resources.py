@@ -1,13 +1,18 @@
 """What rules ask of a scheduler, and the profile that submits them."""
 
+import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from snakemake.api import SnakemakeApi
 from snakemake.cli import parse_args
 from snakemake.settings.types import ConfigSettings, OutputSettings, Quietness, ResourceSettings
 
+from neco.config.resources import Kind, Resources
+
 REPOSITORY = Path(__file__).parents[2]
+CLUSTER_DOCUMENT = REPOSITORY / "docs" / "cluster.md"
 BESIDE_SNAKEMAKE = {"all", "models"}
 
 
@@ -91,3 +96,13 @@ def test_one_machine_is_not_held_up_by_what_only_a_cluster_has():
     _, read = parse_args(["--cores", "2"])
     assert set(read.resources.keys()) == {"network", "turn"}
     assert read.retries == 0 and read.default_resources is None
+
+
+def test_the_documented_requests_are_the_defaults():
+    rows = re.findall(r"(?m)^\| `(\w+)`.*?\| \d \| (\d+) \| (\d+) \|", CLUSTER_DOCUMENT.read_text())
+    resources = Resources()
+    told = {kind: (int(memory), int(minutes)) for kind, memory, minutes in rows}
+    assert told == {
+        kind: (resources.memory_of(kind, 1), resources.minutes_of(kind, 1))
+        for kind in get_args(Kind)
+    }
