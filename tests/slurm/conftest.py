@@ -128,10 +128,11 @@ def queue() -> dict[str, tuple[str, str]]:
     return {number: (state, what) for number, state, what in (line.split("|", 2) for line in lines)}
 
 
-def unfinished() -> list[str]:
-    """Return the numbers of jobs that wait or run."""
-    return [
-        number
-        for number, (state, _) in queue().items()
-        if state in ("PENDING", "RUNNING", "COMPLETING")
-    ]
+def none_left(seconds: float = 60) -> bool:
+    """Return whether no job waits or runs, after some seconds at most: a cancelled one may save."""
+    end = time.monotonic() + seconds
+    while any(state in ("PENDING", "RUNNING", "COMPLETING") for state, _ in queue().values()):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.5)
+    return True

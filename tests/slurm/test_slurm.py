@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.slurm.conftest import queue, unfinished
+from tests.slurm.conftest import none_left, queue
 
 pytestmark = pytest.mark.slow
 
@@ -32,7 +32,7 @@ def test_an_interrupted_workflow_leaves_no_job_and_a_checkpoint(client):
     call.wait_until(lambda: rows_so_far.exists() and len(rows(rows_so_far)) > 1)
     call.interrupt()
     assert call.wait(120) != 0
-    assert unfinished() == []
+    assert none_left()
     assert "CANCELLED" in {state for state, _ in queue().values()}
     assert (client.folder / RUN.format("sparse") / "checkpoint.ckpt").exists()
 
