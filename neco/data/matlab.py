@@ -4,7 +4,7 @@ import io
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.io import loadmat
+import scipy
 
 from neco.data.archives import AGAIN
 from neco.errors import UserError
@@ -16,7 +16,7 @@ def read_matrix(data: bytes, path: Sequence[str], where: object) -> np.ndarray:
     Raises UserError naming `where` when the file is damaged or has no such matrix.
     """
     try:
-        found = loadmat(io.BytesIO(data))[path[0]]
+        found = scipy.io.loadmat(io.BytesIO(data))[path[0]]
         for field in path[1:]:
             found = found[field][0, 0]
     except Exception as error:  # scipy raises a dozen kinds on damaged files

@@ -88,7 +88,7 @@ JobAcctGatherFrequency=task=1
 JobAcctGatherParams=UsePss,OverMemoryKill
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU_Memory
-SchedulerParameters=batch_sched_delay=0,sched_interval=2,bf_interval=2
+SchedulerParameters=batch_sched_delay=0,sched_interval=2,bf_interval=2,bf_min_age_reserve=86400
 SlurmdParameters=config_overrides
 ReturnToService=2
 KillWait=30

@@ -7,8 +7,8 @@ from concurrent.futures import Executor
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy
 from PIL import Image
-from scipy.io import savemat
 
 from neco.config.project import Scenes
 from neco.data.scenes.scene import Scene, render_scene
@@ -62,7 +62,7 @@ def png(labels: np.ndarray, palette: bytes | None = None) -> bytes:
 def matlab(**variables: Any) -> bytes:
     """Return a MATLAB file of these variables."""
     buffer = io.BytesIO()
-    savemat(buffer, variables, do_compression=True)
+    scipy.io.savemat(buffer, variables, do_compression=True)
     return buffer.getvalue()
 
 

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from neco.config.project import Scenes
 from neco.data.classes import class_names
@@ -93,8 +93,8 @@ def _voc_labels(scene: Scene) -> np.ndarray:
 def _voc_files(number: int, settings: Scenes) -> tuple[bytes, bytes]:
     scene = render(number, settings)
     labels = _voc_labels(scene)
-    thickest = ndimage.grey_dilation(scene.instances, size=3)
-    thinnest = ndimage.grey_erosion(scene.instances, size=3)
+    thickest = scipy.ndimage.grey_dilation(scene.instances, size=3)
+    thinnest = scipy.ndimage.grey_erosion(scene.instances, size=3)
     labels[thickest != thinnest] = 255  # VOC leaves the rim of every object undecided
     return jpeg(scene.image), png(labels, voc_palette())
 
