@@ -17,16 +17,9 @@ STOP_IN_TIME = f"--signal=TERM@{PROJECT.resources.stop_seconds}"
 
 DEVICES, NODES = PROJECT.resources.train_devices, PROJECT.resources.train_nodes
 
-# Inside a SLURM job srun starts the processes of a training, elsewhere the first starts the others.
-# A process that has ended early leaves the others time for the checkpoint, not for ever.
-LAUNCHER = "exec"
+# Several processes of a training are tasks of its job, which workflow/launch.sh starts.
 SEVERAL_PROCESSES = {}
 if DEVICES * NODES > 1:
-    LAUNCHER = (
-        "exec ${SLURM_JOB_ID:+srun"
-        f" --nodes={NODES} --ntasks={DEVICES * NODES} --ntasks-per-node={DEVICES}"
-        f" --cpus-per-task={PROJECT.resources.train_threads} --wait=300" + "}"
-    )
     # Of a node's processes where there are several, else of all: the plugin wants one of the two,
     # and would take `tasks` for a number per GPU.
     SEVERAL_PROCESSES = {"mpi": "srun", "tasks_per_node": DEVICES}

@@ -30,7 +30,8 @@ rule train:
         folder=lambda wildcards, output: Path(output.backbone).parent,
         settings=lambda wildcards: digest(PROJECT.training(wildcards.run).identity()),
     shell:
-        "{LAUNCHER} python -m neco train --config {params.config} --run {wildcards.run}"
+        "exec sh workflow/launch.sh {resources.nodes} {resources.devices} {resources.cpus_per_task}"
+        " python -m neco train --config {params.config} --run {wildcards.run}"
         " --seed {wildcards.seed} --data {input.data} --weights {input.weights}"
-        " --threads {resources.cpus_per_task} --devices {resources.devices}"
+        " --threads {resources.cpus_per_task} --devices {resources.devices} --nodes {resources.nodes}"
         " --into {params.folder} > {log} 2>&1"
