@@ -17,9 +17,11 @@ from pathlib import Path
 
 from rattler.index import index_fs
 
-# Left out of Python: tests and windows that no rule needs, libraries to link with, other packages.
+# Left out of Python: tests and windows that no rule needs, libraries to link with, other packages,
+# and Debian's word that nothing is to be installed beside its own.
 LEFT_OUT = re.compile(
     r"/(test|tests|idlelib|tkinter|__pycache__|(site|dist)-packages|config-[^/]+)/"
+    r"|/EXTERNALLY-MANAGED$"
 )
 
 
