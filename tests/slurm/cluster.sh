@@ -4,11 +4,11 @@
 # /etc/slurm: jobs lose SLURM_CONF on the way, so their configuration has to lie at its default place.
 #   cluster.sh install | up | down
 #   SLURM_TEST_FOLDER  state of the cluster (required)
-#   SLURM_TEST_CPUS    processors the node claims (4)      SLURM_TEST_GPUS  pretended GPUs (2)
+#   SLURM_TEST_CPUS    processors the node claims (4)      SLURM_TEST_GPUS  pretended GPUs (4)
 #   SLURM_TEST_PORT    first of 102 ports (26817)
 set -euo pipefail
 folder=${SLURM_TEST_FOLDER:?where the state of the cluster may lie}
-cpus=${SLURM_TEST_CPUS:-4} gpus=${SLURM_TEST_GPUS:-2} port=${SLURM_TEST_PORT:-26817}
+cpus=${SLURM_TEST_CPUS:-4} gpus=${SLURM_TEST_GPUS:-4} port=${SLURM_TEST_PORT:-26817}
 host=$(hostname -s)
 memory=$(awk '/^MemTotal/ {print int($2 / 1024) - 512}' /proc/meminfo)
 socket=$folder/munge/munge.sock
