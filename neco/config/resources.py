@@ -51,7 +51,7 @@ class Minutes(Settings):
     overcluster: int = Field(480, ge=1)
     linear: int = Field(480, ge=1)
     fine_tune: int = Field(1_440, ge=1)
-    """9 to 45 hours by arithmetic, and it continues as a training does."""
+    """5 to 45 hours by arithmetic, and it continues as a training does."""
     unsupervised: int = Field(480, ge=1)
     report: int = Field(10, ge=1)
 
