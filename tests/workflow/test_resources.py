@@ -73,6 +73,7 @@ def test_processes_of_a_training_are_tasks_with_threads_and_a_gpu_each():
     four = train(4, 2)
     assert (four["gpu"], four["_cores"], four["cpus_per_task"]) == (8, 24, 6)
     assert (four["nodes"], four["tasks_per_node"], four["mpi"]) == (2, 4, "srun")
+    assert four["slurm_extra"].endswith(" --gpus-per-node=4")
     assert four["mem_mb"] == 4 * alone["mem_mb"]
     one_each = train(1, 2)
     assert (one_each["nodes"], one_each["tasks"], one_each["tasks_per_gpu"]) == (2, 2, 0)

@@ -22,7 +22,7 @@ rule train:
         cpus_per_task=lambda wildcards, threads: max(1, threads // DEVICES),
         mem_mb=memory("train"),
         runtime=minutes("train"),
-        slurm_extra=STOP_IN_TIME,
+        slurm_extra=TRAINING,
         devices=DEVICES,
         nodes=NODES,
     params:
