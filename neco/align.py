@@ -23,8 +23,8 @@ def in_grid(region: Tensor, crop: Tensor, rows: int, columns: int) -> Tensor:
     """
     origin = crop[:, :2].repeat(1, 2)
     size = (crop[:, 2:] - crop[:, :2]).repeat(1, 2)
-    scale = region.new_tensor([columns, rows, columns, rows])
-    return (region - origin) / size * scale
+    across, down = ((region - origin) / size).unflatten(1, (2, 2)).unbind(dim=-1)
+    return torch.stack([across * columns, down * rows], dim=-1).flatten(1)
 
 
 def align(grid: Tensor, region: Tensor, crop: Tensor, size: int) -> Tensor:

@@ -34,6 +34,32 @@ class LossTerms(NamedTuple):
     """(patches, D), the student's aligned features, for the rank that is logged."""
 
 
+class Targets(NamedTuple):
+    """What the student's aligned patches are compared with. Without gradient, the references' own
+    apart."""
+
+    aligned: Tensor
+    """(pairs, B, S*S, D), the teacher's aligned features"""
+    references: Tensor
+    """(B or 1, R, D)"""
+    mask: Tensor | None
+    """(pairs, B, S*S) bool, which patches enter; None: all"""
+    global_crops: int
+    """G, how many of the crops the teacher has seen"""
+    rows: Tensor | int
+    """how many enter of all B images: what sums are divided by, in parts of them as well"""
+
+    def of(self, images: slice) -> "Targets":
+        """Return the targets of some of the images."""
+        return Targets(
+            self.aligned[:, images],
+            self.references[images] if len(self.references) > 1 else self.references,
+            None if self.mask is None else self.mask[:, images],
+            self.global_crops,
+            self.rows,
+        )
+
+
 class NeCoLoss:
     """The loss of a batch, or of a process's share of one.
 
@@ -62,52 +88,82 @@ class NeCoLoss:
         """Return the loss over all pairs of crops.
 
         student: projected grids (B, rows, columns, D) of all V crops, global crops first.
-        teacher: the same of the G global crops, without gradient.
-        boxes: (B, V, 4), the crops in image pixels.
+        The other arguments are those of `targets`.
+        """
+        targets = self.targets(teacher, student[: len(teacher)], boxes, generator, foreground)
+        return self.compare(student, targets, boxes)
+
+    def targets(
+        self,
+        teacher: list[Tensor],
+        student: list[Tensor],
+        boxes: Tensor,
+        generator: torch.Generator,
+        foreground: list[Tensor] | None = None,
+    ) -> Targets:
+        """Return what the student's crops are compared with, for a batch or a process's share.
+
+        teacher: projected grids (B, rows, columns, D) of the G global crops, without gradient.
+        student: the same of the student, for references that come from it; else not looked at.
+        boxes: (B, V, 4), all crops in image pixels, global crops first.
         foreground: per global crop (B, rows, columns) bool, needed unless patches are `both`.
         """
         size = self.settings.aligned_size
-        pairs = [(g, v) for g in range(len(teacher)) for v in range(len(student)) if g != v]
-        aligned_student, aligned_teacher, masks = [], [], []
-        for g, v in pairs:
+        aligned, masks = [], []
+        for g, v in _pairs(len(teacher), boxes.shape[1]):
             region = intersection(boxes[:, g], boxes[:, v])  # (B, 4)
-            aligned_student.append(align(student[v], region, boxes[:, v], size))  # (B, S*S, D)
-            aligned_teacher.append(align(teacher[g], region, boxes[:, g], size))
+            aligned.append(align(teacher[g], region, boxes[:, g], size))  # (B, S*S, D)
             if foreground is not None:
                 cover = align(foreground[g].float().unsqueeze(-1), region, boxes[:, g], size)
                 masks.append(self._selected(cover.squeeze(-1)))  # (B, S*S)
-        references = self._references(student[: len(teacher)], aligned_teacher, generator)
+        references = self._references(student, aligned, generator)
+        mask = torch.stack(masks) if masks else None
+        together = torch.stack(aligned)
+        rows = together.shape[:3].numel() if mask is None else self._rows(mask)
+        return Targets(together, references, mask, len(teacher), rows)
+
+    def compare(self, student: list[Tensor], targets: Targets, boxes: Tensor) -> LossTerms:
+        """Return the loss of some images, a part of the mean over all that `targets` was made for.
+
+        student: projected grids (B, rows, columns, D) of all V crops, global crops first.
+        targets, boxes: those of the same B images.
+        """
+        size = self.settings.aligned_size
+        aligned = []
+        for g, v in _pairs(targets.global_crops, len(student)):
+            region = intersection(boxes[:, g], boxes[:, v])
+            aligned.append(align(student[v], region, boxes[:, v], size))  # (B, S*S, D)
         loss = sorting_cross_entropy(
-            self._comparisons(torch.cat(aligned_student), references, len(pairs)),
-            self._comparisons(torch.cat(aligned_teacher), references, len(pairs)),
+            self._comparisons(torch.cat(aligned), targets.references, len(aligned)),
+            self._comparisons(targets.aligned.flatten(0, 1), targets.references, len(aligned)),
             self.sort,
-            row_mask=torch.cat(masks).flatten() if masks else None,
+            row_mask=None if targets.mask is None else targets.mask.flatten(),
             top_k=self.settings.nearest,
         )
-        rows = self._rows(masks) if masks else loss.loss.shape[0]
         return LossTerms(
-            loss.loss.sum() / rows, loss.floor.sum() / rows, aligned_student[0].flatten(0, 1)
+            loss.loss.sum() / targets.rows,
+            loss.floor.sum() / targets.rows,
+            aligned[0].flatten(0, 1),
         )
 
-    def _rows(self, masks: list[Tensor]) -> Tensor:
+    def _rows(self, mask: Tensor) -> Tensor:
         """Return how many aligned patches enter in one process, on average over all."""
-        return self.share.summed(torch.cat(masks).sum()).clamp(min=1) / self.share.processes
+        return self.share.summed(mask.sum()).clamp(min=1) / self.share.processes
 
     def _references(
         self, student: list[Tensor], aligned_teacher: list[Tensor], generator: torch.Generator
     ) -> Tensor:
         """Return (B or 1, R, D) from the source that the settings name."""
         settings = self.settings.references
-        batch, dim = student[0].shape[0], student[0].shape[-1]
         if settings.source == "student":
-            pool = torch.cat([grid.reshape(batch, -1, dim) for grid in student], dim=1).float()
+            pool = torch.cat([grid.flatten(1, 2) for grid in student], dim=1).float()
             pool = pool if settings.gradient else pool.detach()
             return draw_references(pool, settings, generator, self.drawn_from)
         pool = torch.cat(aligned_teacher, dim=1).detach()  # (B, pairs * S*S, D)
         if self.queue is not None:
             self.queue.push(pool, generator)
             if self.queue.ready():
-                return self.queue.draw(batch, generator)
+                return self.queue.draw(len(pool), generator)
         return draw_references(pool, settings, generator, self.drawn_from)
 
     def _comparisons(self, aligned: Tensor, references: Tensor, pairs: int) -> Tensor:
@@ -128,6 +184,11 @@ class NeCoLoss:
         if self.settings.patches == "background":
             return cover <= 1 - FULL_CELL
         return cover >= FULL_CELL
+
+
+def _pairs(global_crops: int, crops: int) -> list[tuple[int, int]]:
+    """Return the pairs (g, v) of a global crop and another crop, by their places."""
+    return [(g, v) for g in range(global_crops) for v in range(crops) if g != v]
 
 
 @torch.no_grad()

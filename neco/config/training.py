@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from neco.config.base import Settings
 
@@ -151,6 +151,10 @@ class Train(Settings):
     """Stop after this many steps and end all schedules there; None takes `epochs`."""
     batch_size: int = Field(64, ge=1)
     """Images of a step, over all processes."""
+    accumulate: int = Field(1, ge=1)
+    """Parts that a process takes its images in, one after the other: less memory, same gradient.
+
+    References from the student then cost one more forward pass of the global crops."""
     seed: int = 0
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "32-true"
     """`auto` is bf16-mixed where the hardware has bfloat16 arithmetic, else 32-true."""
@@ -172,8 +176,18 @@ class Train(Settings):
     optimiser: Optimiser = Optimiser()
 
     def identity(self) -> "Train":
-        """Return the settings without what changes speed and reporting only."""
-        return self.model_copy(update={"workers": 0, "checkpoint_every": 1, "log_every": 1})
+        """Return the settings without what changes speed, memory and reporting only."""
+        costs = {"workers": 0, "checkpoint_every": 1, "log_every": 1, "accumulate": 1}
+        return self.model_copy(update=costs)
+
+    @model_validator(mode="after")
+    def _references_fit_parts(self) -> "Train":
+        if self.accumulate > 1 and self.loss.references.gradient:
+            raise ValueError(
+                "accumulate: gradient into references (loss.references.gradient) needs the batch "
+                "in one part; set accumulate to 1"
+            )
+        return self
 
 
 PRESETS: dict[str, dict[str, Any]] = {

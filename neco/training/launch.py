@@ -48,11 +48,11 @@ def launch(devices: int, nodes: int, precision: str, accelerator: str = "auto") 
 
 
 def refuse_unequal_shares(settings: Train, processes: int) -> None:
-    """Raise UserError where a batch cannot be shared equally."""
-    if settings.batch_size % processes:
+    """Raise UserError where a batch cannot be shared equally, by processes and by parts."""
+    if settings.batch_size % (processes * settings.accumulate):
         raise UserError(
-            f"train.batch_size {settings.batch_size} is shared by {processes} processes and must "
-            "be a multiple of that"
+            f"train.batch_size {settings.batch_size} must be a multiple of the {processes} "
+            f"process{'es' if processes > 1 else ''} times train.accumulate {settings.accumulate}"
         )
 
 

@@ -28,6 +28,7 @@ from neco.training.launch import launch, refuse_unequal_shares
 from neco.training.metrics import MetricsWriter, StepMetrics
 from neco.training.networks import Projected, follow, make_student, make_teacher
 from neco.training.optimiser import build_optimiser, set_rates
+from neco.training.parts import joined, parts_of, total
 from neco.training.schedules import cosine
 from neco.training.stopping import StopRequest
 from neco.views import Views, photometric
@@ -58,27 +59,67 @@ class Training:
         # the generator draws is the same in every process; dropped paths are its own.
         seed = (self.settings.seed * 1_000_003 + step) * 1009
         generator = torch.Generator().manual_seed(seed)
-        torch.manual_seed(seed + self.share.rank)
         crops, boxes = self._coloured(views, generator)
         set_rates(self.optimiser, self.settings.optimiser, step, self.steps)
-        groups = self.distributed(crops)
-        student = [grid for group in groups for grid in group]
-        with torch.no_grad(), self.fabric.autocast():
-            targets = (self.teacher or self.student)(crops[:1])[0]
-            foreground = self._foreground(crops[0])
+        parts = parts_of(len(boxes), self.settings.accumulate)
+        # One part: its pass serves references and gradient. Several: references, which may come
+        # from any part, are there before the first part's gradient.
+        whole = self._student(crops, seed) if len(parts) == 1 else None
+        teacher, foreground = self._teacher(crops[0], parts)
+        pool = whole[: len(teacher)] if whole else self._reference_pool(crops[0], parts, seed)
         if self.share.rank and not self.settings.loss.references.gather:
             generator.manual_seed(seed + self.share.rank)  # each process draws from its own pool
-        terms = self.loss(student, targets, boxes, generator, foreground)
+        targets = self.loss.targets(teacher, pool, boxes, generator, foreground)
         self.optimiser.zero_grad(set_to_none=True)
-        self.fabric.backward(terms.loss)
+        terms = []
+        for number, images in enumerate(parts):
+            with self.fabric.no_backward_sync(self.distributed, enabled=number + 1 < len(parts)):
+                student = whole or self._student([group[images] for group in crops], seed, number)
+                terms.append(self.loss.compare(student, targets.of(images), boxes[images]))
+                self.fabric.backward(terms[-1].loss)
         if self.settings.optimiser.gradient_clip is not None:
             self.fabric.clip_gradients(
-                self.distributed, self.optimiser, max_norm=self.settings.optimiser.gradient_clip
-            )
+                self.distributed, self.optimiser,
+                max_norm=self.settings.optimiser.gradient_clip, error_if_nonfinite=False,
+            )  # fmt: skip
         self.optimiser.step()
         if self.teacher is not None:
             follow(self.teacher, self.student, self.momentum(step))
-        return terms
+        return total(terms)
+
+    def _student(self, crops: list[Tensor], seed: int, part: int = 0) -> list[Tensor]:
+        """Return projected grids (B, rows, columns, D) of all crops, global crops first.
+
+        The same part drops the same paths again.
+        """
+        torch.manual_seed(seed + self.share.rank + part * self.share.processes)
+        return [grid for group in self.distributed(crops) for grid in group]
+
+    def _teacher(
+        self, crops: Tensor, parts: list[slice]
+    ) -> tuple[list[Tensor], list[Tensor] | None]:
+        """Return, per global crop, the teacher's grids and foreground masks (None: not needed).
+
+        crops: (B, G, 3, H, W). Returns grids (B, rows, columns, D), masks (B, rows, columns).
+        """
+        network = self.teacher or self.student
+        with torch.no_grad(), self.fabric.autocast():
+            grids = joined([network([crops[images]])[0] for images in parts])
+            if self.settings.loss.patches == "both":
+                return grids, None
+            return grids, joined([self._foreground(crops[images]) for images in parts])
+
+    def _reference_pool(self, crops: Tensor, parts: list[slice], seed: int) -> list[Tensor]:
+        """Return the student's grids (B, rows, columns, D) of the global crops, without gradient.
+
+        crops: (B, G, 3, H, W). Returns nothing where references do not come from the student.
+        """
+        if self.settings.loss.references.source != "student":
+            return []
+        with torch.no_grad():
+            return joined(
+                [self._student([crops[images]], seed, part) for part, images in enumerate(parts)]
+            )
 
     def momentum(self, step: int) -> float:
         """Return the teacher's momentum at a step."""
@@ -98,14 +139,12 @@ class Training:
             groups.append(flat.unflatten(0, crops.shape[:2]))
         return groups, moved.boxes
 
-    def _foreground(self, global_crops: Tensor) -> list[Tensor] | None:
-        """Return a foreground mask (B, rows, columns) per global crop, when the loss needs it."""
-        if self.settings.loss.patches == "both":
-            return None
+    def _foreground(self, crops: Tensor) -> list[Tensor]:
+        """Return a foreground mask (B, rows, columns) per global crop (B, G, 3, H, W)."""
         backbone = (self.teacher or self.student).backbone
-        attention = backbone.class_attention(global_crops.flatten(0, 1))
+        attention = backbone.class_attention(crops.flatten(0, 1))
         masks = foreground_mask(attention, self.settings.loss.foreground_mass)
-        return list(masks.unflatten(0, global_crops.shape[:2]).unbind(dim=1))
+        return list(masks.unflatten(0, crops.shape[:2]).unbind(dim=1))
 
     def state_dict(self, next_step: int) -> dict[str, Any]:
         """Return everything that a later run needs to go on at `next_step`."""

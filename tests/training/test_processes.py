@@ -35,19 +35,19 @@ CASES = {
 }
 
 
-def settings_of(case: str) -> Train:
+def settings_of(case: str, **changes) -> Train:
     """Return the settings of a case, without the paths that a process drops for itself."""
     common = {
         "batch_size": 4, "steps": STEPS, "drop_path": 0.0,
         "crops": {"global_size": 48, "local_size": 24},
         "optimiser": {"backbone_learning_rate": 1e-3, "head_learning_rate": 1e-3},
     }  # fmt: skip
-    return small(**merged(common, CASES[case]))
+    return small(**merged(merged(common, CASES[case]), changes))
 
 
-def trained(case: str, fabric: Fabric) -> dict[str, Tensor]:
+def trained(case: str, fabric: Fabric, **changes) -> dict[str, Tensor]:
     """Return what a training of a few steps leaves: its losses, its weights, its queue."""
-    settings = settings_of(case)
+    settings = settings_of(case, **changes)
     training = Training(tiny_backbone(0.0), settings, STEPS, fabric)
     losses = []
     for step in range(STEPS):
@@ -172,5 +172,5 @@ def test_what_does_not_fit_is_said_in_one_line(monkeypatch, environment, devices
 
 def test_a_batch_that_cannot_be_shared_is_refused():
     refuse_unequal_shares(small(batch_size=4), 2)
-    with pytest.raises(UserError, match="batch_size 3 is shared by 2 processes"):
+    with pytest.raises(UserError, match="batch_size 3 must be a multiple of the 2 processes"):
         refuse_unequal_shares(small(batch_size=3), 2)
