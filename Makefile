@@ -8,7 +8,7 @@ DOCKER ?= docker
 IMAGE := neco-reproduction:latest
 SIF := build/neco-reproduction.sif
 
-.PHONY: help setup demo test lint unit workflow-check smoke documents lock pin test-conda image apptainer test-image test-slurm clean
+.PHONY: help setup demo test lint unit workflow-check training-proofs smoke documents lock pin test-conda image apptainer test-image test-slurm clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -38,6 +38,9 @@ unit: setup
 
 workflow-check: setup
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh tests/workflow_check.sh
+
+training-proofs: setup  ## two processes by the command, and compiled blocks, against one process
+	$(BIN)/python -m pytest -n 0 -m slow --durations=0 tests/training
 
 smoke: setup  ## every rule of the workflow on the smallest data
 	$(BIN)/snakemake --cores $(CORES) --configfile config/smoke.yaml

@@ -11,6 +11,7 @@ from torch import Tensor
 from neco.config.training import References
 from neco.errors import UserError
 from neco.share import ALONE, Share
+from neco.views.transfer import to_device
 
 
 def draw_references(
@@ -24,7 +25,7 @@ def draw_references(
     Raises UserError when the pool is too small for R.
     """
     batch, patches, dim = pool.shape
-    chosen = _choose(batch * share.processes, patches, settings, generator).to(pool.device)
+    chosen = to_device(_choose(batch * share.processes, patches, settings, generator), pool.device)
     rows = pool.reshape(batch * patches, dim)
     if share.processes == 1:
         return rows[chosen]
@@ -76,7 +77,8 @@ class ReferenceQueue:
         count = min(self.settings.queue_per_image, patches)
         drawn = torch.rand(batch * self.share.processes, patches, generator=generator)
         chosen = self.share.of(drawn.topk(count, dim=1).indices)
-        added = pool.gather(1, chosen.to(pool.device).unsqueeze(-1).expand(-1, -1, dim))
+        chosen = to_device(chosen, pool.device)
+        added = pool.gather(1, chosen.unsqueeze(-1).expand(-1, -1, dim))
         added = self.share.gathered(added).reshape(-1, dim)
         added = added[: len(self.features)].detach().float()
         self.features = torch.cat([added, self.features[: len(self.features) - len(added)]])
@@ -91,7 +93,7 @@ class ReferenceQueue:
         rows = 1 if self.settings.shared else batch * self.share.processes
         chosen = _draw(rows, self.filled, self.settings, generator)
         chosen = chosen if self.settings.shared else self.share.of(chosen)
-        return self.features[chosen.to(self.features.device)]
+        return self.features[to_device(chosen, self.features.device)]
 
     def state_dict(self) -> dict[str, Tensor | int]:
         """Return what a checkpoint holds of the queue."""

@@ -158,6 +158,8 @@ class Train(Settings):
     seed: int = 0
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "32-true"
     """`auto` is bf16-mixed where the hardware has bfloat16 arithmetic, else 32-true."""
+    compile: bool = False
+    """Compile the blocks of student and teacher (torch.compile) before the first step."""
     drop_path: float = Field(0.0, ge=0.0, lt=1.0)
     """Stochastic depth of the student; the teacher has none."""
     trainable_blocks: int | None = Field(None, ge=0)
@@ -177,7 +179,8 @@ class Train(Settings):
 
     def identity(self) -> "Train":
         """Return the settings without what changes speed, memory and reporting only."""
-        costs = {"workers": 0, "checkpoint_every": 1, "log_every": 1, "accumulate": 1}
+        costs = {"workers": 0, "checkpoint_every": 1, "log_every": 1}
+        costs |= {"accumulate": 1, "compile": False}
         return self.model_copy(update=costs)
 
     @model_validator(mode="after")

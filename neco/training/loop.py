@@ -26,7 +26,7 @@ from neco.training.batches import total_steps, view_loader
 from neco.training.checkpoint import read_checkpoint, save_checkpoint
 from neco.training.launch import launch, refuse_unequal_shares
 from neco.training.metrics import MetricsWriter, StepMetrics
-from neco.training.networks import Projected, follow, make_student, make_teacher
+from neco.training.networks import Projected, compile_blocks, follow, make_student, make_teacher
 from neco.training.optimiser import build_optimiser, set_rates
 from neco.training.parts import joined, parts_of, total
 from neco.training.schedules import cosine
@@ -49,7 +49,16 @@ class Training:
         self.teacher: Projected | None = None
         if settings.teacher.kind == "ema":
             self.teacher = make_teacher(self.student)
-        optimiser = build_optimiser(self.student.backbone, self.student.head, settings.optimiser)
+        if settings.compile:
+            for network in filter(None, (self.student, self.teacher)):
+                compile_blocks(network)
+        optimiser = build_optimiser(
+            self.student.backbone,
+            self.student.head,
+            settings.optimiser,
+            # A fused step unscales float16 gradients itself, which then cannot be clipped.
+            fused=fabric.device.type == "cuda" and settings.precision != "16-mixed",
+        )
         self.distributed, self.optimiser = fabric.setup(self.student, optimiser)
         self.loss = NeCoLoss(settings.loss, self.student.head.output, fabric.device, self.share)
 

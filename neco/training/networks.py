@@ -68,3 +68,9 @@ def follow(teacher: nn.Module, student: nn.Module, momentum: float) -> None:
     targets: list[Tensor] = list(teacher.parameters())
     sources = [parameter.detach() for parameter in student.parameters()]
     torch._foreach_lerp_(targets, sources, 1 - momentum)
+
+
+def compile_blocks(network: Projected) -> None:
+    """Compile the blocks of a backbone, in place: once for all of them, per size of crop."""
+    for block in network.backbone.model.blocks:
+        block.compile(dynamic=False)

@@ -8,12 +8,12 @@ from neco.training.schedules import cosine
 
 
 def build_optimiser(
-    backbone: nn.Module, head: nn.Module, settings: Optimiser
+    backbone: nn.Module, head: nn.Module, settings: Optimiser, fused: bool = False
 ) -> torch.optim.Optimizer:
     """Return the optimiser over what requires gradient.
 
     Four groups: backbone and head, each with and without weight decay; norms, biases and other
-    vectors are not decayed (reference implementation).
+    vectors are not decayed (reference implementation). fused: one kernel for a step, on a GPU.
     """
     groups = []
     for part, module in (("backbone", backbone), ("head", head)):
@@ -23,7 +23,8 @@ def build_optimiser(
         groups.append({"params": matrices, "part": part, "decayed": True})
         groups.append({"params": vectors, "part": part, "decayed": False})
     kind = torch.optim.Adam if settings.name == "adam" else torch.optim.AdamW
-    return kind([group for group in groups if group["params"]], lr=0.0, weight_decay=0.0)
+    present = [group for group in groups if group["params"]]
+    return kind(present, lr=0.0, weight_decay=0.0, fused=fused or None)
 
 
 def set_rates(

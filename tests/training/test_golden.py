@@ -23,6 +23,7 @@ STEPS = 20
 SAME = 2e-4
 """Relative: other CPUs add up in another order, and a training amplifies that."""
 BF16_BAND = 0.02
+COMPILED_BAND = 0.005
 SETTINGS = {
     "steps": STEPS,
     "batch_size": 4,
@@ -75,6 +76,15 @@ def test_bfloat16_stays_in_a_band_around_them():
     assert losses(precision="bf16-mixed") == pytest.approx(
         json.loads(GOLDEN.read_text()), rel=BF16_BAND
     )
+
+
+@pytest.mark.slow
+def test_compiled_blocks_stay_in_a_band_around_them():
+    assert losses(compile=True) == pytest.approx(json.loads(GOLDEN.read_text()), rel=COMPILED_BAND)
+
+
+def test_a_second_run_repeats_them_bit_for_bit():
+    assert losses(steps=5)[:5] == losses(steps=5)[:5]
 
 
 def test_another_seed_leaves_it():

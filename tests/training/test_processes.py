@@ -122,6 +122,7 @@ def test_local_references_train_another_way(two, alone):
     assert torch.isfinite(found).all() and not torch.allclose(found, expected, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_the_command_trains_the_same_on_two_devices(tmp_path, photos):
     archive = tmp_path / "archives" / "shots"
     archive.mkdir(parents=True)
