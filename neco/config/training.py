@@ -44,7 +44,6 @@ class Photometric(Settings):
     blur_probability: float = Field(0.5, ge=0.0, le=1.0)
     blur_sigma: tuple[float, float] = (0.1, 2.0)
     """Standard deviation of the Gaussian blur in pixels."""
-    flip_probability: float = Field(0.0, ge=0.0, le=1.0)
 
 
 class References(Settings):

@@ -1,0 +1,63 @@
+"""Which colour changes every crop gets: drawn on the CPU for a whole batch, before any pixel."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from neco.config.training import Photometric
+
+
+class Changes(NamedTuple):
+    """The colour changes of N crops, on the CPU.
+
+    Drawn for the whole batch whoever computes it, so that several processes, or several parts of
+    an accumulated batch, change their crops as one process would: each takes its share.
+    """
+
+    strengths: Tensor
+    """float (8, N): jittered (1 or 0), factors of brightness, contrast and saturation, turn of the
+    hue (1 = full circle), grey (1 or 0), blurred (1 or 0), blur's sigma in pixels"""
+    order: tuple[int, ...]
+    """in which the four jitter changes are made, 0 = brightness ... 3 = hue"""
+    radius: int
+    """pixels that the widest blur of the batch reaches"""
+
+    def of_images(self, images: slice | list[int], crops_per_image: int) -> "Changes":
+        """Return the changes of some images' crops, when all crops lie image by image."""
+        by_image = self.strengths.unflatten(1, (-1, crops_per_image))
+        return self._replace(strengths=by_image[:, images].flatten(1))
+
+
+def draw_changes(crops: int, settings: Photometric, generator: torch.Generator) -> Changes:
+    """Return the changes of `crops` crops; `generator` lives on the CPU, whatever the device.
+
+    Every crop draws its own strength of every change, as in Leopart; the order of the four jitter
+    changes is drawn once.
+    """
+
+    def uniform(low: float, high: float) -> Tensor:
+        return torch.empty(crops).uniform_(low, high, generator=generator)
+
+    def chance(probability: float) -> Tensor:
+        return (uniform(0.0, 1.0) < probability).float()
+
+    jittered = chance(settings.jitter_probability)
+    factors = [
+        uniform(max(0.0, 1 - strength), 1 + strength)
+        for strength in (settings.brightness, settings.contrast, settings.saturation)
+    ]
+    turn = uniform(-settings.hue, settings.hue)
+    order = torch.randperm(4, generator=generator).tolist()
+    if settings.hue == 0:
+        order.remove(3)
+    gray = chance(settings.grayscale_probability)
+    blurred = chance(settings.blur_probability)
+    sigma = uniform(*settings.blur_sigma)
+    strengths = torch.stack([jittered, *factors, turn, gray, blurred, sigma])
+    return Changes(strengths, tuple(order), blur_radius(sigma))
+
+
+def blur_radius(sigma: Tensor) -> int:
+    """Return how many pixels a Gaussian of the widest sigma reaches: four deviations."""
+    return int(4 * float(sigma.max()) + 0.5) if len(sigma) else 0
