@@ -164,7 +164,10 @@ class Train(Settings):
     trainable_blocks: int | None = Field(None, ge=0)
     """Train only the last blocks (and the final norm); None trains the whole backbone."""
     workers: int = Field(8, ge=0)
-    """Processes that read and augment images."""
+    """Processes that read and decode images."""
+    views: Literal["auto", "cpu", "device"] = "auto"
+    """Where crops are cut and resized: `cpu` by the workers, with PIL; `device` in one batch where
+    the networks are; `auto` on the device where that is a GPU. docs/views.md"""
     checkpoint_every: int = Field(500, ge=1)
     """Steps between checkpoints."""
     log_every: int = Field(10, ge=1)

@@ -6,7 +6,10 @@
 """
 
 import csv
+import io
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,9 +34,18 @@ class Item:
 
     def read_image(self) -> Image.Image:
         """Return the decoded RGB image. Raises UserError naming a broken file."""
+        with self.opened_image() as image:
+            return image.convert("RGB")
+
+    @contextmanager
+    def opened_image(self) -> Iterator[Image.Image]:
+        """Yield the image, of which only the header is decoded yet.
+
+        Raises UserError naming a broken file, also where it shows during the `with` block.
+        """
         try:
-            with Image.open(self.image) as image:
-                return image.convert("RGB")
+            with Image.open(io.BytesIO(self.image.read_bytes())) as image:
+                yield image
         except (OSError, UnidentifiedImageError) as error:
             raise UserError(
                 f"{self.image}: cannot be read as an image ({error}); delete the prepared dataset "

@@ -1,6 +1,7 @@
 """The order of images: a function of seed and step alone, so that a resumed run sees the same."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,7 +11,12 @@ from neco.config.training import Train
 from neco.data.dataset import Dataset
 from neco.errors import UserError
 from neco.training.stopping import ignore_stop_signals
-from neco.views import MultiCropDataset, Views, collate
+from neco.views import (
+    MultiCropDataset,
+    PhotographDataset,
+    collate,
+    collate_photographs,
+)
 
 
 class StepSampler(Sampler[list[tuple[int, int]]]):
@@ -57,13 +63,20 @@ def total_steps(images: int, settings: Train) -> int:
 
 def view_loader(
     dataset: Dataset, settings: Train, first_step: int, rank: int = 0, processes: int = 1
-) -> DataLoader[Views]:
-    """Return the loader of views, one batch a step from `first_step` to the end."""
-    return DataLoader(
-        MultiCropDataset(dataset, settings.crops, settings.seed),
-        batch_sampler=StepSampler(len(dataset), settings, first_step, rank, processes),
-        num_workers=settings.workers,
-        collate_fn=collate,
-        worker_init_fn=ignore_stop_signals,
-        pin_memory=torch.cuda.is_available(),
-    )
+) -> DataLoader[Any]:
+    """Return the loader of views, one batch a step from `first_step` to the end.
+
+    It yields Views, crops cut by the workers, or Photographs, whose crops the device cuts.
+    """
+    on_gpu = torch.cuda.is_available()
+    how: dict[str, Any] = {
+        "batch_sampler": StepSampler(len(dataset), settings, first_step, rank, processes),
+        "num_workers": settings.workers,
+        "worker_init_fn": ignore_stop_signals,
+        "pin_memory": on_gpu,
+    }
+    if settings.views == "device" or (settings.views == "auto" and on_gpu):
+        photographs = PhotographDataset(dataset, settings.crops, settings.seed)
+        return DataLoader(photographs, collate_fn=collate_photographs, **how)
+    views = MultiCropDataset(dataset, settings.crops, settings.seed)
+    return DataLoader(views, collate_fn=collate, **how)

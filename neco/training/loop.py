@@ -31,7 +31,7 @@ from neco.training.optimiser import build_optimiser, set_rates
 from neco.training.parts import joined, parts_of, total
 from neco.training.schedules import cosine
 from neco.training.stopping import StopRequest
-from neco.views import Views, photometric
+from neco.views import Photographs, Views, crops_on_device, photometric
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class Training:
         self.distributed, self.optimiser = fabric.setup(self.student, optimiser)
         self.loss = NeCoLoss(settings.loss, self.student.head.output, fabric.device, self.share)
 
-    def step(self, views: Views, step: int) -> LossTerms:
+    def step(self, views: Views | Photographs, step: int) -> LossTerms:
         """Train on one batch; return its loss terms, still on the device."""
         # Every random choice is a function of (seed, step): a resumed run makes the same ones. What
         # the generator draws is the same in every process; dropped paths are its own.
@@ -135,18 +135,19 @@ class Training:
         teacher = self.settings.teacher
         return cosine(step, self.steps, teacher.momentum, teacher.final_momentum)
 
-    def _coloured(self, views: Views, generator: torch.Generator) -> tuple[list[Tensor], Tensor]:
+    def _coloured(
+        self, views: Views | Photographs, generator: torch.Generator
+    ) -> tuple[list[Tensor], Tensor]:
         """Return the groups of normalised crops (B, count, 3, H, W), and boxes (B, V, 4)."""
-        moved = Views(*(part.to(self.fabric.device, non_blocking=True) for part in views))
-        groups = []
-        for crops in (moved.global_crops, moved.local_crops):
-            if crops.shape[1] == 0:
-                continue
-            flat = photometric(
-                crops.flatten(0, 1), self.settings.photometric, generator, self.share
+        groups, boxes = crops_on_device(views, self.settings.crops, self.fabric.device)
+        changes = self.settings.photometric
+        coloured = [
+            photometric(crops.flatten(0, 1), changes, generator, self.share).unflatten(
+                0, crops.shape[:2]
             )
-            groups.append(flat.unflatten(0, crops.shape[:2]))
-        return groups, moved.boxes
+            for crops in groups
+        ]
+        return coloured, boxes
 
     def _foreground(self, crops: Tensor) -> list[Tensor]:
         """Return a foreground mask (B, rows, columns) per global crop (B, G, 3, H, W)."""

@@ -1,15 +1,22 @@
-"""Multi-crop views: boxes and crops in the workers, colour on the device."""
+"""Multi-crop views: boxes drawn in the workers, colour on the device, crops cut in either."""
 
 from neco.views.boxes import sample_boxes
 from neco.views.changes import Changes, draw_changes
 from neco.views.multicrop import MultiCropDataset, Views, collate
+from neco.views.photographs import PhotographDataset, Photographs, collate_photographs
 from neco.views.photometric import normalise, photometric, recoloured
+from neco.views.resample import crops_on_device, cut_on_device
 
 __all__ = [
     "Changes",
     "MultiCropDataset",
+    "PhotographDataset",
+    "Photographs",
     "Views",
     "collate",
+    "collate_photographs",
+    "crops_on_device",
+    "cut_on_device",
     "draw_changes",
     "normalise",
     "photometric",

@@ -1,0 +1,88 @@
+"""Cutting and resizing all crops of a batch on the device that holds its images.
+
+The filter is PIL's antialiased bilinear one: a triangle as wide as the crop's pixel. It is
+separable, so every crop is two matrix products, W_rows @ image @ W_columns^T, batched over images
+and crops; a GPU does them in tensor cores. Nothing is drawn and nothing waits for the device.
+"""
+
+import torch
+from torch import Tensor
+
+from neco.config.training import Crops
+from neco.views.multicrop import Views
+from neco.views.photographs import Photographs
+from neco.views.transfer import to_device
+
+
+def crops_on_device(
+    views: Views | Photographs, crops: Crops, device: torch.device
+) -> tuple[list[Tensor], Tensor]:
+    """Return the groups of crops (B, count, 3, S, S), 0 to 255, and boxes (B, V, 4) on the device.
+
+    A group without crops is left out.
+    """
+    if isinstance(views, Views):
+        groups = [to_device(part, device) for part in (views.global_crops, views.local_crops)]
+    else:
+        groups = cut_on_device(views, crops, device)
+    return [group for group in groups if group.shape[1]], to_device(views.boxes, device)
+
+
+def cut_on_device(photographs: Photographs, crops: Crops, device: torch.device) -> list[Tensor]:
+    """Return the groups of crops, (B, global_count, 3, S, S) and (B, local_count, 3, s, s).
+
+    Values are 0 to 255, not rounded: float32, on a GPU float16, which holds them to an eighth.
+    """
+    images = padded(photographs, device)  # (B, H, 3, W)
+    shapes = to_device(photographs.shapes, device)
+    boxes = to_device(photographs.placed, device)
+    split = crops.global_count
+    return [
+        resized(images, shapes, boxes[:, :split], crops.global_size),
+        resized(images, shapes, boxes[:, split:], crops.local_size),
+    ]
+
+
+def padded(photographs: Photographs, device: torch.device) -> Tensor:
+    """Return the images (B, H, 3, W) on the device, zeros below and right of the smaller ones."""
+    pixels = to_device(photographs.pixels, device)
+    shapes: list[list[int]] = photographs.shapes.tolist()
+    height, width = (max(side) for side in zip(*shapes, strict=True))
+    dtype = torch.float16 if device.type == "cuda" else torch.float32
+    images = torch.zeros(len(shapes), height, 3, width, dtype=dtype, device=device)
+    start = 0
+    for image, (rows, columns) in zip(images, shapes, strict=True):
+        end = start + rows * columns * 3
+        image[:rows, :, :columns] = pixels[start:end].view(rows, columns, 3).transpose(1, 2)
+        start = end
+    return images
+
+
+def resized(images: Tensor, shapes: Tensor, boxes: Tensor, side: int) -> Tensor:
+    """Return crops (B, V, 3, side, side) of images (B, H, 3, W).
+
+    shapes (B, 2) are the images' heights and widths, boxes (B, V, 4) lie in them.
+    """
+    batch, height, _, width = images.shape
+    views = boxes.shape[1]
+    left, top, right, bottom = boxes.unbind(dim=-1)  # each (B, V)
+    rows = triangle_weights(top, bottom, shapes[:, :1], side, height).to(images.dtype)
+    columns = triangle_weights(left, right, shapes[:, 1:], side, width).to(images.dtype)
+    lines = torch.bmm(rows.flatten(1, 2), images.flatten(2))  # (B, V * side, 3 * W)
+    lines = lines.view(batch * views, side * 3, width)
+    crops = torch.bmm(lines, columns.flatten(0, 1).transpose(1, 2))  # (B * V, side * 3, side)
+    return crops.view(batch, views, side, 3, side).transpose(2, 3)
+
+
+def triangle_weights(start: Tensor, end: Tensor, pixels: Tensor, side: int, extent: int) -> Tensor:
+    """Return what every pixel of a line adds to every pixel of a crop, (..., side, extent).
+
+    start, end (...) is the crop's range of the line; `pixels` (broadcast to ...) says how many of
+    the `extent` exist. Rows sum to 1.
+    """
+    scale = ((end - start) / side)[..., None]  # (..., 1)
+    middles = start[..., None] + (torch.arange(side, device=start.device) + 0.5) * scale
+    centres = torch.arange(extent, device=start.device) + 0.5
+    distance = (centres - middles[..., None]).abs() / scale.clamp(min=1)[..., None]
+    weights = (1 - distance).clamp(min=0) * (centres < pixels[..., None, None])
+    return weights / weights.sum(dim=-1, keepdim=True)
