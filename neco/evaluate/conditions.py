@@ -16,7 +16,7 @@ from neco.data.dataset import Dataset
 
 PACKAGES = (
     *("torch", "torchvision", "timm", "faiss-cpu", "faiss-gpu", "scann", "numpy", "scipy"),
-    *("mmsegmentation", "mmcv-lite", "mmengine"),
+    *("mmsegmentation", "mmcv-lite", "mmengine", "infomap", "optuna"),
 )
 TOKENS = "patch tokens after the final norm"
 
