@@ -8,7 +8,7 @@ DOCKER ?= docker
 IMAGE := neco-reproduction:latest
 SIF := build/neco-reproduction.sif
 
-.PHONY: help setup demo test lint unit workflow-check training-proofs smoke documents lock pin test-conda image apptainer test-image test-slurm clean
+.PHONY: help setup demo test lint unit workflow-check training-proofs smoke documents lock pin test-conda image apptainer test-image test-slurm test-dvc clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -59,6 +59,9 @@ test-image: setup  ## build the image on a base made here and run the demo in it
 
 test-slurm: setup  ## the profile for SLURM on a real cluster of one node, started here (root, Debian)
 	$(BIN)/python -m pytest -n 0 -m slow -x --durations=0 tests/slurm
+
+test-dvc: setup  ## a fresh clone pulls, shows and evaluates what is published; a real S3 server
+	$(BIN)/python -m pytest -m slow tests/publish -n 0 -s
 
 documents: setup  ## renew the files that are generated from code
 	$(BIN)/python -m neco config > config/defaults.yaml

@@ -5,7 +5,17 @@ import logging
 import os
 import sys
 
-from neco.cli import data, evaluation, models, plan, project, report, segmenter, unsupervised
+from neco.cli import (
+    data,
+    evaluation,
+    models,
+    plan,
+    project,
+    publishing,
+    report,
+    segmenter,
+    unsupervised,
+)
 from neco.errors import UserError
 
 
@@ -13,7 +23,9 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of every command."""
     root = argparse.ArgumentParser(prog="neco", description=__doc__)
     commands = root.add_subparsers(dest="command", required=True, metavar="STEP")
-    for part in (project, plan, data, models, evaluation, segmenter, unsupervised, report):
+    for part in (
+        project, plan, data, models, evaluation, segmenter, unsupervised, report, publishing,
+    ):  # fmt: skip
         part.add_commands(commands)
     return root
 

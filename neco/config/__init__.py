@@ -3,6 +3,7 @@
 from neco.config.evaluation import PROTOCOLS, Extraction, InContext, Linear, Overcluster, Segmenter
 from neco.config.load import digest, load_project, with_included
 from neco.config.project import Evaluation, Project, Run, Scenes
+from neco.config.publishing import Publish
 from neco.config.training import (
     PRESETS,
     Crops,
@@ -30,6 +31,7 @@ __all__ = [
     "Overcluster",
     "Photometric",
     "Project",
+    "Publish",
     "References",
     "Run",
     "Scenes",

@@ -16,6 +16,7 @@ from neco.config.evaluation import (
     Segmenter,
     Unsupervised,
 )
+from neco.config.publishing import Publish
 from neco.config.resources import Resources
 from neco.config.training import PRESETS, Train
 from neco.errors import UserError
@@ -126,6 +127,7 @@ class Project(Settings):
     segmenter: Segmenter = Segmenter()
     unsupervised: Unsupervised = Unsupervised()
     report: Report = Report()
+    publish: Publish = Publish()
     resources: Resources = Resources()
 
     def pictured(self) -> tuple[str, str] | None:
@@ -183,6 +185,8 @@ class Project(Settings):
                 self.training(run)
             if self.report.run is not None:
                 _refuse_unknown([self.report.run], self.runs, "report: run")
+            trained = [model for model, (_, run, _) in self.models().items() if run]
+            _refuse_unknown(self.publish.checkpoints or [], trained, "publish: checkpoint")
             seen: set[tuple[str, str, str]] = set()
             for evaluation in self.evaluations:
                 self.protocol_settings(evaluation.protocol, evaluation.settings)

@@ -20,7 +20,7 @@ STEPS = {
         "neco/cli/arguments.py",
     ),
     "segmenter": ("neco/evaluate/segmenter", "neco/cli/arguments.py"),
-    "report": ("neco/report", "neco/backbones/load.py", "neco/cli/arguments.py"),
+    "report": ("neco/report", "neco/publish", "neco/backbones/load.py", "neco/cli/arguments.py"),
 }
 # `best-rate` alone runs in `evaluate`: choosing among results needs no MMSegmentation.
 ELSEWHERE = {"evaluate": re.compile(r"neco\.evaluate\.segmenter(?!\.choice)")}

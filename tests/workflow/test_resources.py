@@ -13,7 +13,7 @@ from neco.config.resources import Kind, Resources
 
 REPOSITORY = Path(__file__).parents[2]
 CLUSTER_DOCUMENT = REPOSITORY / "docs" / "cluster.md"
-BESIDE_SNAKEMAKE = {"all", "models"}
+BESIDE_SNAKEMAKE = {"all", "models", "publish"}
 
 
 def asked_by(configuration: str, **settings) -> dict[str, list[dict]]:

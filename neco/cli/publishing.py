@@ -1,0 +1,33 @@
+"""publish and published: results into DVC's hands, and whether they are sound there."""
+
+import argparse
+from pathlib import Path
+
+from neco.cli.arguments import Commands
+
+
+def add_commands(commands: Commands) -> None:
+    """Add this module's commands."""
+    publish = commands.add_parser("publish", help="put a project's results under DVC")
+    publish.add_argument("results", type=Path, help="what the workflow wrote: results/<project>")
+    publish.add_argument("--repository", type=Path, default=Path(), help="root of the checkout")
+    publish.set_defaults(step=_publish)
+
+    published = commands.add_parser("published", help="check the published files' content")
+    published.add_argument("--repository", type=Path, default=Path(), help="root of the checkout")
+    published.set_defaults(step=_published)
+
+
+def _publish(chosen: argparse.Namespace) -> None:
+    from neco.publish.publish import publish
+
+    print(f"{publish(chosen.results, chosen.repository)}: commit this folder and its remote")
+    _published(chosen)
+
+
+def _published(chosen: argparse.Namespace) -> None:
+    from neco.publish.remote import FOLDER, check, content
+
+    size = check(chosen.repository)
+    number = len(content(chosen.repository))
+    print(f"{FOLDER}/remote: {number} published files, {size / 1e6:.1f} MB, all sound")
