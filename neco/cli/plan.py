@@ -18,13 +18,14 @@ def add_commands(commands: Commands) -> None:
     plan.add_argument(
         "--measured", type=Path, help="JSON lines of benchmarks/training.py (default: the paper's)"
     )
+    plan.add_argument("--gpus", type=int, default=1, help="of one training (default 1)")
 
 
 def _plan(chosen: argparse.Namespace) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from neco.plan.hours import gpu_hours, measured_speed, paper_speed
+    from neco.plan.hours import gpu_hours, measured_speed, paper_speed, run_hours
 
     project = project_of(chosen)
     speed = measured_speed(chosen.measured) if chosen.measured else paper_speed()
@@ -37,9 +38,21 @@ def _plan(chosen: argparse.Namespace) -> None:
     total = sum(cost.hours for rule, cost in costs.items() if rule in jobs)
     table.add_row("total", f"{sum(jobs.values()):,}", f"{total:,.1f}")
     Console().print(table)
+    if chosen.gpus < 1:
+        raise UserError(f"plan: --gpus {chosen.gpus} is less than 1")
+    if project.runs:
+        runs = Table(
+            "run", "seeds", "GPU-hours a seed", f"hours on {chosen.gpus} GPU", title="train"
+        )
+        for run in run_hours(project, speed):
+            runs.add_row(
+                run.run, str(run.seeds), f"{run.hours:,.2f}", f"{run.hours / chosen.gpus:,.2f}"
+            )
+        Console().print(runs)
     print(
         f"Hours at {speed.flops / 1e12:.1f} TFLOP/s, from {speed.source}; `-`: CPU work, not "
-        "counted.\nJobs are those that `snakemake --dry-run` would start now."
+        "counted; several GPUs are taken to share a training without loss.\n"
+        "Jobs are those that `snakemake --dry-run` would start now."
     )
 
 

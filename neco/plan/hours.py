@@ -23,8 +23,17 @@ PAPER_HOURS, PAPER_BACKBONE, PAPER_EPOCHS = 19.0, "dinov2r-vits14", 25
 
 
 @dataclass(frozen=True)
+class RunCost:
+    """GPU-hours of one training of a run; every seed costs as much."""
+
+    run: str
+    seeds: int
+    hours: float
+
+
+@dataclass(frozen=True)
 class Speed:
-    """Sustained operations a second, and whose."""
+    """Sustained operations a second of one GPU, and whose."""
 
     flops: float
     source: str
@@ -55,7 +64,7 @@ def measured_speed(path: Path) -> Speed:
         lines = [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
         line = next(row for row in reversed(lines) if "images_per_second" in row)
         work = training_flops(shape_of(line["backbone"]), Train())
-        flops = float(line["images_per_second"]) * work
+        flops = float(line["images_per_second"]) * work / line.get("processes", 1)
     except (OSError, ValueError, KeyError, StopIteration):
         raise UserError(
             f"{path}: no line with backbone and images_per_second; make it with "
@@ -70,16 +79,24 @@ def gpu_hours(project: Project, speed: Speed) -> list[Cost]:
     k-means, communities, tables and figures run on the CPU and are not in it.
     """
     work: dict[str, list[float]] = defaultdict(list)
+    for run in run_hours(project, speed):
+        work["train"] += [run.hours * 3600 * speed.flops] * run.seeds
+    for (rule, *_), flops in _frozen(project).items():
+        work[rule].append(flops)
+    return [Cost(rule, len(jobs), sum(jobs) / speed.flops / 3600) for rule, jobs in work.items()]
+
+
+def run_hours(project: Project, speed: Speed) -> list[RunCost]:
+    """Return what one training of every run costs."""
+    costs = []
     for name, run in project.runs.items():
         settings = project.training(name)
         images = settings.epochs * image_count(project, settings.dataset, settings.split)
         if settings.steps is not None:
             images = settings.steps * settings.batch_size
-        each = training_flops(shape_of(run.backbone), settings)
-        work["train"] += [images * each] * len(run.seeds)
-    for (rule, *_), flops in _frozen(project).items():
-        work[rule].append(flops)
-    return [Cost(rule, len(jobs), sum(jobs) / speed.flops / 3600) for rule, jobs in work.items()]
+        work = images * training_flops(shape_of(run.backbone), settings)
+        costs.append(RunCost(name, len(run.seeds), work / speed.flops / 3600))
+    return costs
 
 
 def _frozen(project: Project) -> dict[tuple[Any, ...], float]:

@@ -13,7 +13,7 @@ from neco.config import Project, Train, load_project
 from neco.config.base import validated
 from neco.errors import UserError
 from neco.plan.arithmetic import forward_flops, shape_of, training_flops
-from neco.plan.hours import gpu_hours, measured_speed, paper_speed
+from neco.plan.hours import gpu_hours, measured_speed, paper_speed, run_hours
 from neco.plan.images import image_count
 
 CONFIGS = Path(__file__).parents[2] / "config"
@@ -51,6 +51,10 @@ def test_a_measured_line_sets_the_speed(tmp_path):
     project = validated(Project, {"runs": {"neco": {"backbone": "dinov2r-vits14"}}}, "")
     hours = gpu_hours(project, measured_speed(lines))[0].hours
     assert hours == pytest.approx(25 * 118_287 / 820 / 3600)
+    several = {**line, "images_per_second": 4 * 820.0, "processes": 4}
+    lines.write_text(json.dumps(several) + "\n")
+    (run,) = run_hours(project, measured_speed(lines))
+    assert (run.run, run.seeds) == ("neco", 1) and run.hours == pytest.approx(hours)
     lines.write_text("{}\n")
     with pytest.raises(UserError, match="no line with backbone"):
         measured_speed(lines)
