@@ -1,4 +1,4 @@
-"""scenes, fetch, prepare: from archives to datasets in the common layout."""
+"""scenes, fetch, prepare, pack: from archives to datasets in the common layout."""
 
 import argparse
 from pathlib import Path
@@ -32,6 +32,18 @@ def add_commands(commands: Commands) -> None:
     prepare.add_argument("--into", type=Path, required=True, help="folder of the dataset")
     prepare.add_argument("--processes", type=int, help="processes that convert masks")
     prepare.set_defaults(step=_prepare)
+
+    pack = commands.add_parser("pack", help="store a prepared dataset in a few large files")
+    pack.add_argument("--data", type=Path, required=True, help="a prepared dataset")
+    pack.add_argument("--into", type=Path, required=True, help="folder of the packed dataset")
+    pack.add_argument("--split", action="append", help="only this split; may be given repeatedly")
+    pack.add_argument(
+        "--shorter-side", type=int, help="shrink larger images to this (default: store as they are)"
+    )
+    pack.add_argument("--shard-mb", type=float, help="most that a shard holds (default: 256)")
+    pack.add_argument("--quality", type=int, help="JPEG quality of shrunk images (default: 95)")
+    pack.add_argument("--processes", type=int, help="threads that shrink images")
+    pack.set_defaults(step=_pack)
 
 
 def _scenes(chosen: argparse.Namespace) -> None:
@@ -70,3 +82,14 @@ def _prepare(chosen: argparse.Namespace) -> None:
         prepared=chosen.into.parent,
         workers=chosen.processes,
     )
+
+
+def _pack(chosen: argparse.Namespace) -> None:
+    from neco.config.base import validated
+    from neco.config.packing import Packing
+    from neco.data.pack import pack
+
+    asked = {name: getattr(chosen, name) for name in Packing.model_fields}
+    given = {name: value for name, value in asked.items() if value is not None}
+    packing = validated(Packing, given, "pack")
+    pack(chosen.data, chosen.into, packing, chosen.split, chosen.processes)

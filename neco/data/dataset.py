@@ -3,6 +3,8 @@
 <folder>/index.csv      id,image,mask,split   paths relative to the folder; mask may be empty
 <folder>/classes.json   {"dataset", "classes": [names], "background": bool, "notes": {...}}
 <folder>/masks/*.png    uint8 label images, 255 = ignored
+
+In a packed dataset images and masks lie in shards: shards.py.
 """
 
 import csv
@@ -17,6 +19,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from neco.config.base import nearest
+from neco.data.shards import Packed, Shelf
 from neco.errors import UserError
 
 IGNORED = 255
@@ -28,8 +31,8 @@ class Item:
     """One image of a dataset; `mask` is None where the image has no labels."""
 
     id: str
-    image: Path
-    mask: Path | None
+    image: Path | Packed
+    mask: Path | Packed | None
     split: str
 
     def read_image(self) -> Image.Image:
@@ -57,7 +60,7 @@ class Item:
         if self.mask is None:
             raise UserError(f"{self.image}: has no mask; choose a labelled split of this dataset")
         try:
-            with Image.open(self.mask) as mask:
+            with Image.open(io.BytesIO(self.mask.read_bytes())) as mask:
                 return np.array(mask, dtype=np.uint8)
         except (OSError, UnidentifiedImageError) as error:
             raise UserError(
@@ -85,19 +88,14 @@ def read_dataset(folder: Path, split: str) -> Dataset:
 
     Raises UserError when the folder is not a prepared dataset or lacks the split.
     """
-    index = folder / "index.csv"
-    if not index.exists():
-        raise UserError(
-            f"{folder}: not a prepared dataset (no index.csv); run `neco prepare` first"
-        )
+    rows = _read_rows(folder)
     description = json.loads((folder / "classes.json").read_text())
-    with index.open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    shelf = Shelf(folder)
     items = [
         Item(
             id=row["id"],
-            image=(folder / row["image"]),
-            mask=(folder / row["mask"]) if row["mask"] else None,
+            image=shelf.file(row["image"]),
+            mask=shelf.file(row["mask"]) if row["mask"] else None,
             split=row["split"],
         )
         for row in rows
@@ -105,5 +103,20 @@ def read_dataset(folder: Path, split: str) -> Dataset:
     ]
     if not items:
         there = {row["split"] for row in rows}
-        raise UserError(f"{index}: no split '{split}'{nearest(split, there)}")
+        raise UserError(f"{folder / 'index.csv'}: no split '{split}'{nearest(split, there)}")
     return Dataset(description["dataset"], folder, split, description["classes"], items)
+
+
+def splits_of(folder: Path) -> list[str]:
+    """Return the splits of a prepared dataset, in the order of its index."""
+    return list(dict.fromkeys(row["split"] for row in _read_rows(folder)))
+
+
+def _read_rows(folder: Path) -> list[dict[str, str]]:
+    index = folder / "index.csv"
+    if not index.exists():
+        raise UserError(
+            f"{folder}: not a prepared dataset (no index.csv); run `neco prepare` first"
+        )
+    with index.open(newline="") as file:
+        return list(csv.DictReader(file))

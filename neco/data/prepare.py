@@ -12,7 +12,7 @@ from neco.data.sources import dataset_names, prerequisites_of
 from neco.data.writing import Description, counts, write_description
 from neco.errors import UserError
 
-OURS = {"images", "masks", "index.csv", "classes.json"}
+OURS = {"images", "masks", "shards", "index.csv", "classes.json"}
 """What a prepared folder holds, hidden files aside; one with anything else is never replaced."""
 
 
@@ -51,7 +51,7 @@ def prepare(
     interrupt `into` is as it was. Raises UserError for anything wrong with the input.
     """
     start = time.monotonic()
-    _refuse_foreign(into)
+    refuse_foreign(into)
     if prerequisites_of(dataset) and into.resolve().parent != prepared.resolve():
         raise UserError(
             f"{into}: {dataset} refers to images of {', '.join(prerequisites_of(dataset))} and "
@@ -64,7 +64,7 @@ def prepare(
     try:
         description = _build(dataset, archives, work, prepared, workers)
         write_description(dataset, description, work)
-        _replace(into, work)
+        replace_folder(into, work)
     except BaseException:
         shutil.rmtree(work, ignore_errors=True)
         raise
@@ -90,7 +90,8 @@ def _build(
     return description
 
 
-def _refuse_foreign(into: Path) -> None:
+def refuse_foreign(into: Path) -> None:
+    """Raise UserError where `into` holds anything but a prepared dataset."""
     if not into.exists():
         return
     if not into.is_dir() or any(map(_is_foreign, into.iterdir())):
@@ -105,7 +106,7 @@ def _is_foreign(path: Path) -> bool:
     return path.name not in OURS and not hidden_file
 
 
-def _replace(into: Path, work: Path) -> None:
+def replace_folder(into: Path, work: Path) -> None:
     """Put `work` in the place of `into`, which is absent, empty or an older preparation."""
     old = into.with_name(f".{into.name}.old")
     shutil.rmtree(old, ignore_errors=True)
