@@ -39,8 +39,11 @@ class Machinery:
         )
 
     def remove(self) -> None:
-        """Remove the storage with all that is in it."""
-        self.buildah("rm", "--all")
+        """Remove the storage with all that is in it, also what a killed call left mounted there."""
+        mounted = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+        for point in reversed(mounted):
+            if Path(point).is_relative_to(self.folder):
+                subprocess.run(["umount", "--lazy", point], check=True)
         shutil.rmtree(self.folder)
 
     def buildah(self, command: str, *arguments: str) -> str:
