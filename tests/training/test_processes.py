@@ -156,7 +156,8 @@ def test_the_command_trains_the_same_on_two_devices(tmp_path, photos):
         ({}, 2, 2, "--nodes 2: start it with srun --nodes=2 --ntasks-per-node=2, or"),
         ({}, 0, 1, "both are 1 or more"),
         (
-            {"SLURM_STEP_NUM_TASKS": "2", "SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "1"},
+            {"SLURM_STEP_NUM_TASKS": "2", "SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "1",
+             "SLURM_NODEID": "0", "SLURM_PROCID": "0", "SLURM_LOCALID": "0"},
             2, 1, "--ntasks-per-node=1` does not match",
         ),
     ],
