@@ -21,3 +21,11 @@ def test_specks_are_dropped():
     assert mask[3:6, 3:6].all()
     labels = mask[11:, 11:]
     assert not (0 < int(labels.sum()) <= 2)
+
+
+def test_patches_that_touch_at_a_corner_are_one_component():
+    attention = torch.full((1, 1, 16, 16), 1e-4)
+    for step in range(3):
+        attention[0, 0, 6 + step, 6 + step] = 1.0
+    mask = foreground_mask(attention, 0.5)[0]
+    assert mask[6, 6] and mask[7, 7] and mask[8, 8]

@@ -15,6 +15,7 @@ from neco.config.evaluation import (
     Protocol,
     Segmenter,
     Unsupervised,
+    open_to_preset,
 )
 from neco.config.publishing import Publish
 from neco.config.resources import Resources
@@ -229,8 +230,13 @@ class Project(Settings):
         return found
 
     def protocol_settings(self, protocol: str, override: dict[str, Any]) -> Any:
-        """Return the settings of a protocol (an InContext, Overcluster or Linear)."""
+        """Return the settings of a protocol: the project's with the sparse `override` over them.
+
+        A preset named in `override` replaces what the project's preset had set.
+        """
         base = getattr(self, protocol.replace("-", "_")).model_dump()
+        if protocol == "unsupervised" and "preset" in override:
+            base = open_to_preset(base)
         where = f"evaluations ({protocol}).settings"
         return validated(PROTOCOLS[protocol], merged(base, override), where)
 

@@ -61,23 +61,26 @@ def kmeans(
     seed: int,
     points_per_cluster: int | None = 256,
     spherical: bool = False,
+    training: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return the cluster of every point, int32 (N,), for points float32 (N, components).
 
     points_per_cluster: how many points per cluster train the centroids, drawn at random by
     faiss with the seed; None uses all. Every point is assigned to its nearest centroid.
-    spherical: centroids of length 1, for points of length 1.
+    spherical: centroids of length 1, points assigned by direction.
+    training: other points than `points` to find the centroids on, float32 (M, components).
     """
+    training = points if training is None else training
     means = faiss.Kmeans(
         points.shape[1],
-        min(clusters, len(points)),
+        min(clusters, len(training)),
         niter=iterations,
         nredo=redos,
         seed=seed,
         min_points_per_centroid=1,
-        max_points_per_centroid=points_per_cluster or len(points),
+        max_points_per_centroid=points_per_cluster or len(training),
         gpu=on_gpu(),
         spherical=spherical,
     )
-    means.train(points)
+    means.train(training)
     return means.index.search(points, 1)[1][:, 0].astype(np.int32)

@@ -25,8 +25,12 @@ NOT_SCALE = {
     *("fractions", "clusters", "seeds", "full_resolution", "train_fraction"),
     *("search", "recall_sample", "scann", "ivf", "bootstrap"),
     *("validate_every", "checkpoint_every", "log_every"),
+    *("preset", "trials", "foreground_seeds"),
+    *("search_clusters", "search_weight", "search_markov_time", "search_seed"),
 }
 """Settings that choose what is measured or how exactly, or that image counts already show."""
+SEARCHED = {"weight_threshold", "markov_time"}
+"""Settings of unsupervised segmentation that a search chose."""
 TRAINING = {"images": 118287, "epochs": 25, "batch_size": 64}
 TRAINED = {
     "images": "trained on {:,} images (paper {:,})",
@@ -71,10 +75,11 @@ def _settings(result: Metrics, ablation: bool) -> list[str]:
         paper["image_size"] = ABLATION_IMAGE_SIZE
     if result.protocol == "segmenter":
         paper["iterations"] = SHORT_SEGMENTER.get(result.dataset, paper["iterations"])
+    unlike = NOT_SCALE | (SEARCHED if result.settings.get("trials") else set())
     found = [
         f"{key.replace('_', ' ')} {result.settings[key]} (paper {value})"
         for key, value in paper.items()
-        if key not in NOT_SCALE and key in result.settings and result.settings[key] != value
+        if key not in unlike and key in result.settings and result.settings[key] != value
     ]
     seeds, expected = len(result.settings.get("seeds", [])), len(paper.get("seeds", []))
     if seeds and seeds < expected:

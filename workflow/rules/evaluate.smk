@@ -54,6 +54,7 @@ rule in_context:
         splits=lambda wildcards: PROJECT.datasets[wildcards.dataset],
         settings=settings_digest("in-context"),
         training=training_argument,
+        extraction=extraction_inside,
         model=model_name,
     shell:
         "python -m neco evaluate in-context --config {params.config} --model '{params.model}'"
@@ -113,6 +114,7 @@ rule linear:
         settings=settings_digest("linear"),
         model=model_name,
         training=training_argument,
+        extraction=extraction_inside,
     shell:
         "python -m neco evaluate linear --config {params.config} --model '{params.model}'"
         " --threads {threads} --data {input.data}"

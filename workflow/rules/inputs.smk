@@ -95,6 +95,11 @@ def training_argument(wildcards, input):
     return f"--backbone '{backbone}' --weights {input.weights}"
 
 
+def extraction_inside(wildcards, input):
+    """Return the digest of how a job reads training images itself, none where `extract` did."""
+    return "" if hasattr(input, "train") else digest(PROJECT.extraction)
+
+
 def fine_tunings(wildcards):
     """Return the result of every learning rate and seed of a model."""
     settings = settings_of("segmenter", wildcards)

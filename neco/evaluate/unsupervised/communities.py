@@ -1,49 +1,80 @@
 """Community detection (CD): clusters that keep close company are parts of one kind of object.
 
-Source: paper, appendix A.2; Leopart. Needs the package `infomap` (GPL-3.0).
+Source: paper, appendix A.2; Leopart's released code. Needs the package `infomap` (GPL-3.0).
 """
 
-from typing import Any
+import math
+from collections.abc import Iterable
+from typing import Any, Literal
 
 import numpy as np
 
 from neco.errors import UserError
 
+Offset = tuple[int, int]
+"""Rows and columns from a cell to its neighbour."""
 
-def co_occurrence(maps: np.ndarray, count: int, distances: tuple[int, ...] = (1, 2)) -> np.ndarray:
-    """Return P[i, j], how likely a neighbour of a patch of cluster i is of cluster j.
 
-    maps: int (images, rows, columns), cluster of every patch, -1 where there is none.
-    Neighbours are the eight patches at each of `distances`. Rows are normalised image by image and
-    averaged over the images in which the cluster has neighbours. Returns float64 (count, count).
+def neighbourhood(kind: Literal["square", "reference"], distances: Iterable[int]) -> list[Offset]:
+    """Return the eight neighbours at each distance; one that is listed twice counts twice.
+
+    square: straight and diagonal steps of that many cells.
+    reference: the cells that scikit-image's co-occurrence matrix reads at the reference's angles,
+    of which one is 240 degrees instead of 225. At distance 1 all is the same. At distance 2 a
+    diagonal of that length rounds to the neighbours at distance 1, which count again, and 240
+    degrees to the cell two up and one left.
+    """
+    if kind == "square":
+        return [
+            (down, right)
+            for distance in distances
+            for down in (-distance, 0, distance)
+            for right in (-distance, 0, distance)
+            if (down, right) != (0, 0)
+        ]
+    angles = [math.radians(degrees) for degrees in (0, 45, 90, 135, 180, 240, 270, 315)]
+    return [
+        (_rounded(math.sin(angle) * distance), _rounded(math.cos(angle) * distance))
+        for distance in distances
+        for angle in angles
+    ]
+
+
+def _rounded(value: float) -> int:
+    """Return the nearest integer, halves away from 0 whatever the last bit of a cosine is."""
+    return int(math.copysign(math.floor(abs(value) + 0.5 + 1e-9), value))
+
+
+def co_occurrence(maps: Iterable[np.ndarray], count: int, offsets: list[Offset]) -> np.ndarray:
+    """Return P[i, j], how likely a neighbour of cluster i that is not of i itself is of cluster j.
+
+    maps: per image the cluster of every cell, int (rows, columns), -1 where there is none. Rows of
+    P are normalised image by image and averaged over the images in which the cluster has other
+    neighbours. Returns float64 (count, count) with a diagonal of 0.
     """
     total = np.zeros((count, count))
     appearances = np.zeros(count)
     for image in maps:
-        pairs = _neighbours(image, count, distances)
+        pairs = _neighbours(image, count, offsets)
+        np.fill_diagonal(pairs, 0)
         rows = pairs.sum(axis=1, keepdims=True)
-        total += np.divide(pairs, rows, out=np.zeros_like(pairs), where=rows > 0)
+        total += np.divide(pairs, rows, out=np.zeros(pairs.shape), where=rows > 0)
         appearances += rows[:, 0] > 0
     return np.divide(
         total, appearances[:, None], out=np.zeros_like(total), where=appearances[:, None] > 0
     )
 
 
-def _neighbours(image: np.ndarray, count: int, distances: tuple[int, ...]) -> np.ndarray:
-    """Return how often a patch of cluster i has one of cluster j beside it, (count, count)."""
+def _neighbours(image: np.ndarray, count: int, offsets: list[Offset]) -> np.ndarray:
+    """Return how often a cell of cluster i has one of cluster j beside it, int64 (count, count)."""
     height, width = image.shape
-    counts = np.zeros(count * count)
-    for distance in distances:
-        for down in (-distance, 0, distance):
-            for right in (-distance, 0, distance):
-                if down == right == 0:
-                    continue
-                here = image[_inside(down, height), _inside(right, width)]
-                there = image[_inside(-down, height), _inside(-right, width)]
-                both = (here >= 0) & (there >= 0)
-                pairs = here[both].astype(np.int64) * count + there[both]
-                counts += np.bincount(pairs, minlength=count * count)
-    return counts.reshape(count, count)
+    codes = []
+    for down, right in offsets:
+        here = image[_inside(down, height), _inside(right, width)]
+        there = image[_inside(-down, height), _inside(-right, width)]
+        both = (here >= 0) & (there >= 0) & (here != there)
+        codes.append(here[both].astype(np.int64) * count + there[both])
+    return np.bincount(np.concatenate(codes), minlength=count * count).reshape(count, count)
 
 
 def _inside(shift: int, size: int) -> slice:
@@ -69,11 +100,11 @@ def communities(
     preferred: int,
     seed: int,
 ) -> np.ndarray:
-    """Return the community of every cluster, int64 (count,), numbered from 0.
+    """Return the community of every cluster, int64 (count,), from 1; 0 for one without links.
 
-    A cluster without links is a community of its own. Raises UserError without `infomap`.
+    Raises UserError without `infomap`.
     """
-    found: dict[int, int] = {}
+    found = np.zeros(count, np.int64)
     if edges:
         infomap = _infomap()
         network = infomap.Network()
@@ -88,10 +119,11 @@ def communities(
             seed=seed + 1,  # infomap counts seeds from 1
             options=options,
         )
-        found = {int(node): int(module) for node, module in dict(result.modules()).items()}
-    alone = max(found.values(), default=0)
-    labels = [found.get(node, alone + 1 + node) for node in range(count)]
-    return np.unique(labels, return_inverse=True)[1].astype(np.int64)
+        modules = dict(result.modules())
+        numbers = {module: 1 + rank for rank, module in enumerate(sorted(set(modules.values())))}
+        for node, module in modules.items():
+            found[int(node)] = numbers[module]
+    return found
 
 
 def _infomap() -> Any:

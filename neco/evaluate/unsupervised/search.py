@@ -1,9 +1,10 @@
-"""The search for the communities' parameters. Source: paper, appendix A.2; ranges of Leopart.
+"""The search for the communities' parameters. Source: paper, appendix A.2; the released code.
 
-It looks at the training split's labels, as choosing the best of a search does in the paper; the
-held-out split is not looked at. Needs the package `optuna`.
+It looks at the training split's labels; the held-out split's are not looked at. Needs the package
+`optuna`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +12,19 @@ import numpy as np
 
 from neco.config.evaluation import Unsupervised
 from neco.errors import UserError
-from neco.evaluate.unsupervised.segment import (
-    Foreground,
-    Patches,
-    cluster_foreground,
-    detect_communities,
-)
+from neco.evaluate.matching import match_one_to_one
+from neco.evaluate.metrics import class_iou, margins, mean_iou
+from neco.evaluate.unsupervised.communities import communities, links
+
+
+@dataclass(frozen=True)
+class Clustered:
+    """What the search needs of one clustering of the foreground; background is the last cluster."""
+
+    company: np.ndarray
+    """float64 (clusters + 1, clusters + 1), see `segment.company`."""
+    table: np.ndarray
+    """int64 (clusters + 1, classes), cells of the training images by (cluster, class)."""
 
 
 @dataclass(frozen=True)
@@ -26,19 +34,17 @@ class Found:
     settings: Unsupervised
     train_miou: float
     trials: int
+    refused: int
+    """Trials that joined too little: more segments than classes."""
 
 
-def search(
-    patches: Patches,
-    foreground: Foreground,
-    settings: Unsupervised,
-    score: Any,
-    seed: int = 0,
-) -> Found:
-    """Return the best of `settings.trials` parameter sets (TPE).
+def search(clustered: Callable[[int], Clustered], settings: Unsupervised) -> Found:
+    """Return the best of `settings.trials` parameter sets (TPE) by the mean over `seeds`.
 
-    score: returns the mIoU of segments (train images, rows, columns) on the training split.
-    Raises UserError without optuna.
+    A set that leaves more segments than classes is refused, as in the reference.
+
+    clustered: returns the clustering for a K; it is asked again for the same K.
+    Raises UserError without optuna, and where all sets were refused.
     """
     try:
         import optuna
@@ -48,23 +54,63 @@ def search(
             "pip install 'neco-reproduction[unsupervised]'"
         ) from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    maps_of: dict[int, np.ndarray] = {}
+
+    def between(suggest: Any, name: str, bounds: tuple[Any, Any, Any]) -> Any:
+        return suggest(name, bounds[0], bounds[1], step=bounds[2])
 
     def objective(trial: Any) -> float:
-        clusters = trial.suggest_int("clusters", *settings.search_clusters)
-        if clusters not in maps_of:
-            maps_of[clusters] = cluster_foreground(patches, foreground, clusters, settings, seed)
-        segments = detect_communities(
-            maps_of[clusters],
-            clusters,
-            settings,
-            seed,
-            weight_threshold=trial.suggest_float("weight_threshold", *settings.search_weight),
-            markov_time=trial.suggest_float("markov_time", *settings.search_markov_time),
-        )
-        return float(score(segments[: patches.train_images]))
+        chosen = {
+            "weight_threshold": between(
+                trial.suggest_float, "weight_threshold", settings.search_weight
+            ),
+            "markov_time": between(trial.suggest_float, "markov_time", settings.search_markov_time),
+            "clusters": between(trial.suggest_int, "clusters", settings.search_clusters),
+        }
+        known = clustered(chosen["clusters"])
+        tried = settings.model_copy(update=chosen)
+        scores = []
+        for seed in settings.seeds:
+            segments = segments_of(known.company, tried, seed)
+            if np.unique(segments).size > known.table.shape[1]:
+                raise optuna.TrialPruned
+            scores.append(matched_miou(known.table, segments, settings))
+        return float(np.mean(scores))
 
-    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
+    sampler = optuna.samplers.TPESampler(seed=settings.search_seed)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
     study.optimize(objective, n_trials=settings.trials)
+    complete = [trial for trial in study.trials if trial.value is not None]
+    if not complete:
+        raise UserError(
+            f"unsupervised: all {settings.trials} parameter sets left more segments than classes; "
+            "raise trials, or search longer markov times"
+        )
     best = settings.model_copy(update=study.best_params)
-    return Found(best, study.best_value, settings.trials)
+    refused = settings.trials - len(complete)
+    return Found(best, study.best_value, settings.trials, refused)
+
+
+def segments_of(company: np.ndarray, settings: Unsupervised, seed: int) -> np.ndarray:
+    """Return the segment of every cluster, int64 (clusters + 1,): communities from 1, else 0.
+
+    Clusters without links are in segment 0, where background is too unless a community has it.
+    """
+    return communities(
+        links(company, settings.weight_threshold),
+        len(company),
+        markov_time=settings.markov_time,
+        preferred=settings.preferred_modules,
+        seed=seed,
+    )
+
+
+def matched_miou(table: np.ndarray, segments: np.ndarray, settings: Unsupervised) -> float:
+    """Return the mIoU in percent of segments matched one to one, from counts alone.
+
+    table: int64 (clusters, classes). segments: of every cluster, int64 (clusters,).
+    """
+    joined = np.zeros((int(segments.max()) + 1, table.shape[1]), np.int64)
+    np.add.at(joined, segments, table)
+    confusion = np.zeros((table.shape[1], table.shape[1] + 1), np.int64)
+    np.add.at(confusion.T, match_one_to_one(joined), joined)
+    return 100.0 * float(mean_iou(class_iou(margins(confusion)), settings.absent))

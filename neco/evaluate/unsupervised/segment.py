@@ -1,5 +1,11 @@
-"""From the features of two splits to segments: foreground, then communities inside it."""
+"""From the features of two splits to segments: foreground, its clusters, communities of clusters.
 
+Nothing here is ever held at 100 x 100 for all images, as 5.8 GB of enlarged VOC features would be:
+they are enlarged by nearest neighbour, so all cells of a patch are in the patch's cluster. Patches
+are clustered, weighing as many cells as they cover; maps of clusters are enlarged when counted.
+"""
+
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,12 +13,19 @@ from torch import Tensor
 
 from neco.config.evaluation import Unsupervised
 from neco.evaluate.clustering import kmeans, reduced_tokens
-from neco.evaluate.unsupervised.communities import co_occurrence, communities, links
-from neco.evaluate.unsupervised.foreground import choose_threshold, cluster_precision
+from neco.evaluate.overcluster import enlarged
+from neco.evaluate.transforms import nearest_index
+from neco.evaluate.unsupervised.communities import co_occurrence, neighbourhood
+from neco.evaluate.unsupervised.foreground import (
+    cluster_precision,
+    threshold_by_attention,
+    threshold_by_labels,
+)
 from neco.features import Features
 from neco.foreground import foreground_mask
 
-BACKGROUND = 0
+POINTS_PER_CLUSTER = 256
+"""Cells per cluster that train k-means, faiss's default."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +50,7 @@ class Foreground:
     mask: np.ndarray
     threshold: float
     clusters: int
-    """How many clusters of patches are foreground."""
+    """How many clusters of patches are foreground in the held-out images."""
 
 
 def gather(
@@ -51,68 +64,120 @@ def gather(
     return Patches(reduced, np.concatenate(masks), len(train.tokens))
 
 
-def extract_foreground(patches: Patches, settings: Unsupervised, seed: int) -> Foreground:
-    """Return the foreground by clusters (CBFE)."""
-    lengths = np.linalg.norm(patches.reduced, axis=1, keepdims=True)
-    directions = patches.reduced / np.maximum(lengths, 1e-12)
+def extract_foreground(
+    patches: Patches, settings: Unsupervised, seed: int, labels: np.ndarray
+) -> Foreground:
+    """Return the foreground by clusters (CBFE).
+
+    The precision of a cluster is that of the images of one split, so that a cluster can be
+    foreground in one and background in the other; the threshold is the training images'.
+
+    labels: of the training images, uint8 (images, size, size), 0 = background; not looked at unless
+    the threshold is chosen by labels.
+    """
+    points = patches.reduced
+    if settings.unit_length:
+        points = points / np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-12)
+    count = settings.foreground_clusters
     clusters = kmeans(
-        directions,
-        settings.foreground_clusters,
+        points,
+        count,
         iterations=settings.iterations,
         redos=settings.redos,
         seed=seed,
         spherical=True,
     ).reshape(patches.shape)
-    precision = cluster_precision(clusters, patches.marked, settings.foreground_clusters)
+    parts = (slice(patches.train_images), slice(patches.train_images, None))
+    precisions = [
+        cluster_precision(_cells(clusters[p], settings), _cells(patches.marked[p], settings), count)
+        for p in parts
+    ]
     threshold = settings.foreground_threshold
     if threshold is None:
-        some = slice(patches.train_images)
-        threshold = choose_threshold(
-            clusters[some], patches.marked[some], precision, settings.threshold_step
-        )
-    chosen = precision >= threshold
-    used = np.unique(clusters)
-    return Foreground(chosen[clusters], threshold, int(chosen[used].sum()))
+        train = parts[0]
+        if settings.threshold_by == "labels":
+            threshold = threshold_by_labels(
+                enlarged(clusters[train], settings.mask_size),
+                labels != 0,  # what is ignored is object, as in the reference
+                precisions[0],
+                settings.threshold_step,
+                settings.threshold_cuts,
+            )
+        else:
+            threshold = threshold_by_attention(
+                clusters[train], patches.marked[train], precisions[0], settings.threshold_step
+            )
+    chosen = [precision >= threshold for precision in precisions]
+    mask = np.concatenate([keep[clusters[p]] for keep, p in zip(chosen, parts, strict=True)])
+    used = np.unique(clusters[parts[1]])
+    return Foreground(mask, threshold, int(chosen[1][used].sum()))
 
 
 def cluster_foreground(
     patches: Patches, foreground: Foreground, clusters: int, settings: Unsupervised, seed: int
 ) -> np.ndarray:
-    """Return the k-means cluster of every foreground patch, int64 (images, rows, columns).
+    """Return the k-means cluster of every patch, int32 (images, rows, columns).
 
-    -1 is background. Fewer patches than clusters give fewer clusters.
+    Background is cluster number `clusters`. Fewer patches than clusters give fewer clusters.
     """
-    maps = np.full(patches.shape, -1, np.int64)
+    maps = np.full(patches.shape, clusters, np.int32)
     inside = patches.reduced[foreground.mask.ravel()]
     if len(inside):
+        training = inside
+        if settings.enlarged:
+            weights = np.broadcast_to(cell_counts(patches.shape, settings.mask_size), patches.shape)
+            chosen = sample_cells(weights[foreground.mask], POINTS_PER_CLUSTER * clusters, seed)
+            training = inside[chosen]
         maps[foreground.mask] = kmeans(
-            inside, clusters, iterations=settings.iterations, redos=settings.redos, seed=seed
+            inside,
+            clusters,
+            iterations=settings.iterations,
+            redos=settings.redos,
+            seed=seed,
+            points_per_cluster=POINTS_PER_CLUSTER,
+            training=training,
         )
     return maps
 
 
-def detect_communities(
-    maps: np.ndarray,
-    clusters: int,
-    settings: Unsupervised,
-    seed: int,
-    *,
-    weight_threshold: float | None = None,
-    markov_time: float | None = None,
-) -> np.ndarray:
-    """Return segments of cluster maps, int64 of the same shape: 0 background, communities from 1.
+def cell_counts(shape: tuple[int, ...], size: int) -> np.ndarray:
+    """Return how many of size x size cells each patch covers, int64 (rows, columns).
 
-    weight_threshold, markov_time: other values than the settings', for the search.
+    shape: (..., rows, columns) of the patches.
     """
-    probabilities = co_occurrence(maps, clusters, settings.distances)
-    edges = links(
-        probabilities, settings.weight_threshold if weight_threshold is None else weight_threshold
-    )
-    found = communities(
-        edges,
-        clusters,
-        markov_time=settings.markov_time if markov_time is None else markov_time,
-        preferred=settings.preferred_modules,
-        seed=seed,
-    )
-    return np.where(maps < 0, BACKGROUND, found[maps] + 1)
+    down, across = (np.bincount(nearest_index(n, size), minlength=n) for n in shape[-2:])
+    return np.outer(down, across)
+
+
+def sample_cells(counts: np.ndarray, most: int, seed: int) -> np.ndarray:
+    """Return the patches of at most `most` cells drawn without replacement, int64, ascending.
+
+    counts: cells of each patch (patches,). All cells are returned where they are no more.
+    """
+    ends = np.cumsum(counts)
+    total = int(ends[-1])
+    if total <= most:
+        return np.repeat(np.arange(len(counts)), counts)
+    drawn = np.random.default_rng(seed).choice(total, most, replace=False, shuffle=False)
+    return np.searchsorted(ends, np.sort(drawn), side="right")
+
+
+def company(maps: np.ndarray, clusters: int, settings: Unsupervised) -> np.ndarray:
+    """Return the co-occurrence of clusters and background, float64 (clusters + 1, clusters + 1).
+
+    maps: as `cluster_foreground` returns them. The last row and column are the background's, zero
+    where it is no neighbour.
+    """
+    offsets = neighbourhood(settings.neighbourhood, settings.distances)
+
+    def images() -> Iterator[np.ndarray]:
+        for image in maps:
+            if not settings.background_neighbour:
+                image = np.where(image == clusters, -1, image)
+            yield _cells(image, settings)
+
+    return co_occurrence(images(), clusters + 1, offsets)
+
+
+def _cells(maps: np.ndarray, settings: Unsupervised) -> np.ndarray:
+    return enlarged(maps, settings.mask_size) if settings.enlarged else maps
