@@ -15,3 +15,5 @@ class Publish(Settings):
     checkpoints: list[str] | None = None
     """Trained models (`<run>.seed<n>`) whose weights are published; None means all. Metrics,
     curves, tables and figures always are."""
+    without: list[str] = []
+    """Tables, figures and reports that stay behind, as patterns: `figures/*.pdf`."""

@@ -51,7 +51,8 @@ def published_files(project: Project, results: Path) -> list[Path]:
     for folder in FOLDERS:
         inside = (results / folder).rglob("*")
         found = sorted(path.relative_to(results) for path in inside if path.is_file())
-        chosen += found or [Path(folder)]
+        kept = [path for path in found if not any(map(path.match, project.publish.without))]
+        chosen += kept if found else [Path(folder)]
     for path in chosen:
         if not (results / path).is_file():
             raise UserError(f"{results / path}: not there; run the workflow to its end first")
