@@ -214,7 +214,8 @@ def test_a_project_too_large_for_the_repository_lives_in_another_remote(clone, b
     results = clone.folder / "results" / "large"
     shutil.copytree(clone.folder / PLACE, results, ignore=shutil.ignore_patterns("*.dvc", ".git*"))
     project = yaml.safe_load((results / "project.yaml").read_text())
-    project |= {"name": "large", "publish": {"remote": "large", "megabytes": 0.001}}
+    project["name"] = "large"
+    project["publish"] |= {"remote": "large", "megabytes": 0.001}
     (results / "project.yaml").write_text(yaml.safe_dump(project))
     in_repository = clone.run("git status --porcelain published/remote")
     clone.run("python -m neco publish results/large", **SECRET)
