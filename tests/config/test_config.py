@@ -9,6 +9,7 @@ import yaml
 from neco.config import PRESETS, Project, Train, digest, load_project
 from neco.config.base import merged, validated
 from neco.config.documents import defaults_document, schema_document
+from neco.config.evaluation import UNSUPERVISED_PRESETS, Unsupervised
 from neco.errors import UserError
 from neco.report.reported import read_reported
 
@@ -167,6 +168,31 @@ def test_presets_hold_differences_only(preset):
         for key in path:
             known = known[key]
         assert known != value, f"{preset}: {'.'.join(path)} says the default"
+
+
+@pytest.mark.parametrize("preset", UNSUPERVISED_PRESETS)
+def test_presets_of_unsupervised_segmentation_hold_differences_only(preset):
+    default = Unsupervised().model_dump()
+    for key, value in UNSUPERVISED_PRESETS[preset].items():
+        assert default[key] != value, f"{preset}: {key} says the default"
+
+
+def test_a_preset_named_later_replaces_the_earlier_one(tmp_path):
+    project = validated(
+        Project, {"unsupervised": {"preset": "reference", "attention_mass": 0.5}}, "test"
+    )
+    assert project.unsupervised.reported == "mean" and project.unsupervised.trials == 300
+    assert project.unsupervised.attention_mass == 0.5
+    written = tmp_path / "project.yaml"  # whole, as a workflow writes it
+    written.write_text(yaml.safe_dump(project.model_dump(mode="json")))
+    assert load_project(written).unsupervised == project.unsupervised
+    for found in (
+        load_project(written, {"unsupervised": {"preset": "paper"}}).unsupervised,
+        project.protocol_settings("unsupervised", {"preset": "paper"}),
+    ):
+        assert found == Unsupervised()
+    found = load_project(written, {"unsupervised": {"preset": "reference", "trials": 3}})
+    assert found.unsupervised.trials == 3 and found.unsupervised.attention_mass == 0.65
 
 
 def test_digest_sees_every_setting_but_not_speed():

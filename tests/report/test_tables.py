@@ -171,6 +171,12 @@ def test_table_6_starts_from_plain_clustering(project: Path, write: Write) -> No
     write(project, "main.seed0", "overcluster", "pascal-voc", {"K=GT": [19.0]})
     values = {x["method"]: x["ours"] for x in lines_of(table_of(project, "6"))}
     assert values == {"DINOv2R": "11.0000", "+NeCo": "19.0000", "+CBFE": "", "+CD": ""}
+    one_run = {"CBFE": [40.0, 42.0], "K=21": [55.0], "K=21, all seeds": [55.0, 51.0]}
+    write(project, "main.seed0", "unsupervised", "pascal-voc", one_run)
+    values = {x["method"]: x["ours"] for x in lines_of(table_of(project, "6"))}
+    assert (values["+CBFE"], values["+CD"]) == ("41.0000", "55.0000")
+    ours = {x["method"]: x["ours"] for x in lines_of(table_of(project, "1b")) if x["ours"]}
+    assert ours == {"NeCo": "55.0000"}
 
 
 def test_four_files_with_the_footer(project: Path, write: Write, tmp_path: Path) -> None:
