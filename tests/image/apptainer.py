@@ -7,7 +7,10 @@ SYSTEM = ("/dev", "/proc", "/sys")
 
 CALL = """#!/bin/sh
 # apptainer refuses a plain chroot, so the root is changed in a mount namespace of its own.
-exec unshare --mount --propagation private sh -c '
+set -eu
+# Without the folder of this very command: whatever is missing must not call it again.
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
+exec unshare --mount --propagation private sh -euc '
 root=$0; here=$PWD
 mount --bind "$root" "$root"
 for name in {seen}; do mkdir -p "$root/$name"; mount --rbind "$name" "$root/$name"; done

@@ -22,7 +22,9 @@ def calls(machinery, tmp_path_factory) -> dict[str, str]:
     """The environment in which `apptainer` is a real one."""
     shared = tmp_path_factory.getbasetemp()
     path = f"{make_apptainer(machinery.folder / 'sid', shared)}:{os.environ['PATH']}"
-    return os.environ | {"PATH": path, "APPTAINER_TMPDIR": str(shared)}
+    # Snakemake binds its cache into every container: it must lie where this apptainer sees it.
+    folders = {"APPTAINER_TMPDIR": str(shared), "XDG_CACHE_HOME": str(shared / "cache")}
+    return os.environ | folders | {"PATH": path}
 
 
 def test_a_training_runs_with_the_image_as_its_software(
