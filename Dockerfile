@@ -27,7 +27,7 @@ RUN python3 -m venv /tmp/installer \
     && python3 -m venv /opt/venv \
     && /tmp/installer/bin/uv pip install --no-cache --compile-bytecode \
         --python /opt/venv/bin/python --require-hashes -r /opt/requirements.lock \
-    && rm -rf /tmp/installer
+    && rm -rf /tmp/installer /tmp/uv-*
 ENV PATH=/opt/venv/bin:$PATH \
     HOME=/home/neco \
     PYTHONUNBUFFERED=1
