@@ -37,7 +37,7 @@ def test_a_training_runs_with_the_image_as_its_software(
     # Without compression, which a proof does not need and two processors take long over.
     squash = ["--mksquashfs-args", "-noI -noD -noF -noX"]
     build = ["apptainer", "build", *squash, str(single), f"docker-archive:{archive}"]
-    subprocess.run(build, env=calls, check=True)
+    subprocess.run(build, cwd=context, env=calls, check=True)
     archive.unlink()
     request.addfinalizer(lambda: shutil.rmtree(single.parent))
     size = single.stat().st_size / 1e9
