@@ -1,9 +1,12 @@
 """One and two processes train the same: losses, weights, queue; and what does not fit is said."""
 
 import os
+import re
+import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -122,8 +125,9 @@ def test_local_references_train_another_way(two, alone):
     assert torch.isfinite(found).all() and not torch.allclose(found, expected, rtol=1e-3)
 
 
-@pytest.mark.slow
-def test_the_command_trains_the_same_on_two_devices(tmp_path, photos):
+@pytest.fixture
+def arguments(tmp_path, photos) -> list[str]:
+    """Return the command of a short training on prepared images, without --into."""
     archive = tmp_path / "archives" / "shots"
     archive.mkdir(parents=True)
     for item in photos.items:
@@ -131,21 +135,56 @@ def test_the_command_trains_the_same_on_two_devices(tmp_path, photos):
     data = tmp_path / "prepared"
     assert main(["prepare", "shots", "--archives", str(archive.parent), "--into", str(data)]) == 0
     arguments = ["train", "--backbone", "demo-vit", "--data", str(data)]
-    for item in ("workers=0", "log_every=1", "steps=2", "batch_size=4", "head.layers=0",
+    for item in ("workers=0", "log_every=1", "batch_size=4", "head.layers=0", "drop_path=0",
                  "crops.global_size=64", "crops.local_size=32"):  # fmt: skip
         arguments += ["--set", f"train.{item}"]
+    return arguments
+
+
+def on_two(arguments: list[str], into: Path) -> subprocess.Popen[str]:
+    """Return the command, started on two devices."""
+    command = [sys.executable, "-m", "neco", *arguments, "--devices", "2", "--into", str(into)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def assert_same_metrics(expected: Path, found: Path) -> None:
+    rows = zip(without_times(expected), without_times(found), strict=True)
+    for row, other in rows:
+        for name, value in row.items():
+            assert float(other[name]) == pytest.approx(float(value), rel=1e-4), (row["step"], name)
+
+
+@pytest.mark.slow
+def test_the_command_trains_the_same_on_two_devices(tmp_path, arguments):
+    arguments += ["--set", "train.steps=2"]
     assert main([*arguments, "--into", str(tmp_path / "one")]) == 0
-    command = [sys.executable, "-m", "neco", *arguments, "--devices", "2"]
-    two = subprocess.run(
-        [*command, "--into", str(tmp_path / "two")], capture_output=True, text=True
-    )
-    assert two.returncode == 0, two.stderr
-    assert two.stdout == f"{tmp_path / 'two' / 'backbone.safetensors'}\n"
-    for expected, found in zip(
-        without_times(tmp_path / "one"), without_times(tmp_path / "two"), strict=True
-    ):
-        for name, value in expected.items():
-            assert float(found[name]) == pytest.approx(float(value), rel=1e-4), name
+    two = on_two(arguments, tmp_path / "two")
+    printed, said = two.communicate(timeout=600)
+    assert two.returncode == 0, said
+    assert printed == f"{tmp_path / 'two' / 'backbone.safetensors'}\n"
+    assert_same_metrics(tmp_path / "one", tmp_path / "two")
+
+
+@pytest.mark.slow
+def test_two_processes_stop_together_and_one_goes_on(tmp_path, arguments):
+    """A scheduler may tell one process alone; the others must neither hang nor fall."""
+    steps = 30
+    arguments += ["--set", f"train.steps={steps}"]
+    assert main([*arguments, "--into", str(tmp_path / "whole")]) == 0
+    parts = tmp_path / "parts"
+    two = on_two(arguments, parts)
+    written = parts / "metrics.partial"
+    while not (written.exists() and written.read_text().count("\n") > 3):
+        assert two.poll() is None, two.communicate(timeout=600)
+        time.sleep(0.01)
+    two.send_signal(signal.SIGTERM)
+    _, said = two.communicate(timeout=600)
+    assert two.returncode == 1
+    stopped = re.findall(rf"stopped by SIGTERM after step (\d+) of {steps}; ", said)
+    assert len(stopped) == 1 and "Traceback" not in said, said
+    assert (parts / "checkpoint.ckpt").exists()
+    assert main([*arguments, "--into", str(parts)]) == 0
+    assert_same_metrics(tmp_path / "whole", parts)
 
 
 @pytest.mark.parametrize(
