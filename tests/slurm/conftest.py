@@ -68,16 +68,23 @@ class Client:
 
 
 class Call:
-    """A running Snakemake, in a session of its own: a background job would ignore SIGINT."""
+    """A running Snakemake, in a session of its own, that heeds Ctrl-C.
+
+    What a script starts with `&` ignores it, and so would all that is started from there.
+    """
 
     def __init__(self, command: list[str], folder: Path, log: Path) -> None:
         self.log, self.folder = log, folder
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         with log.open("w") as file:
             self.process = subprocess.Popen(
-                command, cwd=folder, stdout=file, stderr=subprocess.STDOUT, env=environment,
+                ["env", "--default-signal=INT", *command],
+                cwd=folder,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env=environment,
                 start_new_session=True,
-            )  # fmt: skip
+            )
 
     def interrupt(self) -> None:
         """Press Ctrl-C."""
