@@ -53,7 +53,7 @@ class Minutes(Settings):
     fine_tune: int = Field(1_440, ge=1)
     """5 to 45 hours by arithmetic, and it continues as a training does."""
     unsupervised: int = Field(480, ge=1)
-    report: int = Field(10, ge=1)
+    report: int = Field(5, ge=1)
 
 
 class Resources(Settings):

@@ -59,7 +59,7 @@ def test_nothing_asks_for_more_than_there_is():
     asked = asked_by("config.yaml", resources=limits)
     second = {rule: attempts[1] for rule, attempts in asked.items()}
     assert (second["train"]["mem_mb"], second["train"]["runtime"]) == (20_000, 100)
-    assert (second["table"]["mem_mb"], second["table"]["runtime"]) == (8_000, 20)
+    assert (second["table"]["mem_mb"], second["table"]["runtime"]) == (8_000, 10)
 
 
 def test_processes_of_a_training_are_tasks_with_threads_and_a_gpu_each():
