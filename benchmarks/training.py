@@ -63,7 +63,9 @@ def arguments() -> argparse.Namespace:
         help="one more setting of `train`, dotted",
     )
     parser.add_argument("--peak", type=float, help="TFLOP/s of one device, for the utilisation")
-    parser.add_argument("--trace", help="write a profile of three steps for chrome://tracing")
+    parser.add_argument(
+        "--trace", help="FILE.json for chrome://tracing of three steps; FILE.txt: dearest operators"
+    )
     parser.add_argument("--json", help="file to append lines to, or - for the output")
     return parser.parse_args()
 
@@ -210,6 +212,11 @@ def main() -> None:
         with torch.profiler.profile() as profile:
             take(3, parts)
         profile.export_chrome_trace(chosen.trace)
+        dearest = "self_device_time_total" if on_gpu else "self_cpu_time_total"
+        table = profile.key_averages().table(
+            sort_by=dearest, row_limit=20, max_name_column_width=40
+        )
+        Path(chosen.trace).with_suffix(".txt").write_text(table)
     elif chosen.trace:
         take(3, parts)
     if not fabric.is_global_zero:
