@@ -11,7 +11,9 @@ import argparse
 import asyncio
 import hashlib
 import json
+import multiprocessing
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,6 +59,31 @@ async def create(file: Path, prefix: Path) -> None:
     await install(records, prefix, show_progress=False)
 
 
+def create_in_a_child(file: Path, prefix: Path) -> int:
+    """Make an environment in a process of its own and return its exit status.
+
+    Now and then a thread of py-rattler's ends in a segmentation fault, on a channel and a file that
+    work the next moment: such an end, and no other, is tried again.
+    """
+    status = -1
+    for _ in range(3):
+        child = multiprocessing.get_context("fork").Process(target=create_now, args=(file, prefix))
+        child.start()
+        child.join()
+        status = child.exitcode
+        if status >= 0:
+            break
+        shutil.rmtree(prefix, ignore_errors=True)
+        print(f"py-rattler ended with signal {-status}", file=sys.stderr)
+    return abs(status)
+
+
+def create_now(file: Path, prefix: Path) -> None:
+    """Make an environment, without returning."""
+    asyncio.run(create(file, prefix))
+    os._exit(0)  # its threads may outlive what they use
+
+
 def main(words: list[str]) -> None:
     """Do what these words ask of conda."""
     if words == ["info", "--json"]:
@@ -73,7 +100,7 @@ def main(words: list[str]) -> None:
         parser.add_argument("--file", type=Path, required=True)
         parser.add_argument("--prefix", type=Path, required=True)
         chosen, _ = parser.parse_known_args(words)
-        asyncio.run(create(chosen.file, chosen.prefix))
+        sys.exit(create_in_a_child(chosen.file, chosen.prefix))
     else:
         sys.exit(f"the stand-in for conda knows no {words}")
 
