@@ -34,6 +34,9 @@ def add_commands(commands: Commands) -> None:
     train.add_argument("--threads", type=int, help="arithmetic threads of each process")
     train.add_argument("--devices", type=int, default=1, help="processes of a node, one a device")
     train.add_argument("--nodes", type=int, default=1, help="nodes with as many processes each")
+    train.add_argument(
+        "--strict", action="store_true", help="stop where a training collapses (train.watch)"
+    )
     train.add_argument("--into", type=Path, required=True, help="folder for the run")
     train.set_defaults(step=_train)
 
@@ -73,7 +76,7 @@ def _train(chosen: argparse.Namespace) -> None:
 
     from neco.backbones.load import load_backbone
     from neco.config.base import merged, nearest, validated
-    from neco.config.training import PRESETS, Train
+    from neco.config.training import Train, with_preset
     from neco.data.dataset import read_dataset
     from neco.training import train
     from neco.training.launch import launch, refuse_unequal_shares
@@ -85,13 +88,16 @@ def _train(chosen: argparse.Namespace) -> None:
         settings = project.training(chosen.run, chosen.seed)
         backbone_name = chosen.backbone or project.runs[chosen.run].backbone
     else:
-        preset = PRESETS[project.train.get("preset", "paper")]
-        values = merged(preset, project.train)
+        values = with_preset(project.train, "train")
         values = values if chosen.seed is None else merged(values, {"seed": chosen.seed})
         settings = validated(Train, values, "train")
         if chosen.backbone is None:
             raise UserError("say what to start from: --backbone NAME, or --config with --run")
         backbone_name = chosen.backbone
+    if chosen.strict:
+        settings = settings.model_copy(
+            update={"watch": settings.watch.model_copy(update={"strict": True})}
+        )
     if chosen.threads:
         torch.set_num_threads(chosen.threads)
     backbone = load_backbone(backbone_name, chosen.weights, drop_path=settings.drop_path)
