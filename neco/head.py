@@ -1,5 +1,7 @@
 """The projection head, used in training only and discarded afterwards."""
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
@@ -21,19 +23,19 @@ class ProjectionHead(nn.Module):
         as_tokens = self.residual or not settings.layers
         self.output = dim if as_tokens else settings.output
         sizes = [dim, *[settings.hidden] * (settings.layers - 1), self.output]
-        self.layers = nn.Sequential()
-        for number in range(settings.layers):
-            layer = nn.Linear(sizes[number], sizes[number + 1])
-            if settings.start != "uniform":
+        sizes = sizes if settings.layers else []
+        linear = [nn.Linear(wide, narrow) for wide, narrow in pairwise(sizes)]
+        if settings.start != "uniform":
+            for layer in linear:
                 nn.init.trunc_normal_(layer.weight, std=0.02)
                 nn.init.zeros_(layer.bias)
-            if number:
-                self.layers.append(nn.GELU())
-            self.layers.append(layer)
         if settings.start == "orthogonal":
-            nn.init.orthogonal_(self.layers[0].weight)
+            nn.init.orthogonal_(linear[0].weight)
         if self.residual:
-            nn.init.zeros_(self.layers[-1].weight)
+            nn.init.zeros_(linear[-1].weight)
+        self.layers = nn.Sequential(*linear[:1])
+        for layer in linear[1:]:
+            self.layers.extend([nn.GELU(), layer])
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Return (..., output) for tokens (..., dim)."""
@@ -46,6 +48,7 @@ class ProjectionHead(nn.Module):
     def fit(self, tokens: Tensor) -> None:
         """Make the only layer the projection to the principal components of tokens (N, dim)."""
         layer = self.layers[0]
+        assert isinstance(layer, nn.Linear)
         mean = tokens.float().mean(dim=0)
         _, _, directions = torch.linalg.svd(tokens.float() - mean, full_matrices=False)
         layer.weight.copy_(directions[: self.output])

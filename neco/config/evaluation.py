@@ -6,7 +6,6 @@ from pydantic import Field, model_validator
 
 from neco.config.base import Settings
 
-
 Precision = Literal["bf16-on-gpu", "auto", "32-true", "bf16-mixed"]
 
 

@@ -1,7 +1,7 @@
 """Settings of NeCo post-training.
 
-The defaults are the preset `paper`: the numbers that the paper states (section 3, appendix A.1), and
-the released code's behaviour where the paper is silent or its letter does not train.
+The defaults are the preset `paper`: the numbers that the paper states (section 3, appendix A.1),
+and the released code's behaviour where the paper is silent or its letter does not train.
 """
 
 from typing import Any, Literal
@@ -138,8 +138,8 @@ class Head(Settings):
     """The projection head: linear layers with GELU between them."""
 
     layers: int = Field(3, ge=0)
-    """0 compares the backbone's own tokens. A deeper head is further from them at its start, and the
-    backbone has to be trained for longer before the head's order of patches means anything."""
+    """0 compares the backbone's own tokens. A deeper head is further from them at its start, and
+    the backbone has to be trained for longer before the head's order of patches means anything."""
     hidden: int = Field(2048, ge=1)
     """Width of the layers between; a residual head's too."""
     output: int = Field(256, ge=1)
@@ -193,7 +193,7 @@ class Watch(Settings):
     """Least share of log R that the targets' entropy stays below its largest value. At 0 the
     targets say nothing about the order of the references."""
     head_rank: float = Field(2.0, ge=0.0)
-    """Least effective rank of the student's aligned features; 1 is one direction for all patches."""
+    """Least effective rank of the student's aligned features; at 1 all patches point one way."""
     backbone_rank: float = Field(3.0, ge=0.0)
     """Least effective rank of the backbone's tokens."""
     strict: bool = False

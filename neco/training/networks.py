@@ -10,7 +10,6 @@ from neco.config.training import Train
 from neco.errors import UserError
 from neco.head import ProjectionHead
 
-
 RANKED = 2048
 """Tokens whose rank is logged: enough for a ViT-B's 768 dimensions."""
 
