@@ -19,7 +19,7 @@ from neco.plan.arithmetic import BACKWARD, forward_flops, shape_of, training_flo
 from neco.plan.images import OFFICIAL, image_count
 
 PAPER_HOURS, PAPER_BACKBONE, PAPER_EPOCHS = 19.0, "dinov2xr-vits14", 25
-"""ViT-S/14 without its registers on COCO, one A6000-hour counted as one (paper, title and Table 9d)."""
+"""ViT-S/14 without registers on COCO, one A6000-hour counted as one (paper, title, Table 9d)."""
 
 
 @dataclass(frozen=True)

@@ -78,10 +78,8 @@ def _lines(groups: list[Group], reported: list[Reported]) -> list[_Line]:
     spare = cycle(OTHERS)
     lines = []
     for group in groups:
-        if group.checked:
-            method = names.get(group.checked)
-        else:
-            method = free.pop(group.key, None)  # a second model of that name is not the paper's
+        # A second model that would fill a row of the paper is not the paper's.
+        method = names.get(group.checked) if group.checked else free.pop(group.key, None)
         lines.append(_Line(group, method, LINES[method] if method else next(spare)))
     return lines
 

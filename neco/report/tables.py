@@ -161,10 +161,11 @@ def _score(
 
 
 def _cost(group: Group, key: str) -> Score | None:
+    """Return what a training took; None before it ran, also for what the settings ask of it."""
     value = group.training.get(key)
     if value is None and key == "gpu_hours":  # recorded since trainings know their processes
         value = group.training.get("hours")
-    if not isinstance(value, int | float):
+    if "hours" not in group.training or not isinstance(value, int | float):
         return None
     device = group.training.get("device") or "this project's hardware"
     starts = group.training.get("starts") or 1
