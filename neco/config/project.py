@@ -71,7 +71,8 @@ class Evaluation(Settings):
     datasets: list[str]
     models: list[str] | Literal["main", "ablations"] = "main"
     """`main`: every backbone and every run without `ablations`; `ablations`: the runs that have
-    some; or names of runs and backbones."""
+    some; or names of runs and backbones. A name takes every model that bears it: a run's all of its
+    seeds, `<run>.seed<n>` one of them, and one that a run and a backbone share takes both."""
     settings: dict[str, Any] = {}
     """Sparse override of the project's settings of this protocol."""
 
@@ -116,7 +117,7 @@ class Project(Settings):
     datasets: dict[str, DatasetSplits] = {}
     """Datasets that are prepared, with the splits that evaluations use."""
     backbones: list[str] = []
-    """Backbones evaluated as they are."""
+    """Backbones evaluated as they are: baselines, and the students that NeCo's authors released."""
     train: dict[str, Any] = {}
     """Sparse override of the preset's training settings, shared by all runs."""
     runs: dict[str, Run] = {}

@@ -118,6 +118,50 @@ def test_ablations_have_evaluations_and_settings_of_their_own():
     assert project.settings_for("linear", "pascal-voc", "neco.seed0").epochs == 20
 
 
+def test_a_name_takes_every_model_that_bears_it():
+    name = "neco-dino-vits16"
+    run = {"backbone": "dino-vits16", "seeds": [0, 1]}
+    values = {
+        "datasets": {"pascal-voc": {}},
+        "backbones": [name],
+        "runs": {name: run, "other": run},
+        "evaluations": [{"protocol": "linear", "datasets": ["pascal-voc"], "models": [name]}],
+    }
+    asked = [model for _, _, model in validated(Project, values, "").evaluated()]
+    assert asked == [name, f"{name}.seed0", f"{name}.seed1"]
+    values["evaluations"][0]["models"] = [f"{name}.seed1"]
+    asked = [model for _, _, model in validated(Project, values, "").evaluated()]
+    assert asked == [f"{name}.seed1"]
+
+
+def test_the_paper_is_run_without_registers_and_checked_on_released_students():
+    project = load_project(CONFIGS / "config.yaml")
+    starts = {run.backbone for run in project.runs.values()}
+    assert {start for start in starts if "dinov2" in start} == {
+        "dinov2xr-vits14",
+        "dinov2xr-vitb14",
+    }
+    asked = {}
+    for protocol, dataset, model in project.evaluated():
+        asked.setdefault(model, set()).add((protocol, dataset))
+    with_registers = [model for model in asked if "dinov2r-" in model]
+    assert not any(project.models()[model][1] for model in with_registers)
+    headline = {
+        ("overcluster", "pascal-voc"), ("overcluster", "coco-things"),
+        ("linear", "pascal-voc"), ("linear", "coco-things"),
+        ("linear", "coco-stuff"), ("linear", "ade20k"),
+        ("in-context", "pascal-voc"), ("in-context", "ade20k"),
+    }  # fmt: skip
+    for size in ("vits14", "vitb14"):
+        for family in ("dinov2xr", "dinov2r"):
+            assert asked[f"neco-{family}-{size}"] == headline <= asked[f"{family}-{size}"]
+    for family in ("dino", "timet", "leopart"):
+        table_3 = {key for key in headline if key[0] != "in-context"} - {
+            ("linear", "coco-stuff"), ("linear", "ade20k"),
+        }  # fmt: skip
+        assert asked[f"neco-{family}-vits16"] == table_3 <= asked[f"{family}-vits16"]
+
+
 @pytest.mark.parametrize("name", SHIPPED)
 def test_what_ships_parses(name):
     project = load_project(CONFIGS / name)
