@@ -28,13 +28,18 @@ class Crops(Settings):
     local_scale: tuple[float, float] = (0.05, 0.25)
     """Range of a local crop's share of the image's area."""
     aspect: tuple[float, float] = (0.75, 1.3333333333333333)
-    """Range of a crop's width over height."""
+    """Range of a crop's width over height.
+
+    Area and aspect are drawn together until the box fits into the image, ten times at most; then
+    the crop is the largest centred box whose aspect is in this range."""
     minimum_overlap: float = Field(0.01, ge=0.0, lt=1.0)
-    """Every pair of a global and another crop meets in at least this share of the image."""
+    """Every pair of a global and a local crop meets in at least this share of the image."""
     minimum_global_overlap: float = Field(0.01, ge=0.0, lt=1.0)
-    """The same for a pair of global crops (reference 2 %)."""
+    """The same for every pair of global crops (reference 2 %)."""
     attempts: int = Field(200, ge=1)
-    """Draws to choose from; when none meets the rule, the last one is centred on the image."""
+    """Boxes drawn for one crop until it meets the global crops before it (the reference draws
+    without end). When none does, the last boxes of all crops are centred on the image, where they
+    meet; more attempts make that rarer."""
 
 
 class Photometric(Settings):
