@@ -31,7 +31,7 @@ from neco.precision import training_precision
 
 STATED = (
     *("dataset", "split", "image_size", "patch_size", "grid", "dtype", "digest", "device", "ids"),
-    *("seconds", "model", "weights_digest"),
+    *("seconds", "model", "weights_digest", "colours"),
 )
 """Keys of about.json that a metrics file states in its own fields."""
 

@@ -2,9 +2,11 @@
 
 import argparse
 from pathlib import Path
+from typing import get_args
 
 from neco.cli.arguments import Commands, add_config, project_of
 from neco.errors import UserError
+from neco.normalisation import Colours, normalisation_of
 
 
 def add_commands(commands: Commands) -> None:
@@ -48,6 +50,12 @@ def add_commands(commands: Commands) -> None:
     extract.add_argument("--data", type=Path, required=True, help="a prepared dataset")
     extract.add_argument("--split", required=True)
     extract.add_argument("--image-size", type=int, required=True, help="input side in pixels")
+    extract.add_argument(
+        "--colours",
+        choices=get_args(Colours),
+        default="backbone",
+        help="mean and deviation that images are normalised with",
+    )
     extract.add_argument("--threads", type=int)
     extract.add_argument("--into", type=Path, required=True, help="folder for the features")
     extract.set_defaults(step=_extract)
@@ -127,12 +135,12 @@ def _extract(chosen: argparse.Namespace) -> None:
     backbone = load_backbone(chosen.backbone, chosen.weights)
     if torch.cuda.is_available():
         backbone = backbone.cuda()
-    about = {"model": chosen.model, "backbone": chosen.backbone}
+    about = {"model": chosen.model, "backbone": chosen.backbone, "colours": chosen.colours}
     if chosen.weights is not None:
         about["weights_digest"] = weights_digest(chosen.weights)
     dataset = read_dataset(chosen.data, chosen.split)
     extract_features(
         backbone, dataset, chosen.image_size, project.extraction, chosen.into, about,
-        image_normalisation(chosen.backbone),
+        normalisation_of(chosen.colours, image_normalisation(chosen.backbone)),
     )  # fmt: skip
     print(chosen.into)

@@ -23,7 +23,8 @@ GOLDEN = Path(__file__).with_name("golden.json")
 STEPS = 20
 SAME = 2e-4
 """Relative: other CPUs add up in another order, and a training amplifies that."""
-BF16_BAND = 0.02
+BF16_BAND = 0.05
+"""Of one step; the mean over the steps stays within a third of it."""
 COMPILED_BAND = 0.005
 SETTINGS = {
     "steps": STEPS,
@@ -80,7 +81,9 @@ def test_the_losses_are_the_golden_ones(preset):
 
 
 def test_bfloat16_stays_in_a_band_around_them():
-    assert losses(precision="bf16-mixed") == pytest.approx(golden(), rel=BF16_BAND)
+    found = losses(precision="bf16-mixed")
+    assert found == pytest.approx(golden(), rel=BF16_BAND)
+    assert np.mean(found) == pytest.approx(np.mean(golden()), rel=BF16_BAND / 3)
 
 
 @pytest.mark.slow
