@@ -16,7 +16,15 @@ from typing import NamedTuple
 
 from neco.data.progress import run_all
 from neco.data.sources import hint
-from neco.data.writing import Description, Row, decode_mask, image_size, write_mask
+from neco.data.writing import (
+    Description,
+    Row,
+    decode_mask,
+    digest_of,
+    image_size,
+    labelled,
+    write_mask,
+)
 from neco.errors import UserError
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
@@ -113,14 +121,15 @@ def linked_rows(
 
 
 def _convert(job: _Image, work: Path, images: Path, classes: int) -> Row:
-    size = image_size(job.path.read_bytes(), job.path)
+    data = job.path.read_bytes()
+    size, digest = image_size(data, job.path), digest_of(data)
     image = f"images/{job.path.relative_to(images).as_posix()}"
     if job.mask is None:
-        return Row(job.id, image, "", job.split)
+        return Row(job.id, image, "", job.split, digest)
     mask = f"masks/{job.id}.png"
     labels = decode_mask(job.mask.read_bytes(), job.mask)
-    empty = write_mask(labels, work / mask, size, classes, job.mask)
-    return Row(job.id, image, mask, job.split, empty)
+    written = write_mask(labels, work, mask, size, classes, job.mask)
+    return labelled(job.id, image, mask, job.split, digest, written)
 
 
 def _splits(root: Path, images: Path, labelled: bool) -> Found:

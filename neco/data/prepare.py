@@ -51,8 +51,9 @@ def prepare(
     interrupt `into` is as it was. Raises UserError for anything wrong with the input.
     """
     start = time.monotonic()
+    into = into.resolve()  # a link to another disk is followed, not replaced
     refuse_foreign(into)
-    if prerequisites_of(dataset) and into.resolve().parent != prepared.resolve():
+    if prerequisites_of(dataset) and into.parent != prepared.resolve():
         raise UserError(
             f"{into}: {dataset} refers to images of {', '.join(prerequisites_of(dataset))} and "
             f"must lie beside it, in {prepared}"

@@ -10,7 +10,7 @@ from neco.data.download import fetch_archive
 from neco.data.sources import Archive
 from neco.errors import UserError
 
-DATA = bytes(range(256)) * 4000  # 1 MB
+DATA = b"PK\x03\x04" + bytes(range(256)) * 4000  # 1 MB, like a zip
 NAME = "val2017.zip"
 DIGEST = f"md5:{hashlib.md5(DATA).hexdigest()}"
 SIZE = len(DATA)
@@ -110,7 +110,7 @@ def test_a_broken_off_download_is_resumed_in_place(server, tmp_path):
 def test_a_later_call_resumes_what_an_earlier_one_left(server, tmp_path, monkeypatch):
     monkeypatch.setattr(download, "ATTEMPTS", 1)
     server.cut = [300_000]
-    with pytest.raises(UserError, match=rf"300,000 of 1,024,000.*{NAME}\.partial is kept"):
+    with pytest.raises(UserError, match=rf"300,000 of 1,024,004.*{NAME}\.partial is kept"):
         fetch_archive(NAME, tmp_path, [server.base])
     assert (tmp_path / f"{NAME}.partial").stat().st_size == 300_000
     assert fetch_archive(NAME, tmp_path, [server.base]).read_bytes() == DATA
@@ -128,8 +128,8 @@ def test_a_file_that_changed_meanwhile_starts_over(server, tmp_path, monkeypatch
     server.cut = [300_000]
     with pytest.raises(UserError):
         fetch_archive(NAME, tmp_path, [server.base])
-    server.files[NAME], server.etag = DATA[::-1], '"2"'
-    assert fetch_archive(NAME, tmp_path, [server.base]).read_bytes() == DATA[::-1]
+    server.files[NAME], server.etag = DATA + b"!", '"2"'
+    assert fetch_archive(NAME, tmp_path, [server.base]).read_bytes() == DATA + b"!"
 
 
 def test_a_partial_of_another_mirror_is_not_continued(server, tmp_path):
@@ -184,7 +184,7 @@ def test_a_wrong_digest_from_the_official_source_removes_the_download(server, tm
 
 def test_a_wrong_size_from_the_official_source_is_refused(server, tmp_path, known):
     known(url=f"{server.base}/{NAME}", size=len(DATA) + 1)
-    with pytest.raises(UserError, match="1,024,000 bytes instead of 1,024,001"):
+    with pytest.raises(UserError, match="1,024,004 bytes instead of 1,024,005"):
         fetch_archive(NAME, tmp_path / "into", ["official"])
     assert names(tmp_path / "into") == []
 
@@ -262,8 +262,8 @@ def test_a_mirror_may_hold_a_subset(folder, tmp_path, known):
 
 
 def test_what_is_there_is_not_fetched(tmp_path):
-    (tmp_path / NAME).write_bytes(b"kept")
-    assert fetch_archive(NAME, tmp_path, []).read_bytes() == b"kept"
+    (tmp_path / NAME).write_bytes(b"PK\x03\x04kept")
+    assert fetch_archive(NAME, tmp_path, []).read_bytes() == b"PK\x03\x04kept"
 
 
 def test_no_mirror_at_all_is_said_plainly(tmp_path):

@@ -138,10 +138,12 @@ def test_photographs_are_found_relative_to_a_sibling(official):
     official.coco({"train": ["a"], "val": ["b"]})
     run("coco", official.archives, official.prepared / "coco", prepared=official.prepared)
     found = coco.photographs_of(official.prepared, "val")
-    assert found == {"b.jpg": "../coco/images/val2017/b.jpg"}
+    assert {name: image.path for name, image in found.items()} == {
+        "b.jpg": "../coco/images/val2017/b.jpg"
+    }
     sibling = official.prepared / "coco-things"
     sibling.mkdir()
-    assert coco.photograph_size(sibling / found["b.jpg"]) == (24, 16)
+    assert coco.photograph_size(sibling / found["b.jpg"].path) == (24, 16)
 
 
 def test_masks_are_not_stretched_over_images(official):
