@@ -74,6 +74,8 @@ def fetch_archive(name: str, into: Path, mirrors: list[str]) -> Path:
             return target
         except AbsentError as reason:
             tried.append(f"{mirror} ({reason})")
+        except ValueError as wrong:  # of urllib
+            tried.append(f"{mirror} (no address that can be asked: {wrong})")
     raise UserError(
         f"{name}: found nowhere; tried {', '.join(tried) or 'no mirror'}; put the file into "
         f"{into}, or name a folder or http(s):// address that holds it as `mirror` in the "
@@ -232,8 +234,6 @@ def download(url: str, target: Path) -> Path:
                 error = refusal
             except NETWORK as broken_off:
                 error = broken_off
-            except ValueError as wrong:  # of urllib, for what is no address
-                raise AbsentError(f"no address that can be asked: {wrong}") from None
     kept = f"; {partial.name} is kept and resumed" if partial.exists() else ""
     raise AbsentError(f"{getattr(error, 'reason', error)}{kept}")
 
