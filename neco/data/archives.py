@@ -114,7 +114,8 @@ def members_of(path: Path) -> Members:
             }
         with tarfile.open(path, "r:") as tar:
             return {
-                name: Member(path, name, info.offset_data, info.size) for name, info in _files(tar)
+                name: Member(path, name, info.offset_data, info.size)
+                for name, info in _files(tar, path)
             }
     except BROKEN as error:
         raise broken(path, error) from None
@@ -130,7 +131,7 @@ def stream(path: Path) -> Iterator[tuple[str, bytes]]:
         raise missing(path)
     try:
         with tarfile.open(path, "r|*") as tar:
-            for name, info in _files(tar):
+            for name, info in _files(tar, path):
                 _refuse_giant(f"{path}: {name}", info.size, LARGEST)
                 file = tar.extractfile(info)
                 assert file is not None
@@ -142,17 +143,17 @@ def stream(path: Path) -> Iterator[tuple[str, bytes]]:
         raise broken(path, error) from None
 
 
-def _files(tar: tarfile.TarFile) -> Iterator[tuple[str, tarfile.TarInfo]]:
+def _files(tar: tarfile.TarFile, path: Path) -> Iterator[tuple[str, tarfile.TarInfo]]:
     """Yield (name, entry) of each file. Raises UserError for a name or a link that leads out."""
     for info in tar:
         name = info.name.removeprefix("./")
         if name not in ("", "."):
-            checked_name(name, tar.name)
+            checked_name(name, path)
         if (info.issym() and not is_held(info.linkname, name)) or (
             info.islnk() and not is_held(info.linkname, "")
         ):
             raise UserError(
-                f"{tar.name}: {name} is a link to {info.linkname}, out of the archive; {AGAIN} "
+                f"{path}: {name} is a link to {info.linkname}, out of the archive; {AGAIN} "
                 "from its official source"
             )
         if info.isfile():

@@ -12,6 +12,7 @@ import csv
 import hashlib
 import io
 import json
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +29,19 @@ from neco.errors import UserError
 IGNORED = 255
 INDEX_COLUMNS = ("id", "image", "mask", "split", "image_digest", "mask_digest")
 NEEDED_COLUMNS = INDEX_COLUMNS[:4]
+BROKEN_IMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    EOFError,
+    LookupError,
+    ArithmeticError,
+    RuntimeError,
+    struct.error,
+    Image.DecompressionBombError,
+)
+"""What Pillow raises on images that are no images, truncated or damaged."""
 
 
 @dataclass(frozen=True)

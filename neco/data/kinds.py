@@ -31,12 +31,11 @@ def other_kind(head: bytes, name: str) -> str:
 
 
 def _is_tar(head: bytes) -> bool:
+    block = head[: tarfile.BLOCKSIZE]
     try:
-        tarfile.TarInfo.frombuf(head[: tarfile.BLOCKSIZE], "utf-8", "surrogateescape")
-    except tarfile.EOFHeaderError:  # an archive without members
-        return True
+        tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
     except tarfile.TarError:
-        return False
+        return not any(block)  # an archive without members
     return True
 
 

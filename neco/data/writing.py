@@ -9,20 +9,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from neco.data.archives import Member
-from neco.data.dataset import IGNORED, INDEX_COLUMNS
+from neco.data.dataset import BROKEN_IMAGE, IGNORED, INDEX_COLUMNS
 from neco.data.names import place
 from neco.errors import UserError
 
-BROKEN_IMAGE = (
-    OSError,
-    UnidentifiedImageError,
-    SyntaxError,
-    ValueError,
-    Image.DecompressionBombError,
-)
 REPLACE = "replace the file, or fetch its archive again"
 SPLIT_ORDER = ("train", "trainaug", "val")
 
@@ -75,6 +68,8 @@ class Description:
     left_out: dict[str, int] = field(default_factory=dict)
     """Images per split that are in the archive but carry no labels."""
     notes: dict[str, Any] = field(default_factory=dict)
+    said: list[str] = field(default_factory=list)
+    """What was guessed or noticed, for the end of the preparation."""
 
 
 def image_size(data: bytes, where: object) -> tuple[int, int]:
@@ -187,10 +182,32 @@ def write_description(dataset: str, description: Description, folder: Path) -> N
             "images": counts(rows),
             "left_out_without_labels": description.left_out,
             "all_pixels_ignored": counts([row for row in rows if row.empty]),
+            "never_labelled": never_labelled(description),
             **description.notes,
         },
     }
     (folder / "classes.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def never_labelled(description: Description) -> list[str]:
+    """Return the classes that no mask holds."""
+    present = {label for row in description.rows for label in row.present}
+    return [name for label, name in enumerate(description.classes) if label not in present]
+
+
+def refuse_unlabelled(where: object, rows: list[Row]) -> None:
+    """Raise UserError where the masks of a whole split leave nothing to learn or score."""
+    splits: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.mask:
+            splits.setdefault(row.split, []).append(row)
+    for split, masks in splits.items():
+        if all(row.empty for row in masks):
+            raise UserError(
+                f"{where}: every pixel of the masks of split '{split}' ({len(masks):,}) is "
+                "ignored, so nothing is left to score; see what they hold with `python -m neco "
+                "look` (255 is ignored, and what `ignore` in dataset.yaml names)"
+            )
 
 
 def counts(rows: list[Row]) -> dict[str, int]:

@@ -92,9 +92,9 @@ def test_a_list_that_names_a_missing_image_is_refused(official, mine):
 @pytest.mark.parametrize(
     ("ids", "message"),
     [
-        (np.full((16, 24), 2), r"masks/a\.png: impossible label 2; there are 2 classes"),
+        (np.full((16, 24), 2), r"masks/a\.png: impossible label 2 .*there are 2 classes"),
         (np.zeros((16, 20)), r"masks/a\.png: the mask is 20x16 but its image is 24x16"),
-        (np.zeros((16, 24, 3)), r"masks/a\.png: a RGB image, not label ids"),
+        (np.arange(16 * 24 * 3).reshape(16, 24, 3) % 9, r"classes\.txt: names .* hold colours"),
     ],
 )
 def test_an_impossible_mask_is_refused(official, mine, ids, message):
@@ -121,15 +121,24 @@ def test_masks_that_match_no_image_are_refused(official, mine):
         run(official)
 
 
-def test_masks_need_an_images_folder(official, mine):
-    put(official, mine, "a.jpg")
-    put_masks(official, mine, {"a": official.labels([0])})
-    with pytest.raises(UserError, match="no images/; put the images there"):
-        run(official)
+def test_images_may_lie_beside_the_folder_of_masks(official, mine):
+    put(official, mine, "a.jpg", "b.jpg")
+    masks = {name: official.labels([0], seed) for seed, name in enumerate("ab")}
+    put_masks(official, mine, masks)
+    (mine / "classes.txt").write_text("cat\n")
+    assert run(official).images == {"train": 2}
 
 
-def test_two_images_of_one_name_are_refused(official, mine):
+def test_images_that_differ_in_the_suffix_keep_it_in_their_ids(official, mine):
     put(official, mine, "a.jpg", "a.png")
+    assert run(official).images == {"train": 2}
+    assert set(official.written("mine")) == {("train", "a.jpg"), ("train", "a.png")}
+
+
+def test_two_images_of_one_mask_are_refused(official, mine):
+    put(official, mine, "images/a.jpg", "images/a.png")
+    put_masks(official, mine, {"a": official.labels([0])})
+    (mine / "classes.txt").write_text("cat\n")
     with pytest.raises(UserError, match=r"a\.png: differs from a\.jpg in the suffix only"):
         run(official)
 
