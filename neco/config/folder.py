@@ -68,6 +68,29 @@ class Folder(Settings):
             return {key: {} if entry is None else entry for key, entry in value.items()}
         return value
 
+    @field_validator("classes", mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        """Take numbers as names and numbers in quotes as ids; refuse what YAML made of `no`."""
+        if value is None:
+            return value
+        names = value.values() if isinstance(value, dict) else value
+        if not isinstance(value, list | dict) or any(isinstance(n, bool | None) for n in names):
+            raise ValueError(
+                "write a list of names, or a map from ids or colours to names (a name like no, "
+                "yes, on or null in quotes)"
+            )
+        if any(not isinstance(name, str | int | float) for name in names):
+            raise ValueError("every name is one word or text in quotes")
+        if not value:
+            raise ValueError("name at least one, or leave the key out")
+        if isinstance(value, list):
+            return [str(name) for name in value]
+        keys = [int(k) if isinstance(k, str) and k.isdecimal() and len(k) < 6 else k for k in value]
+        if len({type(key) for key in keys}) > 1 or not isinstance(keys[0], int | str):
+            raise ValueError('name all classes by ids, or all by colours like "#804000"')
+        return {key: str(name) for key, name in zip(keys, names, strict=True)}
+
     @model_validator(mode="after")
     def _consistent(self) -> "Folder":
         for name in self.splits or {}:
@@ -75,6 +98,4 @@ class Folder(Settings):
                 raise ValueError(f"splits: {name!r} is no name of lower case letters and digits")
         if self.masks and self.annotations:
             raise ValueError("masks and annotations exclude each other; keep one")
-        if self.classes is not None and not self.classes:
-            raise ValueError("classes: name at least one, or leave the key out")
         return self

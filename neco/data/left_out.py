@@ -28,6 +28,10 @@ class UnusableError(UserError):
         super().__init__(message)
         self.reason = reason
 
+    def __reduce__(self) -> tuple[type["UnusableError"], tuple[str, str]]:
+        """Let worker processes raise it: by itself an exception is rebuilt from its message."""
+        return type(self), (self.reason, str(self))
+
     def entry(self) -> Unusable:
         """Return what is kept of this error."""
         return Unusable(self.reason, str(self))

@@ -34,7 +34,11 @@ class Pattern:
         """Raises UserError naming `where` for a pattern with unknown places, or one place twice."""
         self.text = text
         parts = []
-        for token in TOKEN.split(text):
+        text = text.removeprefix("./")
+        body, dot, suffix = text.rpartition(".")
+        if "/" in suffix or "{" in suffix or "*" in suffix:
+            body, dot, suffix = text, "", ""
+        for token in TOKEN.split(body):
             if token.startswith("{") and token not in PLACES:
                 raise UserError(
                     f"{where}: the pattern {text!r} has {token}; known are {', '.join(PLACES)} "
@@ -45,7 +49,8 @@ class Pattern:
             )
         if any(text.count(place) > 1 for place in PLACES):
             raise UserError(f"{where}: the pattern {text!r} has a place twice; name each once")
-        self.regex = re.compile("".join(parts), re.IGNORECASE | re.DOTALL)
+        parts.append(f"(?i:{re.escape(dot + suffix)})")  # .PNG is .png
+        self.regex = re.compile("".join(parts), re.DOTALL)
         self.has_split = "{split}" in text
 
     def key(self, path: str) -> Key | None:

@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import yaml
@@ -194,21 +194,19 @@ def _name(plan: Plan, keys: dict[str, Key]) -> tuple[str, str] | None:
 
 
 def _annotate(plan: Plan, keys: dict[str, Key], found: list[Annotations], listing: Listing) -> None:
-    finder = Finder(plan.ids, literal_folder(plan.settings.images or ""))
+    base = literal_folder(plan.settings.images or "")
     by_split: dict[str, list[str]] = defaultdict(list)
     for annotations in found:
-        folder = str(Path(annotations.path).parent)
+        inside = {
+            path: name
+            for path, name in plan.ids.items()
+            if annotations.split and keys[path].split == annotations.split
+        }
+        finder = Finder(inside or plan.ids, base)
+        folder = str(PurePosixPath(annotations.path).parent)
         for image in annotations.images:
             name = checked_name(image.file_name, plan.root / annotations.path)
-            prefer = next(
-                (
-                    path.removesuffix(name)
-                    for path, key in keys.items()
-                    if annotations.split and key.split == annotations.split and path.endswith(name)
-                ),
-                "" if folder == "." else f"{folder}/",
-            )
-            path = finder.find(name, prefer)
+            path = finder.find(name, "" if folder == "." else f"{folder}/")
             if path is None:
                 listing.left_out.unusable.append(
                     Unusable(

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
+from PIL import Image
 
+from neco.cli import main
 from neco.data.dataset import read_dataset
-from neco.data.prepare import prepare
+from neco.data.prepare import prepare, prepare_folder
 from neco.errors import UserError
 
 
@@ -148,3 +150,82 @@ def test_a_misspelt_dataset_is_told_the_nearest_name(official):
         prepare(
             "pascal-vocs", official.archives, official.prepared / "x", prepared=official.prepared
         )
+
+
+def test_a_path_is_as_good_as_a_name(mine, tmp_path, official):
+    put(official, mine, "a.jpg")
+    coco = mine.rename(mine.with_name("coco"))  # called like an official dataset
+    assert prepare_folder(coco, tmp_path / "p").images == {"train": 1}
+    assert main(["prepare", str(coco), "--into", str(tmp_path / "q")]) == 0
+    assert read_dataset(tmp_path / "q", "train").name == "coco"
+    assert main(["prepare", "coco", "--into", str(tmp_path / "r")]) == 1
+
+
+def test_a_target_inside_of_the_folder_is_refused(official, mine):
+    put(official, mine, "a.jpg")
+    with pytest.raises(UserError, match="lies inside of the folder that is prepared"):
+        prepare_folder(mine, mine / "prepared")
+    assert [path.name for path in mine.iterdir()] == ["a.jpg"]
+
+
+def test_unusable_files_are_listed_together_and_a_policy_decides(official, mine, capsys):
+    put(official, mine, "a.jpg", "b.jpg")
+    (mine / "empty.jpg").touch()
+    (mine / "page.jpg").write_text("<html>")
+    (mine / "half.jpg").write_bytes((mine / "a.jpg").read_bytes()[:-200])
+    with pytest.raises(
+        UserError, match=r"3 of 5 files .*\(1 empty, 1 truncated or damaged, 1 no im"
+    ):
+        run(official)
+    said = capsys.readouterr().err
+    for name in ("empty.jpg", "page.jpg", "half.jpg"):
+        assert f"left out: {mine / name}: " in said
+    assert official.leftovers() == []
+    for text in ("skip: 2", "skip: 3"):
+        (mine / "dataset.yaml").write_text(text)
+        if text == "skip: 2":
+            with pytest.raises(UserError, match="--skip 3"):
+                run(official)
+    assert run(official).images == {"train": 2}
+    reasons = {"empty": 1, "no image": 1, "truncated or damaged": 1}
+    assert official.description("mine")["notes"]["left_out"] == reasons
+
+
+def test_nothing_but_broken_images_is_refused_whatever_the_policy(official, mine):
+    for name in "ab":
+        (mine / f"{name}.jpg").touch()
+    with pytest.raises(UserError, match=r"2 of 2 files cannot be used \(2 empty\)") as caught:
+        prepare_folder(mine, official.prepared / "mine", skip=9)
+    assert "--skip" not in str(caught.value)
+
+
+def test_one_bad_file_is_one_line(official, mine):
+    put(official, mine, "a.jpg")
+    (mine / "b.jpg").touch()
+    with pytest.raises(UserError, match=r"b\.jpg: is an empty file; .* `--skip 1`") as caught:
+        run(official)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_had_to_be_converted_lies_beside_the_links(official, mine):
+    put(official, mine, "plain.jpg")
+    Image.new("RGBA", (24, 16), (255, 0, 0, 0)).save(mine / "clear.png")
+    assert "1 with transparency laid over white" in str(run(official))
+    items = {item.id: item for item in read_dataset(official.prepared / "mine", "train").items}
+    assert items["plain"].image.samefile(mine / "plain.jpg")
+    assert items["clear"].image.parent == official.prepared / "mine" / "converted"
+    assert items["clear"].read_image().getpixel((0, 0)) == (255, 255, 255)
+    run(official)  # what was converted does not stand in the way of preparing again
+
+
+def test_several_processes_give_what_one_gives(official, mine, monkeypatch, tmp_path):
+    monkeypatch.setattr("neco.data.progress.FEW", 0)
+    names = [f"{n:02}" for n in range(40)]
+    put(official, mine, *(f"images/{name}.jpg" for name in names))
+    put_masks(official, mine, {name: official.labels([0, 255]) for name in names})
+    (mine / "images" / "00.jpg").write_bytes(b"broken")
+    (mine / "classes.txt").write_text("a\nb\n")
+    for workers in (1, 2):
+        prepare_folder(mine, tmp_path / f"p{workers}", workers=workers, skip=1)
+    one, two = ((tmp_path / f"p{workers}" / "index.csv").read_bytes() for workers in (1, 2))
+    assert one == two and one.count(b"\n") == 40
