@@ -3,18 +3,24 @@
     python benchmarks/evaluation.py                          # all parts, a table
     python benchmarks/evaluation.py --json -                 # JSON lines
     python benchmarks/evaluation.py --part search --threads 2
+    python benchmarks/evaluation.py --part search --without-half --only 'exact.$|flat' --rounds 3
     python benchmarks/evaluation.py --part full-bank --folder /large/disk   # 10.24 million x 384
 
 Every part runs at three sizes; `slope` is the exponent of time in size between the two larger and
 `paper_seconds` what it leads to at the paper's size (`extrapolated` unless that was measured).
 ScaNN is timed where the package is installed. `cpu_seconds` is summed over threads, and says more
 than `seconds` on a machine that others use too; `peak_mb` is memory above what was held before.
+`--rounds` goes through all cases again, so that what is compared is measured in turn.
+`--without-half` takes the path of a CPU that does not multiply bfloat16 fast; to hold libraries to
+AVX2 as well, set ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 ONEDNN_MAX_CPU_ISA=AVX2
+OPENBLAS_CORETYPE=Haswell FAISS_OPT_LEVEL=avx2.
 """
 
 import argparse
 import json
 import math
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,15 +35,19 @@ from evaluation_measure import Case, measured
 from threadpoolctl import threadpool_limits
 
 from neco.errors import UserError
+from neco.evaluate import exact_search
 from neco.evaluate.conditions import git_commit, packages
 from neco.evaluate.search import recall
+from neco.precision import fast_half
 
 
-def records(part: str) -> Iterator[dict[str, Any]]:
+def records(part: str, only: str = "") -> Iterator[dict[str, Any]]:
     """Yield the measurements of one part, then how each implementation grows."""
     times: dict[tuple[str, str], list[tuple[Case, float]]] = {}
     exact: dict[int, np.ndarray] = {}
     for case in PARTS[part]():
+        if not re.search(only, case.implementation):
+            continue
         try:
             record, answer = measured(case)
         except UserError as error:
@@ -71,6 +81,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Time the evaluations' fast paths.")
     parser.add_argument("--part", action="append", choices=[*PARTS, "full-bank"])
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--only", default="", metavar="PATTERN", help="implementations to time")
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--without-half", action="store_true", help="as without fast bfloat16")
     parser.add_argument("--json", metavar="FILE", help="JSON lines to FILE, - for the screen")
     parser.add_argument("--folder", type=Path, default=Path(), help="full-bank: where it goes")
     parser.add_argument("--keys", type=int, default=10_240_000, help="full-bank: its size")
@@ -83,22 +96,31 @@ def main() -> None:
     threadpool_limits(chosen.threads)  # and this for numpy's, which starts at import
     torch.set_num_threads(chosen.threads)
     faiss.omp_set_num_threads(chosen.threads)
+    if chosen.without_half:
+        exact_search.fast_half = lambda kind: None
     conditions = {
         "threads": chosen.threads,
         "load_average": [round(load, 1) for load in os.getloadavg()],
+        "instructions": {
+            "torch": torch.backends.cpu.get_cpu_capability(),
+            "faiss": os.environ.get("FAISS_OPT_LEVEL", "best"),
+            "half": not chosen.without_half and str(fast_half("cpu")),
+        },
         "git_commit": git_commit(),
         "packages": packages(),
     }
     target = None
     if chosen.json and chosen.json != "-":
-        target = Path(chosen.json).open("w")  # noqa: SIM115 (closed at exit)
-    for part in chosen.part or PARTS:
+        target = Path(chosen.json).open("a")  # noqa: SIM115 (closed at exit)
+    parts = chosen.part or list(PARTS)
+    for number, part in enumerate(chosen.rounds * parts):
+        conditions["round"] = number // len(parts)
         rows = (
             full_bank(
                 chosen.folder, chosen.keys, chosen.queries, chosen.device, chosen.storage.split(",")
             )
             if part == "full-bank"
-            else records(part)
+            else records(part, chosen.only)
         )
         for record in rows:
             line = json.dumps({**record, **conditions})

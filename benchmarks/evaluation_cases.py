@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import faiss
 import numpy as np
 import torch
 from evaluation_measure import Case, bank_of, tokens_like_a_vit
@@ -167,10 +168,19 @@ def clustering_cases() -> Iterator[Case]:
         def ours_kmeans(points: np.ndarray = points) -> np.ndarray:
             return kmeans(points, 100, iterations=20, redos=1, seed=0)
 
+        def plain_kmeans(points: np.ndarray = points) -> np.ndarray:
+            means = faiss.Kmeans(
+                points.shape[1], 100, niter=20, nredo=1, seed=0, min_points_per_centroid=1,
+                max_points_per_centroid=256,
+            )  # fmt: skip
+            means.train(points)
+            return means.index.search(points, 1)[1]
+
         def library_kmeans(points: np.ndarray = points) -> np.ndarray:
             return KMeans(100, init="random", n_init=1, max_iter=20, tol=0).fit_predict(points)
 
         yield Case("k-means", "ours (faiss, 256 a cluster)", count, "patches", paper, ours_kmeans)
+        yield Case("k-means", "faiss as it comes", count, "patches", paper, plain_kmeans)
         yield Case("k-means", "scikit-learn", count, "patches", paper, library_kmeans)
 
 

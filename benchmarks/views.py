@@ -9,7 +9,9 @@ workers     this project with train.views=cpu: what a worker does; colours are t
 device      this project with train.views=device: read, boxes, decode, collate
 
 One thread; every round runs all three on the same images, and ratios are taken within a round.
-The last lines say how long the device's part takes when this core is the device.
+The last lines say how long the device's part takes when this core is the device, and what the
+colours of one view take beside torchvision's transforms of single views, on PIL images and on
+tensors.
 """
 
 import argparse
@@ -26,7 +28,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageFilter
 from torchvision import transforms
-from torchvision.transforms import functional
+from torchvision.transforms import functional, v2
 
 from neco.config import Crops, Photometric
 from neco.data.dataset import Dataset, Item
@@ -81,11 +83,15 @@ class ReferenceKind:
         views = []
         for (top, left, height, width), (_, side) in zip(drawn, kinds, strict=True):
             crop = functional.resized_crop(image, top, left, height, width, [side, side])
-            crop = self.jitter(crop)
-            if random.random() < 0.5:
-                crop = crop.filter(ImageFilter.GaussianBlur(random.uniform(0.1, 2.0)))
-            views.append(self.finish(crop))
+            views.append(self.recoloured(crop))
         return views
+
+    def recoloured(self, crop: Image.Image) -> torch.Tensor:
+        """Return a normalised view of one crop."""
+        crop = self.jitter(crop)
+        if random.random() < 0.5:
+            crop = crop.filter(ImageFilter.GaussianBlur(random.uniform(0.1, 2.0)))
+        return self.finish(crop)
 
     def meet(self, drawn: torch.Tensor, area: int) -> bool:
         """Return whether every pair of a global and another crop overlaps enough."""
@@ -146,8 +152,10 @@ def main() -> None:
             for name in ("workers", "device")
         },
         "parts_ms_an_image": parts(photographs, paths),
+        "colours_ms_a_view": colours(workers, reference, len(paths), chosen.rounds),
         "rounds_cpu_seconds": [{k: round(v, 4) for k, v in each.items()} for each in rounds],
         "torch": torch.__version__,
+        "instructions": torch.backends.cpu.get_cpu_capability(),
         "commit": git_commit(),
     }
     for name, speed in record["images_per_cpu_second"].items():
@@ -156,6 +164,9 @@ def main() -> None:
               f" ({min(ratios):.2f} to {max(ratios):.2f})", file=sys.stderr)  # fmt: skip
     for part, milliseconds in record["parts_ms_an_image"].items():
         print(f"{part:>40} {milliseconds:8.2f} ms an image", file=sys.stderr)
+    for name, ways_seen in record["colours_ms_a_view"].items():
+        told = "   ".join(f"{way} {statistics.median(seen):.2f}" for way, seen in ways_seen.items())
+        print(f"colours of a {name} view, ms: {told}", file=sys.stderr)
     if chosen.json:
         with chosen.json.open("a") as file:
             file.write(json.dumps(record) + "\n")
@@ -181,6 +192,39 @@ def parts(photographs: PhotographDataset, paths: list[Path]) -> dict[str, float]
         name: round(1000 * min(timed(call) for _ in range(3)) / len(few), 3)
         for name, call in calls.items()
     }
+
+
+def colours(
+    workers: MultiCropDataset, reference: ReferenceKind, images: int, rounds: int
+) -> dict[str, dict[str, list[float]]]:
+    """Return CPU milliseconds a view of the colours alone, round by round on the same crops."""
+    batch = collate([workers[(0, index)] for index in range(min(8, images))])
+    kernel = v2.GaussianBlur(17, sigma=(0.1, 2.0))  # as wide as a deviation of 2 pixels reaches
+    on_tensors = v2.Compose(
+        [
+            v2.RandomApply([v2.ColorJitter(0.8, 0.8, 0.8, 0.2)], p=0.8),
+            v2.RandomGrayscale(p=0.2),
+            v2.RandomApply([kernel], p=0.5),
+            v2.ToDtype(torch.float32, scale=True),
+            v2.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+        ]
+    )
+    generator = torch.Generator().manual_seed(0)
+    measured: dict[str, dict[str, list[float]]] = {}
+    for name, group in (("global", batch.global_crops), ("local", batch.local_crops)):
+        crops = group.flatten(0, 1)
+        pictures = [functional.to_pil_image(crop) for crop in crops]
+        ways: dict[str, Callable[[], Any]] = {
+            "ours": lambda c=crops: photometric(c, Photometric(), generator),
+            "torchvision, PIL": lambda p=pictures: [reference.recoloured(one) for one in p],
+            "torchvision v2, tensors": lambda c=crops: [on_tensors(one) for one in c],
+        }
+        seen: dict[str, list[float]] = {way: [] for way in ways}
+        for _ in range(rounds):
+            for way, call in ways.items():
+                seen[way].append(round(1000 * timed(call) / len(crops), 3))
+        measured[name] = seen
+    return measured
 
 
 def timed(call: Callable[[], Any]) -> float:

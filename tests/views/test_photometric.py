@@ -5,7 +5,16 @@ import torch
 from torchvision.transforms.v2 import functional as tv
 
 from neco.config import Photometric
-from neco.views.photometric import gaussian_blur, luminance, normalise, photometric, turn_hue
+from neco.views.changes import draw_changes
+from neco.views.photometric import (
+    gaussian_blur,
+    luminance,
+    normalise,
+    photometric,
+    recoloured,
+    recoloured_together,
+    turn_hue,
+)
 
 
 @pytest.fixture
@@ -70,3 +79,52 @@ def test_the_seed_decides():
     views = [photometric(crops, Photometric(), torch.Generator().manual_seed(s)) for s in (1, 1, 2)]
     assert torch.equal(views[0], views[1])
     assert not torch.equal(views[0], views[2])
+
+
+def crops_of(height: int, width: int, dtype: torch.dtype = torch.uint8) -> torch.Tensor:
+    """Forty crops: noise, flat colours, grays, and colours at the corners of the cube."""
+    generator = torch.Generator().manual_seed(5)
+    crops = torch.randint(0, 256, (40, 3, height, width), generator=generator)
+    crops[:5] = crops[:5] // 128 * 255
+    crops[5:10] = crops[5:10, :, :1, :1]
+    crops[10:15] = crops[10:15, :1]
+    return crops.to(dtype)
+
+
+@pytest.mark.parametrize(("height", "width"), [(24, 31), (7, 5), (1, 1)])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_cpu_that_makes_only_the_drawn_changes_gets_the_views_of_a_gpu(height, width, seed):
+    changes = draw_changes(40, Photometric(), torch.Generator().manual_seed(seed))
+    crops = crops_of(height, width)
+    torch.testing.assert_close(
+        recoloured(crops, changes), recoloured_together(crops, changes), atol=2e-5, rtol=0
+    )
+
+
+def test_views_do_not_depend_on_how_crops_lie_in_memory():
+    changes = draw_changes(40, Photometric(), torch.Generator().manual_seed(0))
+    crops = crops_of(20, 21)
+    as_pil = crops.contiguous(memory_format=torch.channels_last)
+    halved = crops.to(torch.float16)
+    for other in (as_pil, halved):
+        assert torch.equal(recoloured(other, changes), recoloured(crops, changes))
+
+
+def test_views_equal_torchvision_one_crop_and_one_change_at_a_time():
+    """Each change as drawn, in the drawn order, by torchvision's functions of single images."""
+    changes = draw_changes(40, Photometric(), torch.Generator().manual_seed(2))
+    crops = crops_of(40, 36)
+    steps = [tv.adjust_brightness, tv.adjust_contrast, tv.adjust_saturation, tv.adjust_hue]
+    views = recoloured(crops, changes)
+    for crop, drawn, view in zip(crops, changes.strengths.T.tolist(), views, strict=True):
+        jittered, *factors, gray, blurred, sigma = drawn
+        image = crop / 255
+        if jittered:
+            for change in changes.order:
+                image = steps[change](image, factors[change])
+        if gray:
+            image = tv.rgb_to_grayscale(image, 3)
+        if blurred:
+            image = tv.gaussian_blur(image, [2 * changes.radius + 1] * 2, [sigma, sigma])
+        # torchvision's weights of luminance add up to 0.9999.
+        torch.testing.assert_close(view, normalise(image[None])[0], atol=2e-3, rtol=0)
