@@ -6,18 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from neco.backbones.backbone import Backbone, PatchColours
-from neco.backbones.convert import check_names, convert
+from neco.backbones.convert import convert
 from neco.backbones.registry import backbone_spec
 from neco.backbones.spec import BackboneSpec, Random, Shipped, TimmHub
 from neco.errors import UserError
 from neco.normalisation import IMAGENET, Colour
-
-"""Mean and standard deviation of each channel."""
 
 
 def build_network(spec: BackboneSpec, drop_path: float = 0.0) -> Any:
@@ -57,26 +54,20 @@ def load_backbone(name: str, weights: Path | None, *, drop_path: float = 0.0) ->
         return PatchColours(spec.patch_size).eval()
     network = build_network(spec, drop_path)
     if weights is not None:
-        fill(network, weights)
+        fill(network, weights, spec)
     elif isinstance(spec.source, Shipped):
-        fill(network, shipped_file(spec.source))
+        fill(network, shipped_file(spec.source), spec)
     elif not isinstance(spec.source, Random):
         raise UserError(f"backbone '{name}' needs a weights file; fetch it with `neco weights`")
     return Backbone(network, spec.patch_size, network.embed_dim).eval()
 
 
-def fill(network: torch.nn.Module, path: Path) -> None:
-    """Load a safetensors file of timm names into `network`, strictly. Raises UserError."""
-    try:
-        state = load_file(path)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such weights; fetch them with `neco weights`") from None
-    except (SafetensorError, OSError) as error:
-        raise UserError(
-            f"{path}: not a safetensors file ({error}); delete it and fetch it again"
-        ) from None
-    wanted = {key: tuple(tensor.shape) for key, tensor in network.state_dict().items()}
-    check_names(state, wanted, path)
+def fill(network: torch.nn.Module, path: Path, spec: BackboneSpec) -> None:
+    """Load a file into `network`, strictly: safetensors or PyTorch, in any known nesting.
+
+    Raises UserError for a file that is no weights or that does not fit.
+    """
+    state = convert(path, spec.converter, network, spec.first_blocks)
     network.load_state_dict(state, strict=True)
 
 
