@@ -55,7 +55,9 @@ def _weights(row: BackboneSpec) -> str:
             where = "shipped"
         case Random():
             where = f"random, seed {source.seed}" if row.architecture else "none"
-        case LocalFile() | TimmHub():  # made on the spot, never in the table
+        case TimmHub():
+            where = f"[timm/{source.model}](https://huggingface.co/timm/{source.model})"
+        case LocalFile():  # made on the spot, never in the table
             raise TypeError(source)
     return f"{where}; {row.note}" if row.note else where
 
