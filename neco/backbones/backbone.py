@@ -120,9 +120,9 @@ class Backbone(nn.Module):
         return list(self.model.blocks) if isotropic(self.model) else []
 
     def final_norm(self) -> nn.Module:
-        """Return the norm after the last block; an identity where there is none."""
-        norm = getattr(self.model, "norm", None)
-        return norm if isinstance(norm, nn.Module) else nn.Identity()
+        """Return what comes after the last block: a norm, SAM's neck, an identity without any."""
+        parts = (getattr(self.model, name, None) for name in ("norm", "neck"))
+        return next((part for part in parts if isinstance(part, nn.Module)), nn.Identity())
 
     def refuse_untrainable(self, *sides: int) -> None:
         """Raise UserError unless the network can be trained with crops of these sides in pixels.
@@ -200,8 +200,8 @@ def strides(model: Any) -> list[int]:
 
 
 def widths(model: Any) -> list[int]:
-    """Return the channels of a token after each block or stage."""
-    return [int(entry["num_chs"]) for entry in _feature_info(model)]
+    """Return the channels of a token after each block or stage and the final norm."""
+    return [int(entry.get("num_chs_norm") or entry["num_chs"]) for entry in _feature_info(model)]
 
 
 def _feature_info(model: Any) -> list[dict[str, Any]]:

@@ -131,7 +131,9 @@ def _refuse_without_grid(name: str, network: Any, native: int) -> None:
         backbone = Backbone(network, stride, dim).eval()
         with torch.no_grad():
             for side in sides:
-                backbone(torch.empty(1, 3, side, side, device="meta"))
+                tokens = backbone(torch.empty(1, 3, side, side, device="meta"))
+        if tokens.shape[-1] != dim:
+            raise UserError(f"tokens of {tokens.shape[-1]} channels, where timm states {dim}")
     except Exception as error:  # whatever the network says of such images
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
         raise UserError(

@@ -14,6 +14,10 @@ class Extraction(Settings):
     workers: int = Field(2, ge=0)
     dtype: Literal["float16", "float32"] = "float16"
     """Storage of features on disk."""
+    block: int | None = None
+    """Block whose tokens are the features: 0 is the first, -1 the last, -3 the third from the end;
+    stages in a hierarchical network. None takes the last. Several models' best dense features lie
+    before their last block. Class attention is the last block's in any case."""
 
 
 class Frozen(Settings):
