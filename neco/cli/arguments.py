@@ -26,6 +26,20 @@ def add_config(command: argparse.ArgumentParser) -> None:
     )
 
 
+def add_block(command: argparse.ArgumentParser) -> None:
+    """Add --block."""
+    command.add_argument(
+        "--block",
+        type=int,
+        help="whose tokens are the features, -1 for the last block (default: extraction.block)",
+    )
+
+
+def block_of(chosen: argparse.Namespace, project: Project) -> int | None:
+    """Return the block of --block, else the project's."""
+    return project.extraction.block if chosen.block is None else int(chosen.block)
+
+
 def project_of(chosen: argparse.Namespace) -> Project:
     """Return the project of --config and --set; without --config the defaults."""
     override: dict[str, Any] = {}

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from neco.cli import segmenter, unsupervised
-from neco.cli.arguments import Commands, add_config, project_of
+from neco.cli.arguments import Commands, add_block, add_config, block_of, project_of
+from neco.config import Project
 from neco.config.evaluation import PROTOCOLS
 from neco.errors import UserError
 
@@ -23,6 +24,7 @@ def add_commands(commands: Commands) -> None:
     evaluate.add_argument("--val-features", type=Path, help="of the held-out split")
     evaluate.add_argument("--backbone", help="for protocols that send images through it")
     evaluate.add_argument("--weights", type=Path, help="its weights (default: as shipped)")
+    add_block(evaluate)
     evaluate.add_argument("--threads", type=int)
     evaluate.add_argument("--into", type=Path, required=True, help="metrics file to write (JSON)")
     segmenter.add_arguments(evaluate)
@@ -65,20 +67,20 @@ def _evaluate(chosen: argparse.Namespace) -> None:
 
             metrics = in_context.evaluate(
                 train, train_dataset, val, val_dataset, settings,
-                extraction=project.extraction, **_backbone(chosen),
+                extraction=project.extraction, **_backbone(chosen, project),
             )  # fmt: skip
         else:
             from neco.evaluate import linear
 
             metrics = linear.evaluate(
                 train, train_dataset, val, val_dataset, settings,
-                extraction=project.extraction, **_backbone(chosen),
+                extraction=project.extraction, **_backbone(chosen, project),
             )  # fmt: skip
     write_result(chosen.into, metrics)
     print(f"{chosen.into}: {chosen.protocol} on {val_dataset.name}, mIoU {metrics['mIoU']:.2f}")
 
 
-def _backbone(chosen: argparse.Namespace) -> dict[str, Any]:
+def _backbone(chosen: argparse.Namespace, project: Project) -> dict[str, Any]:
     """Return the backbone and its normalisation where one was named."""
     if chosen.backbone is None:
         return {}
@@ -86,7 +88,7 @@ def _backbone(chosen: argparse.Namespace) -> dict[str, Any]:
 
     from neco.backbones.load import image_normalisation, load_backbone
 
-    backbone = load_backbone(chosen.backbone, chosen.weights)
+    backbone = load_backbone(chosen.backbone, chosen.weights, block=block_of(chosen, project))
     if torch.cuda.is_available():
         backbone = backbone.cuda()
     return {"backbone": backbone, "normalisation": image_normalisation(chosen.backbone)}

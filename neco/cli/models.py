@@ -4,15 +4,18 @@ import argparse
 from pathlib import Path
 from typing import get_args
 
-from neco.cli.arguments import Commands, add_config, project_of
+from neco.cli.arguments import Commands, add_block, add_config, block_of, project_of
 from neco.errors import UserError
 from neco.normalisation import Colours, normalisation_of
+
+BACKBONE = "a name of docs/backbones.md, timm's name, hf-hub:OWNER/NAME, local-dir:FOLDER"
+WEIGHTS = "its weights: any checkpoint of the architecture (default: as shipped or fetched)"
 
 
 def add_commands(commands: Commands) -> None:
     """Add this module's commands."""
     weights = commands.add_parser("weights", help="fetch and convert a backbone's weights")
-    weights.add_argument("backbone", help="registry name, see docs/backbones.md")
+    weights.add_argument("backbone", help=BACKBONE)
     weights.add_argument("--into", type=Path, required=True, help="the .safetensors to write")
     weights.add_argument("--downloads", type=Path, default=Path("data/downloads"))
     add_config(weights)
@@ -29,8 +32,8 @@ def add_commands(commands: Commands) -> None:
     train = commands.add_parser("train", help="post-train a backbone with NeCo")
     add_config(train)
     train.add_argument("--run", help="a run of the configuration; default: its `train` alone")
-    train.add_argument("--backbone", help="starting backbone (default: the run's)")
-    train.add_argument("--weights", type=Path, help="its weights (default: as shipped)")
+    train.add_argument("--backbone", help=f"start (default: the run's); {BACKBONE}")
+    train.add_argument("--weights", type=Path, help=WEIGHTS)
     train.add_argument("--data", type=Path, required=True, help="a prepared dataset")
     train.add_argument("--seed", type=int, help="training seed")
     train.add_argument("--threads", type=int, help="arithmetic threads of each process")
@@ -45,8 +48,9 @@ def add_commands(commands: Commands) -> None:
     extract = commands.add_parser("extract", help="extract frozen features of one split")
     add_config(extract)
     extract.add_argument("--model", required=True, help="name that results will carry")
-    extract.add_argument("--backbone", required=True, help="registry name of the architecture")
-    extract.add_argument("--weights", type=Path, help="weights (default: as shipped)")
+    extract.add_argument("--backbone", required=True, help=BACKBONE)
+    extract.add_argument("--weights", type=Path, help=WEIGHTS)
+    add_block(extract)
     extract.add_argument("--data", type=Path, required=True, help="a prepared dataset")
     extract.add_argument("--split", required=True)
     extract.add_argument("--image-size", type=int, required=True, help="input side in pixels")
@@ -109,6 +113,7 @@ def _train(chosen: argparse.Namespace) -> None:
     if chosen.threads:
         torch.set_num_threads(chosen.threads)
     backbone = load_backbone(backbone_name, chosen.weights, drop_path=settings.drop_path)
+    backbone.refuse_untrainable(settings.crops.global_size, settings.crops.local_size)
     dataset = read_dataset(chosen.data, settings.split)
     refuse_unequal_shares(settings, chosen.devices * chosen.nodes)
     fabric = launch(chosen.devices, chosen.nodes, settings.precision)
@@ -132,7 +137,7 @@ def _extract(chosen: argparse.Namespace) -> None:
     project = project_of(chosen)
     if chosen.threads:
         torch.set_num_threads(chosen.threads)
-    backbone = load_backbone(chosen.backbone, chosen.weights)
+    backbone = load_backbone(chosen.backbone, chosen.weights, block=block_of(chosen, project))
     if torch.cuda.is_available():
         backbone = backbone.cuda()
     about = {"model": chosen.model, "backbone": chosen.backbone, "colours": chosen.colours}

@@ -38,6 +38,10 @@ class Extraction(Settings):
     precision: Precision = "bf16-on-gpu"
     """Arithmetic of the backbone: bfloat16 on a GPU and float32 on a CPU; `auto` takes bfloat16 on
     every device that multiplies it fast. Tokens differ by a cosine of 0.00002."""
+    block: int | None = None
+    """Block whose tokens are the features: 0 is the first, -1 the last, -3 the third from the end;
+    stages in a hierarchical network. None takes the last. Several models' best dense features lie
+    before their last block. Class attention is the last block's in any case."""
 
 
 class Scann(Settings):

@@ -65,7 +65,7 @@ def test_class_attention_leaves_no_hook_and_no_gradient(row: BackboneSpec) -> No
 def test_patch_tokens_lie_where_their_patch_lies(row: BackboneSpec) -> None:
     """Without blocks and positions a token is a function of its own patch alone."""
     backbone = make(row)
-    backbone.model.blocks = torch.nn.Sequential()
+    backbone.model.blocks = torch.nn.Sequential(torch.nn.Identity())
     backbone.model.pos_embed.data.zero_()
     patch = row.patch_size
     images = torch.randn(1, 3, 2 * patch, 4 * patch)

@@ -80,8 +80,9 @@ def test_wrong_digest_leaves_nothing(
         fetch_and_convert(row.name, tmp_path / "a.safetensors", ["official"], downloads)
     assert list(downloads.iterdir()) == []
     (downloads / "w.pth").write_bytes((folder / "w.pth").read_bytes())
-    with pytest.raises(UserError, match=r"w\.pth: wrong sha256 .* delete it"):
+    with pytest.raises(UserError, match=r"w\.pth: wrong sha256 .*now w\.pth\.refused"):
         fetch_and_convert(row.name, tmp_path / "a.safetensors", ["official"], downloads)
+    assert [file.name for file in downloads.iterdir()] == ["w.pth.refused"]
     assert not (tmp_path / "a.safetensors").exists()
 
 
@@ -123,7 +124,7 @@ def test_file_of_ones_own(tiny: Tiny, weights_of: Weights, tmp_path: Path) -> No
     name = f"file:{tmp_path / 'o.pth'}@dino-vits16"
     path = fetch_and_convert(name, tmp_path / "a.safetensors", [], tmp_path / "d")
     assert torch.equal(load_backbone(name, path).model.cls_token, vit["cls_token"])
-    with pytest.raises(UserError, match=r"missing\.pth: no such file"):
+    with pytest.raises(UserError, match=r"missing\.pth: no such weights"):
         missing = f"file:{tmp_path / 'missing.pth'}@dino-vits16"
         fetch_and_convert(missing, tmp_path / "b", [], tmp_path / "d")
 
@@ -153,10 +154,36 @@ def test_nothing_is_overwritten_by_a_failure(tiny: Tiny, tmp_path: Path) -> None
     into.parent.mkdir()
     save_file({"kept": torch.ones(1)}, into)
     torch.save({"model": {"surprise": torch.ones(1)}}, tmp_path / row.source.file)
-    with pytest.raises(UserError, match="unknown surprise"):
+    with pytest.raises(UserError, match="could take: surprise"):
         fetch_and_convert("mae-vitb16", into, [], tmp_path)
     assert set(load_file(into)) == {"kept"}
     assert [file.name for file in into.parent.iterdir()] == ["x.safetensors"]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"<html><title>Log in</title></html>", b"version https://git-lfs.github.com/"]
+)
+def test_bad_download_is_not_kept_for_the_next_run(
+    content: bytes, tiny: Tiny, weights_of: Weights, served: tuple[Path, str], tmp_path: Path
+) -> None:
+    folder, address = served
+    row = tiny("dino-vits16", source=Download(f"{address}/w.pth"))
+    (folder / "w.pth").write_bytes(content)
+    into, downloads = tmp_path / "a.safetensors", tmp_path / "downloads"
+    with pytest.raises(UserError, match=r"\(now w\.pth\.refused: the next run fetches it anew\)"):
+        fetch_and_convert(row.name, into, ["official"], downloads)
+    assert [file.name for file in downloads.iterdir()] == ["w.pth.refused"]
+    torch.save(weights_of(row), folder / "w.pth")
+    assert fetch_and_convert(row.name, into, ["official"], downloads).is_file()
+
+
+def test_bad_file_of_ones_own_stays(tiny: Tiny, tmp_path: Path) -> None:
+    tiny("dino-vits16")
+    (tmp_path / "o.pth").write_bytes(b"<html>")
+    with pytest.raises(UserError, match="is a web page") as error:
+        name = f"file:{tmp_path / 'o.pth'}@dino-vits16"
+        fetch_and_convert(name, tmp_path / "a.safetensors", [], tmp_path / "d")
+    assert (tmp_path / "o.pth").exists() and "refused" not in str(error.value)
 
 
 @pytest.fixture

@@ -107,16 +107,36 @@ def test_timm_name_is_read_off_timms_network() -> None:
     assert network.patch_embed.grid_size == (37, 37)
 
 
-@pytest.mark.parametrize("model", ["resnet50.a1_in1k", "vit_small_patch16_224.dinosaur"])
-def test_timm_names_that_are_no_vision_transformer(model: str) -> None:
-    with pytest.raises(UserError, match="no such Vision Transformer") as error:
-        backbone_spec(f"timm:{model}")
-    assert len(str(error.value)) < 250
+def test_timm_names_need_neither_tag_nor_prefix() -> None:
+    tagged = backbone_spec("timm:deit_tiny_patch16_224.fb_in1k")
+    assert (tagged.patch_size, tagged.image_size, tagged.prefix_tokens) == (16, 224, 1)
+    for name in ("timm:deit_tiny_patch16_224", "deit_tiny_patch16_224"):
+        row = backbone_spec(name)
+        assert row.source == TimmHub("deit_tiny_patch16_224")
+        assert (row.patch_size, row.licence) == (16, tagged.licence)
 
 
-def test_timm_transformers_without_a_class_token_are_refused() -> None:
-    with pytest.raises(UserError, match="not a plain Vision Transformer"):
-        backbone_spec("timm:vit_base_patch16_siglip_224.webli")
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("timm:vit_smal_patch16_224", "no such model; did you mean 'vit_small_patch16_224'"),
+        ("timm:vit_small_patch16_224.dinosaur", "no weights of this tag .* it has .*dino"),
+        ("timm:levit_128", "LevitDistilled gives no grid of tokens: "),
+        ("timm:inception_v3", "gives no grid of tokens: "),
+        ("local-dir:/nowhere", r"/nowhere/config\.json: cannot be read \(no such file\)"),
+        ("file:/x.pth@timm:levit_128", "gives no grid of tokens: "),
+    ],
+)
+def test_names_without_a_grid_of_tokens_are_one_line(name: str, message: str) -> None:
+    with pytest.raises(UserError, match=message) as error:
+        backbone_spec(name)
+    assert "\n" not in str(error.value) and len(str(error.value)) < 400
+
+
+def test_the_stride_of_a_hybrid_is_the_one_of_its_tokens() -> None:
+    """Its patch embedding says 1 or 8, in pixels of the convolutional network's map."""
+    assert backbone_spec("vit_tiny_r_s16_p8_224").patch_size == 32
+    assert backbone_spec("vit_small_r26_s32_224").patch_size == 32
 
 
 @given(st.text(min_size=1))

@@ -1,0 +1,160 @@
+"""The table of timm's families in docs/backbone-families.md, measured and not written by hand.
+
+    python -m neco.backbones.families docs/backbone-families.md
+
+Each family is a module of timm; each kind of network in it is tried by its smallest member, with
+random weights: built, sent images of two sizes through, sent a gradient back, asked for attention.
+"""
+
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from neco.backbones.backbone import Backbone
+from neco.backbones.describe import renew
+from neco.backbones.load import as_backbone, build_network
+from neco.backbones.registry import backbone_spec
+from neco.errors import UserError
+
+COMMAND = "python -m neco.backbones.families docs/backbone-families.md"
+LARGEST = 256
+"""Side in pixels that a network is tried with at most, unless it takes its own size alone."""
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What became of one network."""
+
+    family: str
+    kind: str
+    """Class of the network."""
+    model: str
+    members: int
+    """Models of this kind in timm."""
+    grid: str
+    """Pixels between tokens; empty for a network that was refused."""
+    trains: str
+    extracts: str
+    attention: str
+    reason: str
+    """Why something is not possible, in the words that the user reads."""
+
+
+def kinds() -> Iterator[tuple[str, str, list[str]]]:
+    """Yield family, kind of network and its models, by timm's own registry; smallest first."""
+    import timm
+    from timm.models import model_entrypoint
+
+    members: dict[tuple[str, str], list[tuple[int, str]]] = defaultdict(list)
+    for model in timm.list_models():
+        family = model_entrypoint(model).__module__.rpartition(".")[2]
+        with torch.device("meta"):
+            network = timm.create_model(model, num_classes=0)
+        size = sum(parameter.numel() for parameter in network.parameters())
+        members[family, type(network).__name__].append((size, model))
+    for (family, kind), found in sorted(members.items()):
+        yield family, kind, [model for _, model in sorted(found)]
+
+
+def try_network(family: str, kind: str, models: list[str]) -> Tried:
+    """Return what the smallest model of a kind can do."""
+    model = models[0]
+    place = (family, kind, model, len(models))
+    try:
+        spec = backbone_spec(f"timm:{model}")
+        backbone = as_backbone(build_network(spec))
+    except UserError as error:
+        return Tried(*place, "", "no", "no", "no", _reason(error))
+    extracts, reason = _sizes(backbone, spec.image_size)
+    trains = "yes"
+    try:
+        _train(backbone, spec.image_size)
+    except UserError as error:
+        trains, reason = "no", reason or _reason(error)
+    try:
+        backbone.class_attention(_images(backbone, spec.image_size))
+        attention = "yes"
+    except UserError:
+        attention = "no"
+    return Tried(*place, str(backbone.patch_size), trains, extracts, attention, reason)
+
+
+def _images(backbone: Backbone, side: int, smaller: int = 0) -> torch.Tensor:
+    patch = backbone.patch_size
+    return torch.randn(1, 3, *[max(side // patch - smaller, 1) * patch] * 2)
+
+
+def _sizes(backbone: Backbone, native: int) -> tuple[str, str]:
+    """Return which sizes were extracted, and why not more."""
+    with torch.no_grad():
+        side = min(native, LARGEST)
+        try:
+            for smaller in (0, 2):
+                backbone(_images(backbone, side, smaller))
+        except UserError as error:
+            try:
+                backbone(_images(backbone, native))
+            except UserError as worse:
+                return "no", _reason(worse)
+            return f"{native} pixels alone", _reason(error)
+    return "any size", ""
+
+
+def _train(backbone: Backbone, native: int) -> None:
+    side = min(native, LARGEST)
+    larger, smaller = _images(backbone, side), _images(backbone, side, 2)
+    backbone.refuse_untrainable(larger.shape[-1], smaller.shape[-1])
+    backbone.train()
+    loss = sum(backbone(images).square().mean() for images in (larger, smaller))
+    assert isinstance(loss, torch.Tensor)
+    loss.backward()
+    backbone.eval()
+    lacking = [
+        name for name, p in backbone.named_parameters() if p.requires_grad and p.grad is None
+    ]
+    if lacking:
+        raise UserError(f"{lacking[0]} gets no gradient from the tokens")
+
+
+def _reason(error: Exception) -> str:
+    """Return a message without the name of the backbone in front of it."""
+    text = str(error)
+    return text.partition("': ")[2] if text.startswith("backbone '") else text
+
+
+def table(results: list[Tried]) -> str:
+    """Return the results as a Markdown table, one kind of network a row."""
+    columns = ("family", "network", "models", "tried", "stride", "trains", "extracts",
+               "class attention", "why not")  # fmt: skip
+    lines = ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]
+    for one in results:
+        cells = (f"`{one.family}`", one.kind, str(one.members), f"`{one.model}`",
+                 one.grid or "-", one.trains, one.extracts, one.attention, one.reason)  # fmt: skip
+        lines.append("| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |")
+    trained = sum(one.members for one in results if one.trains == "yes")
+    extracted = sum(one.members for one in results if one.extracts != "no")
+    everything = sum(one.members for one in results)
+    lines += ["", f"Of timm's {everything} models, {extracted} are of a kind that gives a grid of "
+              f"tokens, and {trained} are of a kind that can be trained."]  # fmt: skip
+    return "\n".join(lines)
+
+
+def try_all() -> list[Tried]:
+    """Return what became of every kind of network; this takes minutes."""
+    results: list[Any] = []
+    for place in kinds():
+        torch.manual_seed(0)
+        results.append(try_network(*place))
+        print(f"{results[-1].family} {results[-1].kind}: {results[-1]}", file=sys.stderr)
+    return results
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    document = Path(sys.argv[1])
+    renew(document, COMMAND, table(try_all()))

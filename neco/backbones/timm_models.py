@@ -1,0 +1,216 @@
+"""Rows for networks that the registry does not list: any of timm's, the hub's, or a folder's."""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from neco.backbones.backbone import Backbone, strides, widths
+from neco.backbones.spec import BackboneSpec, LocalFile, TimmHub
+from neco.config.base import nearest
+from neco.errors import UserError
+from neco.normalisation import IMAGENET
+
+HUB, FOLDER = "hf-hub:", "local-dir:"
+OPTIONAL = ("img_size", "dynamic_img_size", "drop_path_rate")
+"""What some networks are built without."""
+
+
+def is_timm_name(name: str) -> bool:
+    """Return whether a name without prefix is one of timm's, with or without a tag."""
+    import timm
+
+    return bool(timm.is_model(name.split(".")[0]))
+
+
+def create(architecture: str, **arguments: Any) -> Any:
+    """Return timm's network without a classifier; arguments in `OPTIONAL` are left out if unknown.
+
+    Raises UserError for a model that timm cannot build.
+    """
+    import timm
+
+    wanted = {"pretrained": False, "num_classes": 0, **arguments}
+    while True:
+        try:
+            network = timm.create_model(architecture, **wanted)
+            break
+        except TypeError as error:
+            unknown = [name for name in OPTIONAL if name in wanted and f"'{name}'" in str(error)]
+            if not unknown:
+                raise
+            del wanted[unknown[0]]
+    if getattr(network, "attn_pool", None) is not None:
+        network.reset_classifier(0, "")  # pooling by attention comes after the tokens
+    if getattr(network, "fc_norm", None) is not None:
+        network.fc_norm.requires_grad_(False)  # so does this; it would never get a gradient
+    return network
+
+
+@cache
+def timm_spec(name: str) -> BackboneSpec:
+    """Return the row of `timm:MODEL`, `hf-hub:OWNER/NAME`, `local-dir:FOLDER` or a bare timm name.
+
+    Everything is read off the network itself, built without memory. Raises UserError for an
+    unknown name and for a network without a grid of tokens.
+    """
+    source: TimmHub | LocalFile
+    if name.startswith(FOLDER):
+        folder = Path(name.removeprefix(FOLDER))
+        _refuse_foreign_folder(folder)
+        architecture, source = name, LocalFile(_weights_in(folder))
+    else:
+        architecture = name.removeprefix("timm:")
+        source = TimmHub(architecture)
+        if not name.startswith(HUB):
+            _refuse_unknown(name, architecture)
+    network = _hollow(name, architecture)
+    config = network.pretrained_cfg
+    sizes = config.get("input_size") or (3, 224, 224)
+    _refuse_without_grid(name, network, int(sizes[-1]))
+    model = config.get("architecture") or architecture
+    return BackboneSpec(
+        name=name,
+        method=architecture.removeprefix(HUB).removeprefix(FOLDER).rstrip("/").rsplit("/", 1)[-1],
+        label=str(model).split(".")[0],
+        architecture=architecture,
+        patch_size=strides(network)[-1],
+        image_size=int(sizes[-1]),
+        source=source,
+        converter="timm",
+        licence=config.get("license") or "see timm",
+        prefix_tokens=getattr(network, "num_prefix_tokens", None) or 0,
+        note="weights from timm's hub",
+        normalisation=(
+            tuple(config.get("mean") or IMAGENET[0]),
+            tuple(config.get("std") or IMAGENET[1]),
+        ),
+    )
+
+
+def _refuse_unknown(name: str, model: str) -> None:
+    import timm
+
+    base = model.split(".")[0]
+    if not timm.is_model(base):
+        hint = nearest(base, timm.list_models())
+        hint = hint if "did you mean" in hint else "; timm.list_models() lists them"
+        raise UserError(f"backbone '{name}': timm has no such model{hint}")
+    try:
+        timm.get_pretrained_cfg(model)
+    except RuntimeError:
+        tags = [tagged.partition(".")[2] for tagged in timm.list_pretrained(f"{base}.*")]
+        raise UserError(
+            f"backbone '{name}': timm has no weights of this tag for {base}; "
+            f"it has {', '.join(tags) or 'none'}"
+        ) from None
+
+
+def _hollow(name: str, architecture: str) -> Any:
+    """Return the network with shapes and no memory. Raises UserError where timm cannot build it."""
+    try:
+        with torch.device("meta"):
+            return create(architecture)
+    except Exception as error:  # timm passes on whatever its hub and its constructors raise
+        raise UserError(f"backbone '{name}': {what_failed(error, architecture)}") from None
+
+
+def _refuse_without_grid(name: str, network: Any, native: int) -> None:
+    """Raise UserError unless an image becomes a grid of exactly the stride that timm states.
+
+    A native size that the stride does not divide proves nothing, so two sizes around it are tried.
+    """
+    try:
+        stride, dim = strides(network)[-1], widths(network)[-1]
+        below = max(native // stride, 1) * stride
+        sides = [native] if native == below else [below, below + stride]
+        if native // stride < 2:
+            raise UserError(f"a {native}-pixel image is one token")
+        backbone = Backbone(network, stride, dim).eval()
+        with torch.no_grad():
+            for side in sides:
+                tokens = backbone(torch.empty(1, 3, side, side, device="meta"))
+        if tokens.shape[-1] != dim:
+            raise UserError(f"tokens of {tokens.shape[-1]} channels, where timm states {dim}")
+    except Exception as error:  # whatever the network says of such images
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
+        raise UserError(
+            f"backbone '{name}': {type(network).__name__} gives no grid of tokens: {reason}"
+        ) from None
+
+
+def _weights_in(folder: Path) -> Path:
+    """Return the weights inside a timm folder: safetensors before PyTorch files."""
+    for pattern in ("model.safetensors", "*.safetensors", "pytorch_model.bin", "*.bin", "*.pth"):
+        found = sorted(folder.glob(pattern))
+        if found:
+            return found[0]
+    raise UserError(
+        f"{folder}: holds a config.json but no weights (model.safetensors); save them with "
+        "timm's save_for_hf"
+    )
+
+
+def _refuse_foreign_folder(folder: Path) -> None:
+    config = folder / "config.json"
+    try:
+        content = json.loads(config.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        what = "no such file" if isinstance(error, FileNotFoundError) else str(error)[:80]
+        raise UserError(
+            f"{config}: cannot be read ({what}); a timm folder holds config.json and weights; "
+            "for a file alone, write file:PATH@NAME"
+        ) from None
+    if not isinstance(content, dict) or "architecture" not in content:
+        raise UserError(f"{config}: {_NOT_TIMMS}")
+
+
+_NOT_TIMMS = (
+    "names no timm architecture, so it belongs to another library; look for the model under "
+    "hf-hub:timm/..., or give its file as file:PATH@NAME"
+)
+
+
+def what_failed(error: Exception, model: str) -> str:
+    """Return in one line why timm or its hub gave no model, and what to do."""
+    chain: list[BaseException] = [error]
+    while (cause := chain[-1].__cause__ or chain[-1].__context__) and cause not in chain:
+        chain.append(cause)
+    names = {kind.__name__ for one in chain for kind in type(one).__mro__}
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
+    page = f"https://huggingface.co/{model.removeprefix(HUB)}" if HUB in model else "its page"
+    if "GatedRepoError" in names:
+        return (
+            f"its authors ask who takes it: accept the licence on {page}, then log in with "
+            "`hf auth login` or set HF_TOKEN"
+        )
+    if names & {"RepositoryNotFoundError", "RevisionNotFoundError"}:
+        return (
+            f"the hub has no such model, or shows it to its members alone; look at {page}, and "
+            "log in with `hf auth login` or set HF_TOKEN where it is private"
+        )
+    if names & _UNREACHABLE:
+        return (
+            f"the hub cannot be reached ({reason}); check the network, or give a file as "
+            "file:/folder/weights.safetensors@NAME or a folder as local-dir:FOLDER"
+        )
+    if "EntryNotFoundError" in names:
+        return f"the hub's model lacks a file that timm needs ({reason})"
+    if isinstance(error, KeyError) and "architecture" in str(error):
+        return f"its config.json {_NOT_TIMMS}"
+    return f"timm could not make it ({reason})"
+
+
+_UNREACHABLE = {
+    "LocalEntryNotFoundError",
+    "OfflineModeIsEnabled",
+    "ConnectionError",
+    "ConnectError",
+    "TimeoutError",
+    "TimeoutException",
+    "URLError",
+    "gaierror",
+}
+"""Classes of what huggingface_hub, its HTTP libraries and urllib raise without a network."""
