@@ -37,6 +37,7 @@ def fill_classes(plan: Plan, others: list[str], workers: int | None = None) -> S
         _cityscapes(plan)
         return None
     file, classes = found
+    plan.used.add(file)
     plan.guessed.append(f"classes: {len(classes)} from {file}")
     plan.settings = settings.model_copy(update={"classes": classes})
     if not isinstance(classes, list) or settings.ignore is not None:
