@@ -64,7 +64,8 @@ def known_classes(plan: Plan) -> ClassMap:
         raise UserError(
             f"{plan.root / CLASS_FILES[0]}: masks need class names, for the {seen.kind} {shown}"
             f"{more}; write one per line in the order of the ids, or run `python -m neco look "
-            f"{plan.root}`, which writes a {FILE} to edit"
+            f"{plan.root}`, which writes a {FILE} to edit; or prepare the images alone with "
+            "`--without-labels`"
         )
     return class_map(plan.settings, plan.root / FILE)
 
