@@ -52,6 +52,11 @@ def add_commands(commands: Commands) -> None:
         type=_count,
         help="leave out up to so many files that cannot be used (default: as dataset.yaml says, 0)",
     )
+    prepare.add_argument(
+        "--without-labels",
+        action="store_true",
+        help="do not read a folder's masks: its images are for training only",
+    )
     prepare.set_defaults(step=_prepare)
 
     pack = commands.add_parser("pack", help="store a prepared dataset in a few large files")
@@ -132,9 +137,15 @@ def _prepare(chosen: argparse.Namespace) -> None:
         if chosen.dataset in dataset_names():
             raise UserError(f"{chosen.dataset}: name the folder of its archives by `--archives`")
         prepare_folder(
-            Path(chosen.dataset), chosen.into, workers=chosen.processes, skip=chosen.skip
+            Path(chosen.dataset),
+            chosen.into,
+            workers=chosen.processes,
+            skip=chosen.skip,
+            labels=not chosen.without_labels,
         )
         return
+    if chosen.without_labels:
+        raise UserError("--without-labels: is for a folder of one's own, without `--archives`")
     prepare(
         chosen.dataset,
         chosen.archives,

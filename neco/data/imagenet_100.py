@@ -32,6 +32,6 @@ def build(
         raise UserError(
             f"{root}: holds no class folders with images; lay it out as train/<class>/*.JPEG"
         )
-    description = convert(plan, None, listing.left_out, work, NAME, workers, skip)
+    description = convert(plan, None, listing, work, NAME, workers, skip)
     description.notes["class_folders"] = len(classes)
     return description

@@ -58,19 +58,27 @@ class Summary:
 
 
 def prepare_folder(
-    folder: Path, into: Path, *, workers: int | None = None, skip: int | None = None
+    folder: Path,
+    into: Path,
+    *,
+    workers: int | None = None,
+    skip: int | None = None,
+    labels: bool = True,
 ) -> Summary:
     """Turn a folder of one's own images into a prepared dataset at `into`, called like the folder.
 
     Up to `skip` files may be unusable; None stands for as many as its dataset.yaml says, which is
-    0 unless it does. Otherwise as `prepare`.
+    0 unless it does. Without `labels` masks are not read: the images are for training only, and
+    nothing has to name classes. Otherwise as `prepare`.
     """
     folder = folder.resolve()
     if into.resolve().is_relative_to(folder):
         raise UserError(
             f"{into}: lies inside of the folder that is prepared; name another `--into`, beside it"
         )
-    return _prepared(folder.name, into, lambda work, _: build_folder(folder, work, workers, skip))
+    return _prepared(
+        folder.name, into, lambda work, _: build_folder(folder, work, workers, skip, labels)
+    )
 
 
 def prepare(

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from neco.data.describe import BEGIN, END, renewed
+from neco.config.folder import Folder, FolderSplit
+from neco.data.describe import BEGIN, END, KEYS, renewed
 from neco.data.sources import archives, dataset_names
 from neco.errors import UserError
 
@@ -15,9 +16,15 @@ def test_the_document_is_what_the_table_says():
 
 
 def test_every_dataset_and_archive_has_a_row():
-    rows = renewed(f"{BEGIN}\n{END}", DOCUMENT).splitlines()
+    rows = renewed(f"{BEGIN}\n{END}\n{KEYS}\n{END}", DOCUMENT).splitlines()
     for name in (*dataset_names(), *archives()):
         assert any(row.startswith((f"| `{name}`", f"| [{name}]")) for row in rows)
+
+
+def test_every_key_of_a_folders_settings_has_a_row():
+    rows = renewed(f"{BEGIN}\n{END}\n{KEYS}\n{END}", DOCUMENT).splitlines()
+    for key in (*Folder.model_fields, *(f"splits.NAME.{key}" for key in FolderSplit.model_fields)):
+        assert any(row.startswith(f"| `{key}` | ") and len(row) > 40 for row in rows)
 
 
 def test_a_document_without_marks_is_refused():

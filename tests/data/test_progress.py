@@ -1,3 +1,6 @@
+import os
+import signal
+
 import pytest
 
 from neco.data import progress
@@ -12,6 +15,12 @@ def double(number):
 def refuse(number):
     if number == 70:
         raise UserError("70.png: impossible")
+    return number
+
+
+def be_killed(number):
+    if number == 20:
+        os.kill(os.getpid(), signal.SIGKILL)
     return number
 
 
@@ -32,3 +41,8 @@ def test_an_error_in_a_worker_is_raised_here(parallel):
     with pytest.raises(UserError, match=r"70\.png"):
         run_all(refuse, jobs, 100_000, "x", 2)
     assert len(taken) < 10_000  # the rest was not even drawn
+
+
+def test_a_worker_that_is_killed_is_one_line(parallel):
+    with pytest.raises(UserError, match="a worker process was killed, most likely because memory"):
+        run_all(be_killed, range(100), 100, "x", 2)

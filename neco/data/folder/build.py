@@ -12,9 +12,9 @@ from neco.data.folder.annotations import Annotated, drawn
 from neco.data.folder.classes import category_table, fill_classes, has_background, known_classes
 from neco.data.folder.labels import ClassMap, read_values
 from neco.data.folder.patterns import literal_folder
-from neco.data.folder.plan import FILE, Plan, make_plan, read_settings
-from neco.data.folder.walk import walk
-from neco.data.left_out import LeftOut, Unusable, UnusableError, counted
+from neco.data.folder.plan import FILE, Plan, count_unused, make_plan, read_settings, without_labels
+from neco.data.folder.walk import Listing, walk
+from neco.data.left_out import Unusable, UnusableError, counted
 from neco.data.names import place
 from neco.data.photographs import Photograph, read_photograph
 from neco.data.progress import run_all
@@ -57,17 +57,23 @@ class _Done(NamedTuple):
     unusable: Unusable | None = None
 
 
-def build(folder: Path, work: Path, workers: int | None, skip: int | None = None) -> Description:
+def build(
+    folder: Path, work: Path, workers: int | None, skip: int | None = None, labels: bool = True
+) -> Description:
     """Link the images of a folder and write checked masks; return rows and classes.
 
-    skip: how many files may be unusable, None for what dataset.yaml says.
+    skip: how many files may be unusable, None for what dataset.yaml says. labels: whether masks
+    are read; without, the images are a dataset for training, whatever their masks mean.
     """
     root = user_folder(folder)
     listing = walk(root)
     plan = make_plan(listing, read_settings(root))
-    fill_classes(plan, listing.others, workers)
+    if labels:
+        fill_classes(plan, listing.others, workers)
+    else:
+        without_labels(plan)
     classes = known_classes(plan) if plan.labelled else None
-    return convert(plan, classes, listing.left_out, work, folder.name, workers, skip)
+    return convert(plan, classes, listing, work, folder.name, workers, skip)
 
 
 def user_folder(path: Path) -> Path:
@@ -83,7 +89,7 @@ def user_folder(path: Path) -> Path:
 def convert(
     plan: Plan,
     classes: ClassMap | None,
-    left_out: LeftOut,
+    listing: Listing,
     work: Path,
     title: str,
     workers: int | None,
@@ -95,6 +101,8 @@ def convert(
     Raises UserError for labels that mean nothing, and where more is unusable than the policy
     allows.
     """
+    left_out = listing.left_out
+    count_unused(plan, listing)
     base = literal_folder(plan.settings.images or "")
     (work / "images").symlink_to(plan.root / base, target_is_directory=True)
     jobs = [

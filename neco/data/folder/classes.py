@@ -37,6 +37,7 @@ def fill_classes(plan: Plan, others: list[str], workers: int | None = None) -> S
         _cityscapes(plan)
         return None
     file, classes = found
+    plan.used.add(file)
     plan.guessed.append(f"classes: {len(classes)} from {file}")
     plan.settings = settings.model_copy(update={"classes": classes})
     if not isinstance(classes, list) or settings.ignore is not None:
@@ -63,7 +64,8 @@ def known_classes(plan: Plan) -> ClassMap:
         raise UserError(
             f"{plan.root / CLASS_FILES[0]}: masks need class names, for the {seen.kind} {shown}"
             f"{more}; write one per line in the order of the ids, or run `python -m neco look "
-            f"{plan.root}`, which writes a {FILE} to edit"
+            f"{plan.root}`, which writes a {FILE} to edit; or prepare the images alone with "
+            "`--without-labels`"
         )
     return class_map(plan.settings, plan.root / FILE)
 

@@ -38,10 +38,11 @@ def read_values(data: bytes, where: Path, upright: bool = True) -> np.ndarray:
 def _numpy(data: bytes, where: Path) -> np.ndarray:
     try:
         values = np.load(io.BytesIO(data), allow_pickle=False)
-    except (OSError, ValueError, EOFError, SyntaxError, MemoryError) as error:
+    except Exception as error:  # NumPy raises a dozen kinds on damaged files
+        reason = " ".join(str(error).split())[:120]
         raise UnusableError(
             "truncated or damaged",
-            f"{where}: cannot be read as a NumPy array ({error}); replace it",
+            f"{where}: cannot be read as a NumPy array ({reason}); replace it",
         ) from None
     if not isinstance(values, np.ndarray):
         raise UnusableError("no mask", f"{where}: is no single NumPy array; save each mask alone")

@@ -73,8 +73,11 @@ def literal_folder(text: str) -> str:
 
 
 def as_split(name: str) -> str | None:
-    """Return the split that a folder's or a list's name means, None where it means none."""
-    return SPLIT_NAMES.get(name.lower())
+    """Return the split that a folder's or a list's name means, None where it means none.
+
+    A year behind it (`train2017`) is no part of the name.
+    """
+    return SPLIT_NAMES.get(re.sub(r"[_-]?\d{4}$", "", name.lower()))
 
 
 def are_splits(names: Iterable[str]) -> bool:

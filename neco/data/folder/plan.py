@@ -43,6 +43,8 @@ class Plan:
     """Per image path: its outlines."""
     categories: list[str] = field(default_factory=list)
     """Of the annotations."""
+    used: set[str] = field(default_factory=lambda: {FILE})
+    """Files below the folder that are no images and were read."""
 
     @property
     def labelled(self) -> bool:
@@ -85,6 +87,22 @@ def make_plan(listing: Listing, given: Folder) -> Plan:
     taken = {path for paths in plan.splits.values() for path in paths}
     listing.left_out.passed["in no split"] += len(plan.ids.keys() - taken)
     return plan
+
+
+def count_unused(plan: Plan, listing: Listing) -> None:
+    """Count the files that are no images and that nothing read, by their suffixes."""
+    unused = set(listing.others) - plan.used - set(plan.masks.values())
+    suffixes = sorted({PurePosixPath(path).suffix.lower() or "without suffix" for path in unused})
+    if unused:
+        more = ", ..." if len(suffixes) > 5 else ""
+        reason = f"not read as images ({', '.join(suffixes[:5])}{more})"
+        listing.left_out.passed[reason] += len(unused)
+
+
+def without_labels(plan: Plan) -> None:
+    """Drop the labels of a plan: its masks are no images, and are not read."""
+    plan.masks, plan.annotated = {}, {}
+    plan.settings = plan.settings.model_copy(update={"masks": "", "annotations": None})
 
 
 def _fill_patterns(plan: Plan, listing: Listing) -> None:
@@ -197,10 +215,11 @@ def _annotate(plan: Plan, keys: dict[str, Key], found: list[Annotations], listin
     base = literal_folder(plan.settings.images or "")
     by_split: dict[str, list[str]] = defaultdict(list)
     for annotations in found:
+        plan.used.add(annotations.path)
         inside = {
             path: name
             for path, name in plan.ids.items()
-            if annotations.split and keys[path].split == annotations.split
+            if annotations.split and _meant(keys[path].split) == _meant(annotations.split)
         }
         finder = Finder(inside or plan.ids, base)
         folder = str(PurePosixPath(annotations.path).parent)
@@ -225,7 +244,11 @@ def _annotate(plan: Plan, keys: dict[str, Key], found: list[Annotations], listin
             )
     plan.categories = list(dict.fromkeys(name for entry in found for name in entry.categories))
     if len(by_split) > 1:
-        plan.splits = {as_split(split) or split.lower(): by_split[split] for split in by_split}
+        plan.splits = {_meant(split): by_split[split] for split in by_split}
+
+
+def _meant(split: str) -> str:
+    return as_split(split) or split.lower()
 
 
 def _fill_splits(plan: Plan, listing: Listing) -> None:
@@ -282,6 +305,7 @@ def _split(
             )
         return inside
     file = plan.root / checked_name(entry.list, plan.root / FILE)
+    plan.used.add(entry.list)
     base = literal_folder(pattern.text)
     finder = Finder(
         {path: plan.ids[path] for path in inside} if entry.folder is not None else plan.ids, base

@@ -229,3 +229,19 @@ def test_several_processes_give_what_one_gives(official, mine, monkeypatch, tmp_
         prepare_folder(mine, tmp_path / f"p{workers}", workers=workers, skip=1)
     one, two = ((tmp_path / f"p{workers}" / "index.csv").read_bytes() for workers in (1, 2))
     assert one == two and one.count(b"\n") == 40
+
+
+def test_files_that_nothing_reads_are_counted(official, mine):
+    put(official, mine, "a.jpg")
+    for name in ("film.mp4", "notes.md", "noname"):
+        (mine / name).write_text("x")
+    assert run(official).reasons == {"not read as images (.md, .mp4, without suffix)": 3}
+
+
+def test_without_labels_nothing_has_to_name_classes(official, mine, tmp_path):
+    put(official, mine, *(f"images/{name}.jpg" for name in "abcdef"))
+    put_masks(official, mine, {name: official.labels([0, 77]) for name in "abcde"})
+    summary = prepare_folder(mine, tmp_path / "p", labels=False)
+    assert summary.images == {"train": 5, "val": 1} and summary.classes == 0
+    assert all(item.mask is None for item in read_dataset(tmp_path / "p", "train").items)
+    assert main(["prepare", str(mine), "--into", str(tmp_path / "q"), "--without-labels"]) == 0

@@ -194,6 +194,14 @@ def test_coco_of_every_split_in_its_folder(mine):
     np.testing.assert_array_equal(mine.masks()["c"], expected)
 
 
+def test_coco_named_by_its_year(mine):
+    for number, split in enumerate(("train", "val")):
+        content, _ = polygons(mine, ["a", "b"], 10 * number, folder=f"images/{split}2017/")
+        mine.text(f"annotations/instances_{split}2017.json", json.dumps(content))
+    assert mine.prepare().images == {"train": 2, "val": 2}
+    assert set(mine.items()) == {(split, name) for split in ("train", "val") for name in "ab"}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
