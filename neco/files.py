@@ -166,8 +166,8 @@ def raise_disk_trouble(error: BaseException, unfinished: Path, path: Path) -> No
     """Raise OSError naming `path` where a full disk, quota or size limit was behind `error`.
 
     Libraries that write in their own code report such trouble as they like: "unexpected pos
-    18896512 vs 18896400". Some name the error's number. Else the operating system is asked again: does one
-    more mebibyte fit behind the part?
+    18896512 vs 18896400". Some name the error's number. Else the operating system is asked again:
+    does one more mebibyte fit behind the part?
     """
     found: BaseException | None = error
     while found is not None:

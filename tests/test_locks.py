@@ -19,11 +19,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from neco.locks import held
 with held(Path(sys.argv[1]), "neco train"):
-    if sys.argv[2] == "fork" and os.fork() == 0:
-        time.sleep(3)
-        os._exit(0)
-    print("held", flush=True)
-    time.sleep(60)
+    child = sys.argv[2] == "fork" and os.fork() == 0
+    if child or sys.argv[2] == "plain":
+        print("held", flush=True)
+    time.sleep(3 if child else 60)
+    os._exit(0)
 """
 
 
