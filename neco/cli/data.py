@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from neco.cli.arguments import Commands, add_config, project_of
+from neco.cli.arguments import Commands, add_config, add_into, count, into_of, project_of
 from neco.errors import UserError
 
 
@@ -11,39 +11,39 @@ def add_commands(commands: Commands) -> None:
     """Add this module's commands."""
     scenes = commands.add_parser("scenes", help="generate scenes as official archives")
     add_config(scenes)
-    scenes.add_argument("--into", type=Path, required=True, help="folder for the archives")
-    scenes.add_argument("--processes", type=int, help="processes that render")
-    scenes.set_defaults(step=_scenes)
+    add_into(scenes, "folder for the archives")
+    scenes.add_argument("--processes", type=count, help="processes that render")
+    scenes.set_defaults(step=_scenes, writes=into_of)
 
     fetch = commands.add_parser("fetch", help="fetch an official archive from mirrors")
     fetch.add_argument("archive", help="file name, as in VOCtrainval_11-May-2012.tar")
-    fetch.add_argument("--into", type=Path, required=True, help="folder for the archive")
+    add_into(fetch, "folder for the archive")
     add_config(fetch)
     fetch.add_argument(
         "--mirror",
         action="append",
         help="`official`, a folder, or a base address; in order (default: the project's)",
     )
-    fetch.set_defaults(step=_fetch)
+    fetch.set_defaults(step=_fetch, writes=lambda chosen: chosen.into / chosen.archive)
 
     prepare = commands.add_parser("prepare", help="turn archives into a dataset")
     prepare.add_argument("dataset", help="pascal-voc, coco, coco-things, coco-stuff, ade20k, ...")
     prepare.add_argument("--archives", type=Path, required=True, help="folder of the archives")
-    prepare.add_argument("--into", type=Path, required=True, help="folder of the dataset")
-    prepare.add_argument("--processes", type=int, help="processes that convert masks")
-    prepare.set_defaults(step=_prepare)
+    add_into(prepare, "folder of the dataset")
+    prepare.add_argument("--processes", type=count, help="processes that convert masks")
+    prepare.set_defaults(step=_prepare, writes=into_of)
 
     pack = commands.add_parser("pack", help="store a prepared dataset in a few large files")
     pack.add_argument("--data", type=Path, required=True, help="a prepared dataset")
-    pack.add_argument("--into", type=Path, required=True, help="folder of the packed dataset")
+    add_into(pack, "folder of the packed dataset")
     pack.add_argument("--split", action="append", help="only this split; may be given repeatedly")
     pack.add_argument(
         "--shorter-side", type=int, help="shrink larger images to this (default: store as they are)"
     )
     pack.add_argument("--shard-mb", type=float, help="most that a shard holds (default: 256)")
     pack.add_argument("--quality", type=int, help="JPEG quality of shrunk images (default: 95)")
-    pack.add_argument("--processes", type=int, help="threads that shrink images")
-    pack.set_defaults(step=_pack)
+    pack.add_argument("--processes", type=count, help="threads that shrink images")
+    pack.set_defaults(step=_pack, writes=into_of)
 
 
 def _scenes(chosen: argparse.Namespace) -> None:

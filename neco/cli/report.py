@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from neco.cli.arguments import Commands, add_config, project_of
+from neco.cli.arguments import Commands, add_config, add_into, project_of
 from neco.config.project import Figure, Project, Table
 from neco.errors import UserError
 
@@ -29,7 +29,7 @@ def add_commands(commands: Commands) -> None:
     ):
         command = commands.add_parser(name, help=about)
         add_config(command)
-        command.add_argument("--into", type=Path, required=True, help="folder (or file) to write")
+        add_into(command, "folder (or file) to write")
         if name in ("table", "figure"):
             command.add_argument("name", choices=get_args(Table if name == "table" else Figure))
         if name != "models":

@@ -19,7 +19,7 @@ from neco.config.evaluation import (
 )
 from neco.config.publishing import Publish
 from neco.config.resources import Resources
-from neco.config.training import PRESETS, Train
+from neco.config.training import Train, with_preset
 from neco.errors import UserError
 
 
@@ -207,12 +207,7 @@ class Project(Settings):
     def training(self, run: str, seed: int | None = None) -> Train:
         """Return the full settings of one run: defaults < preset < project < run < seed."""
         asked = merged(self.train, self.runs[run].train)
-        preset = asked.get("preset", "paper")
-        if preset not in PRESETS:
-            raise UserError(
-                f"runs.{run}.train: unknown preset '{preset}'{nearest(preset, PRESETS)}"
-            )
-        values = merged(PRESETS[preset], asked)
+        values = with_preset(asked, f"runs.{run}.train")
         if seed is not None:
             values = merged(values, {"seed": seed})
         return validated(Train, values, f"runs.{run}.train")

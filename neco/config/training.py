@@ -4,7 +4,8 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from neco.config.base import Settings
+from neco.config.base import Settings, merged, nearest
+from neco.errors import UserError
 
 
 class Crops(Settings):
@@ -209,3 +210,14 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }
 """Sparse differences from the defaults; each is a row of docs/deviations.md."""
+
+
+def with_preset(asked: dict[str, Any], where: str) -> dict[str, Any]:
+    """Return sparse settings laid over the preset that they name.
+
+    Raises UserError, naming `where`, for a preset that does not exist.
+    """
+    preset = asked.get("preset", "paper")
+    if not isinstance(preset, str) or preset not in PRESETS:
+        raise UserError(f"{where}: unknown preset '{preset}'{nearest(str(preset), PRESETS)}")
+    return merged(PRESETS[preset], asked)
