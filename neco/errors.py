@@ -32,7 +32,7 @@ class MachineError(UserError):
     status = 3
 
 
-class Stopped(UserError):
+class StoppedError(UserError):
     """Stopped by a signal, with everything saved that the same command continues from."""
 
     def __init__(self, message: str, number: int = 15) -> None:

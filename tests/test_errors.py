@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from neco.errors import MachineError, Stopped, UserError, explained
+from neco.errors import MachineError, StoppedError, UserError, explained
 
 
 def killed(error: BaseException) -> None:
@@ -127,7 +127,7 @@ def test_an_encoding_and_a_stop():
     with pytest.raises(UnicodeDecodeError) as told:
         "Bär".encode("latin-1").decode()
     assert "save the file as UTF-8" in str(explained(told.value))
-    assert Stopped("stopped", 15).status == 143
+    assert StoppedError("stopped", 15).status == 143
 
 
 def test_a_traceback_can_be_asked_for(monkeypatch):

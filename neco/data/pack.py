@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import re
-import shutil
 import tarfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,10 +15,11 @@ from PIL import Image
 
 from neco.config.packing import Packing
 from neco.data.dataset import INDEX_COLUMNS, Dataset, Item, read_dataset, splits_of
-from neco.data.prepare import refuse_foreign, replace_folder
+from neco.data.prepare import refuse_foreign
 from neco.data.progress import available_cores, console, counting_bar
 from neco.data.shards import VERSION
 from neco.errors import UserError
+from neco.files import whole_folder
 
 PLAIN_ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
 """Ids that can be a key: WebDataset ends a key at its first dot, the index at a space."""
@@ -93,11 +93,8 @@ def pack(
     if into.resolve() == source.resolve():
         raise UserError(f"{into}: is the dataset itself; name another folder to pack it into")
     refuse_foreign(into)
-    into.parent.mkdir(parents=True, exist_ok=True)
-    work = into.with_name(f".{into.name}.packing")
-    shutil.rmtree(work, ignore_errors=True)
-    try:
-        (work / "shards").mkdir(parents=True)
+    with whole_folder(into) as work:
+        (work / "shards").mkdir()
         with (work / "index.csv").open("w", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(INDEX_COLUMNS)
@@ -106,10 +103,6 @@ def pack(
         description = json.loads((source / "classes.json").read_text())
         description["notes"] = description.get("notes", {}) | {"packed": packing.model_dump()}
         (work / "classes.json").write_text(json.dumps(description, indent=2) + "\n")
-        replace_folder(into, work)
-    except BaseException:
-        shutil.rmtree(work, ignore_errors=True)
-        raise
     shards = sorted((into / "shards").glob("*.tar"))
     size = sum(shard.stat().st_size for shard in shards) / 1e6
     images = sum(len(dataset) for dataset in datasets)

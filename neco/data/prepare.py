@@ -1,6 +1,5 @@
 """One entry for every dataset: official archives in, the common layout out, all or nothing."""
 
-import shutil
 import time
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -11,6 +10,7 @@ from neco.data.progress import console
 from neco.data.sources import dataset_names, prerequisites_of
 from neco.data.writing import Description, counts, write_description
 from neco.errors import UserError
+from neco.files import whole_folder
 
 OURS = {"images", "masks", "shards", "index.csv", "classes.json"}
 """What a prepared folder holds, hidden files aside; one with anything else is never replaced."""
@@ -57,17 +57,9 @@ def prepare(
             f"{into}: {dataset} refers to images of {', '.join(prerequisites_of(dataset))} and "
             f"must lie beside it, in {prepared}"
         )
-    into.parent.mkdir(parents=True, exist_ok=True)
-    work = into.with_name(f".{into.name}.preparing")
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir()
-    try:
+    with whole_folder(into) as work:
         description = _build(dataset, archives, work, prepared, workers)
         write_description(dataset, description, work)
-        replace_folder(into, work)
-    except BaseException:
-        shutil.rmtree(work, ignore_errors=True)
-        raise
     summary = Summary(
         dataset,
         into,
@@ -104,13 +96,3 @@ def refuse_foreign(into: Path) -> None:
 def _is_foreign(path: Path) -> bool:
     hidden_file = path.name.startswith(".") and path.is_file()
     return path.name not in OURS and not hidden_file
-
-
-def replace_folder(into: Path, work: Path) -> None:
-    """Put `work` in the place of `into`, which is absent, empty or an older preparation."""
-    old = into.with_name(f".{into.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if into.exists():
-        into.rename(old)
-    work.rename(into)
-    shutil.rmtree(old, ignore_errors=True)

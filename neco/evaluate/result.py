@@ -5,8 +5,6 @@
 A protocol's `evaluate` returns `Metrics.model_dump(mode="json")`; IoU and mIoU are in percent.
 """
 
-import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from neco.data.dataset import Dataset
 from neco.errors import UserError
 from neco.evaluate.conditions import Conditions
 from neco.features import Features
+from neco.files import write_json
 
 FULL_RESOLUTION = "full resolution"
 """Setting of a linear result on masks at the images' own size; '' is the 100x100 protocol."""
@@ -118,14 +117,7 @@ def metrics_of(
 def write_result(path: Path, metrics: dict[str, Any] | Metrics) -> None:
     """Write a metrics file whole or not at all. Raises ValueError for a malformed one."""
     checked = metrics if isinstance(metrics, Metrics) else Metrics.model_validate(metrics)
-    text = json.dumps(checked.model_dump(), indent=1, allow_nan=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        unfinished.write_text(text + "\n")
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    write_json(path, checked.model_dump(), allow_nan=False)
 
 
 def read_result(path: Path) -> Metrics:

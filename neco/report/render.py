@@ -5,6 +5,7 @@ import io
 from html import escape
 from pathlib import Path
 
+from neco.files import write_text
 from neco.report.cells import Row, Table
 from neco.report.page import page
 
@@ -17,7 +18,6 @@ CSV_COLUMNS = (
 
 def write(table: Table, into: Path) -> list[Path]:
     """Write table-<name>.csv, .md, .tex, .html; return the paths."""
-    into.mkdir(parents=True, exist_ok=True)
     body = f"<h1>{escape(heading(table))}</h1>{html(table)}"
     contents = {
         "csv": as_csv(table),
@@ -28,7 +28,7 @@ def write(table: Table, into: Path) -> list[Path]:
     paths = []
     for suffix, text in contents.items():
         path = into / f"table-{table.name}.{suffix}"
-        path.write_text(text)
+        write_text(path, text)
         paths.append(path)
     return paths
 

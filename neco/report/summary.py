@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table as RichTable
 
+from neco.files import write_text
 from neco.report.cells import NOT_RUN, Footer, signed
 from neco.report.gains import Gain, Summary, build_summary, verdicts
 from neco.report.measured import Score, read_measured
@@ -156,7 +157,6 @@ def _number(value: float | None) -> str:
 def write_summary(metrics: Path, models: Path, into: Path, footer: Footer) -> list[Path]:
     """Write summary.md, .csv and .html to `into`; return the paths."""
     summary = build_summary(read_measured(metrics, models), footer)
-    into.mkdir(parents=True, exist_ok=True)
     contents = {
         "md": markdown(summary),
         "csv": as_csv(summary),
@@ -165,6 +165,6 @@ def write_summary(metrics: Path, models: Path, into: Path, footer: Footer) -> li
     paths = []
     for suffix, text in contents.items():
         path = into / f"summary.{suffix}"
-        path.write_text(text)
+        write_text(path, text)
         paths.append(path)
     return paths

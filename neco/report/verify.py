@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from neco.files import write_text
 from neco.report.cells import MARK, Footer
 from neco.report.claims import RERUN, Claim, verify
 from neco.report.gains import build_summary
@@ -119,7 +120,6 @@ def write_verify(
     claims = verify(measured, read_reported(reported))
     own = [gain.sentence for gain in build_summary(measured).gains]
     footer = footer.completed(measured.commits, measured.date)
-    into.mkdir(parents=True, exist_ok=True)
     closing = "<br>".join(map(escape, footer.lines()))
     body = f"<h1>{TITLE}</h1>{html(claims, own)}<p class='notes'>{closing}</p>"
     contents = {
@@ -130,6 +130,6 @@ def write_verify(
     paths = []
     for suffix, text in contents.items():
         path = into / f"claims.{suffix}"
-        path.write_text(text)
+        write_text(path, text)
         paths.append(path)
     return paths

@@ -1,7 +1,6 @@
 """The class token's attention of every image of a split, heads averaged."""
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from neco.data.dataset import Dataset
 from neco.errors import UserError
 from neco.evaluate.transforms import input_side
 from neco.features import Features, _Images, device_of
+from neco.files import opened_whole
 from neco.normalisation import IMAGENET, Normalisation
 
 
@@ -39,11 +39,9 @@ def write_attention(
         backbone.class_attention(batch.to(device)).float().mean(dim=1).cpu().numpy()
         for batch in images
     ]
-    into.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = into.with_name(f".{into.name}.{os.getpid()}.npz")
     ids = json.dumps([item.id for item in dataset.items])
-    np.savez(unfinished, attention=np.concatenate(maps), ids=np.array(ids))
-    unfinished.replace(into)
+    with opened_whole(into, "wb") as file:
+        np.savez(file, attention=np.concatenate(maps), ids=np.array(ids))
     return into
 
 

@@ -31,6 +31,7 @@ from neco.evaluate.unsupervised.segment import (
     gather,
 )
 from neco.features import Features
+from neco.files import opened_whole
 
 
 def evaluate(
@@ -195,7 +196,6 @@ def _result(
 
 
 def _write_maps(segments: np.ndarray, masks: np.ndarray, dataset: Dataset, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     found = matched_classes(segments, masks, len(dataset.classes)).astype(np.uint8)
-    with path.open("wb") as file:
+    with opened_whole(path, "wb") as file:
         np.savez_compressed(file, classes=found)
