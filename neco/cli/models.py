@@ -82,6 +82,7 @@ def _train(chosen: argparse.Namespace) -> None:
     from neco.data.dataset import read_dataset
     from neco.training import train
     from neco.training.launch import launch, refuse_unequal_shares
+    from neco.training.stopping import held_together
 
     project = project_of(chosen)
     if chosen.run is not None:
@@ -102,7 +103,8 @@ def _train(chosen: argparse.Namespace) -> None:
     refuse_unequal_shares(settings, chosen.devices * chosen.nodes)
     fabric = launch(chosen.devices, chosen.nodes, settings.precision)
     try:
-        trained = train(backbone, dataset, settings, chosen.into, chosen.run or "NeCo", fabric)
+        with held_together(fabric, chosen.into, "neco train"):
+            trained = train(backbone, dataset, settings, chosen.into, chosen.run or "NeCo", fabric)
     except UserError:
         if fabric.is_global_zero:
             raise

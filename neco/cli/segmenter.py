@@ -34,6 +34,7 @@ def fine_tune(chosen: argparse.Namespace) -> None:
         if getattr(chosen, name) is None:
             raise UserError(f"segmenter needs --{name.replace('_', '-')}")
     from neco.evaluate.segmenter.evaluate import evaluate
+    from neco.training.checkpoint import remove_checkpoint
 
     use_threads(chosen)
     project = project_of(chosen)
@@ -51,7 +52,7 @@ def fine_tune(chosen: argparse.Namespace) -> None:
         normalisation=image_normalisation(chosen.backbone),
     )  # fmt: skip
     write_result(chosen.into, metrics)
-    (folder / "checkpoint.ckpt").unlink(missing_ok=True)
+    remove_checkpoint(folder / "checkpoint.ckpt")
     print(f"{chosen.into}: segmenter on {val_dataset.name}, mIoU {metrics['mIoU']:.2f}")
 
 

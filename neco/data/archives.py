@@ -120,7 +120,7 @@ def stream(path: Path) -> Iterator[tuple[str, bytes]]:
             for info in tar:
                 if info.isfile():
                     file = tar.extractfile(info)
-                    assert file is not None
+                    assert file is not None  # noqa: S101 (for mypy)
                     data = file.read()
                     if len(data) < info.size:
                         raise EOFError(f"ends inside {info.name}")

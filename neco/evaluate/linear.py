@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
 from neco.config.evaluation import Extraction, Linear
 from neco.data.dataset import IGNORED, Dataset
@@ -24,6 +23,7 @@ from neco.evaluate.metrics import Score
 from neco.evaluate.result import FULL_RESOLUTION, Result, metrics_of
 from neco.evaluate.transforms import resize_bilinear, resize_nearest
 from neco.features import Features, frozen_tokens
+from neco.loading import loader
 from neco.normalisation import IMAGENET, Normalisation
 
 Batches = Iterator[tuple[Tensor, Tensor]]
@@ -74,10 +74,8 @@ def augmented_batches(
             normalisation=normalisation,
         )
         order = np.random.default_rng([seed, 1, number]).permutation(len(images)).tolist()
-        loader = DataLoader(
-            images, settings.batch_size, sampler=order, num_workers=extraction.workers
-        )
-        for batch, masks in loader:
+        made = loader(images, settings.batch_size, sampler=order, workers=extraction.workers)
+        for batch, masks in made:
             yield frozen_tokens(backbone, batch), masks
 
     backbone.eval().to(device)
@@ -178,13 +176,14 @@ def evaluate(
         if train is None:
             raise UserError("linear: augment is false, which needs training features; extract them")
         train.matches(train_dataset)
+        train.agrees(val)
     results: list[Result] = []
     count = max(round(settings.train_fraction * len(train_dataset)), 1)
     for seed in settings.seeds:
         generator = np.random.default_rng([seed, 0])
         chosen = np.sort(generator.permutation(len(train_dataset))[:count])
         if settings.augment:
-            assert backbone is not None
+            assert backbone is not None  # noqa: S101 (for mypy)
             epochs = augmented_batches(
                 backbone,
                 train_dataset,
@@ -197,7 +196,7 @@ def evaluate(
                 normalisation,
             )
         else:
-            assert train is not None
+            assert train is not None  # noqa: S101 (for mypy)
             epochs = cached_batches(train, train_dataset, chosen, settings, seed)
         classes = len(val_dataset.classes)
         head = fit(epochs, val.tokens.shape[-1], classes, settings, seed, where)

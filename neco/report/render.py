@@ -7,7 +7,7 @@ from pathlib import Path
 
 from neco.files import write_text
 from neco.report.cells import Row, Table
-from neco.report.page import page
+from neco.report.page import markdown_text, page
 
 EXTRA_HEADING = "Not in the paper"
 CSV_COLUMNS = (
@@ -116,12 +116,10 @@ def markdown(table: Table) -> str:
                 filler = [""] * (len(header) - 1)
                 lines.append("| " + " | ".join([f"**{section}**", *filler]) + " |")
             for row in rows:
-                cells = [
-                    text.replace("|", "\\|") for text in (*row.stub, *_values(table, row, block))
-                ]
+                cells = map(markdown_text, (*row.stub, *_values(table, row, block)))
                 lines.append("| " + " | ".join(cells) + " |")
         lines.append("")
-    lines += [f"{note}  " for note in (*table.notes(), *table.footer.lines())]
+    lines += [f"{markdown_text(note)}  " for note in (*table.notes(), *table.footer.lines())]
     return "\n".join(lines).rstrip() + "\n"
 
 

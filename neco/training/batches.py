@@ -10,7 +10,8 @@ from torch.utils.data import DataLoader, Sampler
 from neco.config.training import Train
 from neco.data.dataset import Dataset
 from neco.errors import UserError
-from neco.training.stopping import ignore_stop_signals
+from neco.loading import loader
+from neco.training.stopping import STOP_SIGNALS
 from neco.views import (
     MultiCropDataset,
     PhotographDataset,
@@ -71,12 +72,12 @@ def view_loader(
     on_gpu = torch.cuda.is_available()
     how: dict[str, Any] = {
         "batch_sampler": StepSampler(len(dataset), settings, first_step, rank, processes),
-        "num_workers": settings.workers,
-        "worker_init_fn": ignore_stop_signals,
+        "workers": settings.workers,
+        "ignored": STOP_SIGNALS,
         "pin_memory": on_gpu,
     }
     if settings.views == "device" or (settings.views == "auto" and on_gpu):
         photographs = PhotographDataset(dataset, settings.crops, settings.seed)
-        return DataLoader(photographs, collate_fn=collate_photographs, **how)
+        return loader(photographs, collate=collate_photographs, **how)
     views = MultiCropDataset(dataset, settings.crops, settings.seed)
-    return DataLoader(views, collate_fn=collate, **how)
+    return loader(views, collate=collate, **how)

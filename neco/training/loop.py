@@ -1,6 +1,5 @@
 """NeCo post-training, readable top to bottom. Source: paper, section 3 and appendix A.1."""
 
-import json
 import logging
 import math
 import time
@@ -11,7 +10,6 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.utilities.seed import seed_everything
-from safetensors.torch import save_file
 from torch import Tensor
 
 from neco.backbones.backbone import Backbone
@@ -20,17 +18,25 @@ from neco.config import Train, digest
 from neco.data.dataset import Dataset
 from neco.errors import UserError
 from neco.foreground import foreground_mask
+from neco.identity import dataset_digest, model_digest
+from neco.loading import batches
 from neco.loss import LossTerms, NeCoLoss, effective_rank
 from neco.share import Share
 from neco.training.batches import total_steps, view_loader
-from neco.training.checkpoint import read_checkpoint, save_checkpoint
+from neco.training.checkpoint import (
+    Identity,
+    checkpoint_there,
+    read_checkpoint,
+    save_checkpoint,
+)
+from neco.training.finish import publish, published
 from neco.training.launch import launch, refuse_unequal_shares
 from neco.training.metrics import MetricsWriter, StepMetrics
 from neco.training.networks import Projected, compile_blocks, follow, make_student, make_teacher
 from neco.training.optimiser import build_optimiser, set_rates
 from neco.training.parts import joined, parts_of, total
 from neco.training.schedules import cosine
-from neco.training.stopping import StopRequest
+from neco.training.stopping import StopRequest, agree, stopped
 from neco.views import Photographs, Views, crops_on_device, photometric
 
 log = logging.getLogger(__name__)
@@ -160,7 +166,6 @@ class Training:
         """Return everything that a later run needs to go on at `next_step`."""
         return {
             "next_step": next_step,
-            "settings_digest": digest(self.settings.identity()),
             "student": self.student.state_dict(),
             "teacher": self.teacher.state_dict() if self.teacher else None,
             "optimiser": self.optimiser.state_dict(),
@@ -185,27 +190,46 @@ def train(
 
     Writes to `folder`: backbone.safetensors (the student, a timm state dict), metrics.csv,
     training.json and tensorboard/; meanwhile checkpoint.ckpt and metrics.partial, from which the
-    same call continues.
+    same call continues. A training that is finished already is not run again.
     Returns the path of backbone.safetensors. Raises UserError when asked to stop (the checkpoint
-    is saved) or when the loss is no longer finite.
+    is saved), when the loss is no longer finite, and for a checkpoint of another training.
     """
     fabric = fabric or launch(1, 1, settings.precision)
     refuse_unequal_shares(settings, fabric.world_size)
     steps = total_steps(len(dataset), settings)
+    checkpoint, first, rows = folder / "checkpoint.ckpt", 0, None
+    identity = identity_of(backbone, dataset, settings)
+    output = published(folder, identity, checkpoint) if fabric.is_global_zero else None
+    if output := fabric.broadcast(output):
+        return Path(output)
     training = Training(backbone, settings, steps, fabric)
-    checkpoint, first = folder / "checkpoint.ckpt", 0
-    if fabric.broadcast(checkpoint.exists()):
-        state = read_checkpoint(checkpoint, digest(settings.identity()), fabric.device)
+    if fabric.broadcast(checkpoint_there(checkpoint)):
+        state = read_checkpoint(checkpoint, identity, fabric.device)
         training.load_state_dict(state)
-        first = state["next_step"]
+        first, rows = state["next_step"], state.get("metrics")
         log.info("%s: continues at step %d of %d", title, first, steps)
     started = time.perf_counter()
-    loader = view_loader(dataset, settings, first, *training.share)
-    writer = MetricsWriter(folder, title, first, steps) if fabric.is_global_zero else None
+    writer = MetricsWriter(folder, title, first, steps, rows) if fabric.is_global_zero else None
+
+    def save(next_step: int) -> None:
+        """Save the state in one process; an error in it is one in all."""
+        error = None
+        if writer:
+            try:
+                state = {**training.state_dict(next_step), "metrics": writer.text()}
+                save_checkpoint(checkpoint, state, identity)
+            except (UserError, OSError) as trouble:
+                error = trouble
+        agree(fabric, error)
+
     with StopRequest() as stop, writer or nullcontext():
         waited, since, counted = 0.0, time.perf_counter(), 0
         fetched = time.perf_counter()
-        for step, views in enumerate(loader, start=first):
+        # Several processes agree after a step; one alone must not leave the others waiting.
+        asked_alone = (lambda: stop.asked) if fabric.world_size == 1 else (lambda: None)
+        loader = view_loader(dataset, settings, first, *training.share)
+        step, asked = first - 1, None
+        for step, views in enumerate(batches(loader, asked_alone), start=first):
             waited += time.perf_counter() - fetched
             terms = training.step(views, step)
             counted += settings.batch_size
@@ -218,26 +242,37 @@ def train(
                 waited, since, counted = 0.0, time.perf_counter(), 0
             saving = (step + 1) % settings.checkpoint_every == 0
             asked = stop.agreed(fabric) if telling or fabric.world_size == 1 else None
-            if (saving or asked) and not last and fabric.is_global_zero:
-                save_checkpoint(checkpoint, training.state_dict(step + 1))
-            if asked and not last:
-                fabric.barrier()  # nobody leaves before the checkpoint is saved
-                raise UserError(
-                    f"{title}: stopped by {asked.name} after step {step + 1} of {steps}; "
-                    f"{checkpoint} is saved, the same command continues from it"
-                )
+            if asked:
+                break
+            if saving and not last:
+                save(step + 1)
             fetched = time.perf_counter()
-    output = folder / "backbone.safetensors"
+        if step + 1 < steps:
+            asked = asked or stop.asked
+            if not asked:
+                raise RuntimeError(f"images ended after step {step + 1} of {steps}")
+            save(step + 1)
+            raise stopped(
+                f"{title}: stopped by {asked.name} after step {step + 1} of {steps}; "
+                f"{checkpoint} is saved, the same command continues from it",
+                asked,
+            )
     if writer:
-        unfinished = output.with_suffix(".partial")
-        save_file(export_state_dict(training.student.backbone), unfinished)
-        unfinished.replace(output)
-        _describe(folder, settings, len(dataset), steps, time.perf_counter() - started, fabric)
-        writer.publish()
-        checkpoint.unlink(missing_ok=True)
-        writer.path.unlink()
+        weights = export_state_dict(training.student.backbone)
+        seconds = time.perf_counter() - started
+        about = _description(settings, len(dataset), steps, seconds, fabric)
+        publish(folder, weights, writer.text(), about, identity, checkpoint)
     fabric.barrier()
-    return output
+    return folder / "backbone.safetensors"
+
+
+def identity_of(backbone: Backbone, dataset: Dataset, settings: Train) -> Identity:
+    """Return what a checkpoint of this training may be continued with, before it is changed."""
+    return {
+        "settings": settings.identity().model_dump(mode="json"),
+        "data": dataset_digest(dataset),
+        "start": model_digest(backbone),
+    }
 
 
 def _row(
@@ -272,11 +307,11 @@ def _refuse_divergence(loss: float, step: int, folder: Path) -> None:
         )
 
 
-def _describe(
-    folder: Path, settings: Train, images: int, steps: int, seconds: float, fabric: Fabric
-) -> None:
-    """Write training.json: what was run, and how long it took from the last start."""
-    about = {
+def _description(
+    settings: Train, images: int, steps: int, seconds: float, fabric: Fabric
+) -> dict[str, Any]:
+    """Return training.json: what was run, and how long it took from the last start."""
+    return {
         "settings": settings.model_dump(mode="json"),
         "settings_digest": digest(settings.identity()),
         "images": images,
@@ -287,4 +322,3 @@ def _describe(
         "precision": fabric.strategy.precision.precision,
         "torch": torch.__version__,
     }
-    (folder / "training.json").write_text(json.dumps(about, indent=1) + "\n")

@@ -21,7 +21,8 @@ from neco.evaluate.segmenter.library import (
     Resize,
     pseudo_collate,
 )
-from neco.training.stopping import ignore_stop_signals
+from neco.loading import loader
+from neco.training.stopping import STOP_SIGNALS
 
 
 def read_item(item: Item) -> dict[str, Any]:
@@ -98,10 +99,9 @@ def held_out_batches(dataset: Dataset, settings: Segmenter, workers: int) -> Dat
 
 
 def _loader(images: TorchDataset[Any], size: int, workers: int, **more: Any) -> DataLoader[Any]:
-    return DataLoader(
-        images, size, num_workers=workers, collate_fn=pseudo_collate,
-        worker_init_fn=ignore_stop_signals, **more,
-    )  # fmt: skip
+    return loader(
+        images, size, workers=workers, collate=pseudo_collate, ignored=STOP_SIGNALS, **more
+    )
 
 
 @contextmanager

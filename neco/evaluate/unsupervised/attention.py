@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
 
 from neco.backbones.backbone import Backbone
 from neco.config.evaluation import Extraction
@@ -14,6 +13,7 @@ from neco.errors import UserError
 from neco.evaluate.transforms import input_side
 from neco.features import Features, _Images, device_of
 from neco.files import opened_whole
+from neco.loading import loader
 from neco.normalisation import IMAGENET, Normalisation
 
 
@@ -30,8 +30,8 @@ def write_attention(
     Raises UserError for a backbone without a class token.
     """
     side = input_side(image_size, backbone.patch_size)
-    images = DataLoader(
-        _Images(dataset, side, normalisation), settings.batch_size, num_workers=settings.workers
+    images = loader(
+        _Images(dataset, side, normalisation), settings.batch_size, workers=settings.workers
     )
     device = device_of(backbone)
     backbone.eval()

@@ -53,6 +53,7 @@ def evaluate(
     began = time.perf_counter()
     train.matches(train_dataset)
     val.matches(val_dataset)
+    train.agrees(val)
     masks = read_masks(val_dataset, settings.mask_size)
     train_masks = read_masks(train_dataset, settings.mask_size)
     patches = gather(train, val, attention, settings)
