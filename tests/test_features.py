@@ -160,10 +160,10 @@ def test_damaged_features_are_refused(photos, tmp_path):
             read_features(folder)
     tokens.write_bytes(whole)
     about.write_text(json.dumps({k: v for k, v in said.items() if k != "model_digest"}))
-    with pytest.raises(UserError, match="lacks model_digest.*earlier version.*extract them again"):
+    with pytest.raises(UserError, match=r"lacks model_digest.*earlier version.*extract them again"):
         read_features(folder)
     about.write_text('{"ids": [')
-    with pytest.raises(UserError, match="not a description of features.*extract them again"):
+    with pytest.raises(UserError, match=r"not a description of features.*extract them again"):
         read_features(folder)
 
 

@@ -126,7 +126,7 @@ def write_result(path: Path, metrics: dict[str, Any] | Metrics) -> None:
     Raises ValueError for a malformed one.
     """
     checked = metrics if isinstance(metrics, Metrics) else Metrics.model_validate(metrics)
-    content = {**checked.model_dump(mode="json"), "digest": _digest(checked)}
+    content = {**checked.model_dump(), "digest": _digest(checked)}
     write_json(path, content, allow_nan=False)
 
 
@@ -153,8 +153,8 @@ def read_result(path: Path) -> Metrics:
 
 def _digest(metrics: Metrics) -> str:
     """Return the digest of a metrics file's content, its own digest aside."""
-    content = metrics.model_dump(mode="json", exclude={"digest"})
-    text = json.dumps(content, sort_keys=True, allow_nan=False)
+    written = json.dumps(metrics.model_dump(exclude={"digest"}), allow_nan=False)
+    text = json.dumps(json.loads(written), sort_keys=True)  # as it comes back from a file
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -3,7 +3,7 @@
 import re
 from html import escape
 
-MARKED = re.compile(r"[\\`*_\[\]<>|~$&#]")
+MARKED = re.compile(r"[\\`*\[\]<>|~$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|&(?=#?\w+;)")
 """Characters that can mean something in Markdown, GitHub's tables and formulas included."""
 
 
