@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 CORES ?= all
 UV := 0.13.9
+PIP_AUDIT := 2.9.0
 DOCKER ?= docker
 IMAGE := neco-reproduction:latest
 SIF := build/neco-reproduction.sif
 
-.PHONY: help setup demo test lint unit workflow-check training-proofs smoke documents lock pin test-conda image apptainer test-image test-slurm test-dvc clean
+.PHONY: help setup demo test lint unit workflow-check training-proofs smoke documents lock pin test-conda image apptainer test-image test-slurm test-dvc audit clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -59,6 +60,11 @@ test-image: setup  ## build the image on a base made here and run the demo in it
 
 test-slurm: setup  ## the profile for SLURM on a real cluster of one node, started here (root, Debian)
 	$(BIN)/python -m pytest -n 0 -m slow -x --durations=0 tests/slurm
+
+audit: setup  ## look the locked packages up in the database of known weaknesses (needs the network)
+	$(PYTHON) -m venv .venv-audit
+	.venv-audit/bin/python -m pip install --quiet pip-audit==$(PIP_AUDIT)
+	.venv-audit/bin/pip-audit --disable-pip --require-hashes --desc off -r requirements.lock
 
 test-dvc: setup  ## a fresh clone pulls, shows and evaluates what is published; a real S3 server
 	$(BIN)/python -m pytest -m slow tests/publish -n 0 -s

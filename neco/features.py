@@ -7,7 +7,7 @@ about.json is written last, so a folder that has one is whole.
 """
 
 import hashlib
-import json
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from neco.config.evaluation import Extraction, Precision
@@ -26,14 +25,31 @@ from neco.data.dataset import Dataset
 from neco.errors import UserError
 from neco.evaluate.conditions import device_name
 from neco.evaluate.transforms import image_tensor, input_side
+from neco.files import read_json, whole_file, write_json
+from neco.identity import array_digest, model_digest
+from neco.loading import loader
 from neco.normalisation import IMAGENET, Normalisation
 from neco.precision import training_precision
 
 STATED = (
     *("dataset", "split", "image_size", "patch_size", "grid", "dtype", "digest", "device", "ids"),
-    *("seconds", "model", "weights_digest", "colours"),
+    *("seconds", "model", "weights_digest", "model_digest", "dataset_digest", "dim", "colours"),
 )
-"""Keys of about.json that a metrics file states in its own fields."""
+"""Keys of about.json that a metrics file states in its own fields or has no use for."""
+ALIKE = {
+    "model_digest": "weights",
+    "backbone": "backbone",
+    "image_size": "image_size",
+    "grid": "grid of patches",
+    "block": "block",
+    "dim": "length of a token",
+}
+"""Keys of about.json in which training and held-out features have to agree, and their names."""
+NEEDED = (
+    *("model_digest", "dataset_digest", "digest", "image_size", "patch_size", "grid", "ids", "dim"),
+)
+"""Keys of about.json without which nothing tells what the features are of."""
+AGAIN = "extract them again"
 
 
 @dataclass(frozen=True)
@@ -50,12 +66,28 @@ class Features:
 
     def matches(self, dataset: Dataset) -> None:
         """Raise UserError unless these are the features of exactly that split, in its order."""
+        stated = self.about.get("dataset_digest")
+        if stated is not None and stated != dataset.digest():
+            raise UserError(
+                f"{dataset.folder}: split '{dataset.split}' is not what the features were made of: "
+                f"images, masks or classes have changed since; {AGAIN}"
+            )
         if self.ids != [item.id for item in dataset.items]:
             raise UserError(
                 f"{dataset.folder}: split '{dataset.split}' ({len(dataset)} images) is not what "
                 f"the features hold ({self.about['dataset']}/{self.about['split']}, "
                 f"{len(self.ids)} images); extract them again"
             )
+
+    def agrees(self, other: "Features") -> None:
+        """Raise UserError unless both are of one model, at one size."""
+        for key, name in ALIKE.items():
+            mine, theirs = self.about.get(key), other.about.get(key)
+            if mine != theirs:
+                raise UserError(
+                    f"training and held-out features differ in {name}: {mine} and {theirs}; "
+                    "extract both with the same image_size, backbone and weights"
+                )
 
 
 class _Images(TorchDataset):
@@ -86,14 +118,14 @@ def stream_tokens(
     `side` is a multiple of the patch size. Runs where the backbone's parameters are.
     """
     on_gpu = device_of(backbone).type == "cuda"
-    loader = DataLoader(
+    batches = loader(
         _Images(dataset, side, normalisation),
         settings.batch_size,
-        num_workers=settings.workers,
+        workers=settings.workers,
         pin_memory=on_gpu,
     )
     backbone.eval()
-    for images in loader:
+    for images in batches:
         tokens = frozen_tokens(backbone, images, settings.precision)
         yield tokens.cpu().numpy()
 
@@ -139,25 +171,31 @@ def extract_features(
     shape = (len(dataset), cells, cells, int(backbone.dim))  # type: ignore[arg-type]
     into.mkdir(parents=True, exist_ok=True)
     (into / "about.json").unlink(missing_ok=True)
-    unfinished = into / f".features.{os.getpid()}.part"
-    try:
-        tokens = np.lib.format.open_memmap(unfinished, "w+", np.dtype(settings.dtype), shape)
-        done = 0
-        content = hashlib.sha256()
+    content = hashlib.sha256()
+    with (
+        whole_file(into / "features.npy") as unfinished,
+        unfinished.open("wb") as file,
+    ):
+        dtype = np.dtype(settings.dtype)
+        header = {"descr": dtype.str, "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        # All space at once: a full disk is told now, not after hours. Nothing is mapped to write,
+        # so it is an error and no SIGBUS.
+        size = file.tell() + dtype.itemsize * math.prod(shape)
+        os.posix_fallocate(file.fileno(), 0, size)
         for batch in stream_tokens(backbone, dataset, side, settings, normalisation):
-            stored = batch.astype(settings.dtype)
-            tokens[done : done + len(batch)] = stored
-            content.update(np.ascontiguousarray(stored).data)
-            done += len(batch)
-        tokens.flush()
-        del tokens
-        unfinished.replace(into / "features.npy")
-    finally:
-        unfinished.unlink(missing_ok=True)
+            stored = np.ascontiguousarray(batch.astype(dtype))
+            file.write(stored.data)
+            content.update(stored.data)
+        if file.tell() != size:
+            raise ValueError(f"{into}: {file.tell()} bytes of {size} came from the backbone")
     chosen = getattr(backbone, "block", None)
     description = {
         **about,
         **({} if chosen is None else {"block": chosen}),
+        "model_digest": model_digest(backbone),
+        "dataset_digest": dataset.digest(),
+        "dim": shape[-1],
         "dataset": dataset.name,
         "split": dataset.split,
         "image_size": side,
@@ -169,19 +207,35 @@ def extract_features(
         "seconds": round(time.perf_counter() - began, 2),
         "ids": [item.id for item in dataset.items],
     }
-    unfinished_about = into / f".about.{os.getpid()}.part"
-    unfinished_about.write_text(json.dumps(description, indent=1) + "\n")
-    unfinished_about.replace(into / "about.json")
+    write_json(into / "about.json", description)
     return read_features(into)
 
 
 def read_features(folder: Path) -> Features:
-    """Return the features that `extract_features` wrote to `folder`."""
+    """Return the features that `extract_features` wrote to `folder`.
+
+    Raises UserError where there are none, where they were written without the digests that tell
+    what they are of, and where the tokens are not those that were written.
+    """
     about = folder / "about.json"
     if not about.exists():
         raise UserError(f"{folder}: holds no features (no about.json); run `neco extract` first")
-    description = json.loads(about.read_text())
-    tokens = np.load(folder / "features.npy", mmap_mode="r")
+    description = read_json(about, "description of features", AGAIN)
+    missing = [key for key in NEEDED if key not in description]
+    if missing:
+        raise UserError(
+            f"{about}: lacks {', '.join(missing)}: the features are of an earlier version and do "
+            f"not tell what they are of; {AGAIN}"
+        )
+    try:
+        tokens = np.load(folder / "features.npy", mmap_mode="r")
+    except (ValueError, EOFError) as error:
+        raise UserError(f"{folder}: features.npy is damaged ({error}); {AGAIN}") from None
+    shape = (len(description["ids"]), *description["grid"], description["dim"])
+    if tokens.shape != shape or array_digest(tokens)[:12] != description["digest"]:
+        raise UserError(
+            f"{folder}: features.npy is not what about.json says (shape or digest); {AGAIN}"
+        )
     return Features(tokens, description["ids"], description)
 
 

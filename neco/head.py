@@ -48,7 +48,7 @@ class ProjectionHead(nn.Module):
     def fit(self, tokens: Tensor) -> None:
         """Make the only layer the projection to the principal components of tokens (N, dim)."""
         layer = self.layers[0]
-        assert isinstance(layer, nn.Linear)
+        assert isinstance(layer, nn.Linear)  # noqa: S101 (for mypy)
         mean = tokens.float().mean(dim=0)
         _, _, directions = torch.linalg.svd(tokens.float() - mean, full_matrices=False)
         layer.weight.copy_(directions[: self.output])

@@ -152,6 +152,6 @@ class ReferenceQueue:
     def load_state_dict(self, state: dict[str, Tensor | int]) -> None:
         """Restore the queue of a checkpoint."""
         features, filled = state["features"], state["filled"]
-        assert isinstance(features, Tensor)
+        assert isinstance(features, Tensor)  # noqa: S101 (for mypy)
         self.features = features.to(self.features.device)
         self.filled = int(filled)

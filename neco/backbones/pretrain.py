@@ -8,7 +8,6 @@ come from this module with the default settings.
 
 import logging
 import time
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -24,6 +23,7 @@ from neco.backbones.registry import backbone_spec
 from neco.config.pretraining import Pretraining, Stage
 from neco.data.scenes.scene import THING_NAMES, render_portrait, render_scene
 from neco.precision import fast_half
+from neco.processes import process_pool
 from neco.training.schedules import cosine
 from neco.views import normalise
 
@@ -68,7 +68,7 @@ LEAST_VISIBLE = 0.01
 def generated(stage: Stage, first: int, count: int, settings: Pretraining) -> Images:
     """Return `count` images of a stage's kind from number `first` on, always the same."""
     render = partial(_image, kind=stage.images, seed=settings.image_seed, size=stage.image_size)
-    with ProcessPoolExecutor(settings.processes) as pool:
+    with process_pool(settings.processes) as pool:
         pairs = list(pool.map(render, range(first, first + count), chunksize=64))
     pixels = torch.from_numpy(np.stack([image for image, _ in pairs])).permute(0, 3, 1, 2)
     return Images(pixels.contiguous(), torch.from_numpy(np.stack([tags for _, tags in pairs])))

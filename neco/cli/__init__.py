@@ -4,6 +4,7 @@ import argparse
 import logging
 import os
 import sys
+from contextlib import nullcontext
 
 from neco.cli import (
     data,
@@ -16,7 +17,8 @@ from neco.cli import (
     segmenter,
     unsupervised,
 )
-from neco.errors import UserError
+from neco.errors import explained
+from neco.locks import held
 
 
 def parser() -> argparse.ArgumentParser:
@@ -31,18 +33,37 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command and return its exit code: 0, 1 for an error, 130 for Ctrl-C."""
+    """Run one command and return its exit status; neco.errors says what each means.
+
+    What a user can mend, and what the machine could not do, is told in one line; a bug is raised.
+    """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("faiss").setLevel(logging.WARNING)  # it would tell how it was built
     chosen = parser().parse_args(arguments)
+    written = chosen.writes(chosen) if "writes" in chosen else None
     try:
-        chosen.step(chosen)
-    except UserError as error:
-        print(f"neco {chosen.command}: {error}", file=sys.stderr)
-        return 1
+        with held(written, f"neco {chosen.command}") if written else nullcontext():
+            chosen.step(chosen)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         print(f"neco {chosen.command}: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader of a pipe has gone, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Exception as error:
+        if isinstance(error, BrokenPipeError) and _reader_has_gone():
+            return 0
+        told = explained(error)
+        if told is None:
+            raise
+        print(f"neco {chosen.command}: {' '.join(str(told).split())}", file=sys.stderr)
+        return told.status
     return 0
+
+
+def _reader_has_gone() -> bool:
+    """Return whether nobody reads the output any more, as after `| head`; then it goes nowhere."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from neco.cli.arguments import Commands, add_config, project_of
+from neco.cli.arguments import Commands, add_config, add_into, count, into_of, project_of
 from neco.errors import UserError
 
 
@@ -11,20 +11,20 @@ def add_commands(commands: Commands) -> None:
     """Add this module's commands."""
     scenes = commands.add_parser("scenes", help="generate scenes as official archives")
     add_config(scenes)
-    scenes.add_argument("--into", type=Path, required=True, help="folder for the archives")
-    scenes.add_argument("--processes", type=int, help="processes that render")
-    scenes.set_defaults(step=_scenes)
+    add_into(scenes, "folder for the archives")
+    scenes.add_argument("--processes", type=count, help="processes that render")
+    scenes.set_defaults(step=_scenes, writes=into_of)
 
     fetch = commands.add_parser("fetch", help="fetch an official archive from mirrors")
     fetch.add_argument("archive", help="file name, as in VOCtrainval_11-May-2012.tar")
-    fetch.add_argument("--into", type=Path, required=True, help="folder for the archive")
+    add_into(fetch, "folder for the archive")
     add_config(fetch)
     fetch.add_argument(
         "--mirror",
         action="append",
         help="`official`, a folder, or a base address; in order (default: the project's)",
     )
-    fetch.set_defaults(step=_fetch)
+    fetch.set_defaults(step=_fetch, writes=lambda chosen: chosen.into / chosen.archive)
 
     look = commands.add_parser("look", help="say what a folder of images and masks holds")
     look.add_argument("folder", type=Path, help="folder of one's own images")
@@ -34,7 +34,7 @@ def add_commands(commands: Commands) -> None:
         action="store_true",
         help="print the dataset.yaml instead of writing it into the folder",
     )
-    look.add_argument("--processes", type=_positive, help="processes that read masks")
+    look.add_argument("--processes", type=count, help="processes that read masks")
     look.set_defaults(step=_look)
 
     prepare = commands.add_parser("prepare", help="turn archives or a folder into a dataset")
@@ -45,8 +45,8 @@ def add_commands(commands: Commands) -> None:
     prepare.add_argument(
         "--archives", type=Path, help="folder of the archives (not for a folder of one's own)"
     )
-    prepare.add_argument("--into", type=Path, required=True, help="folder of the dataset")
-    prepare.add_argument("--processes", type=_positive, help="processes that convert masks")
+    add_into(prepare, "folder of the dataset")
+    prepare.add_argument("--processes", type=count, help="processes that convert masks")
     prepare.add_argument(
         "--skip",
         type=_count,
@@ -57,26 +57,19 @@ def add_commands(commands: Commands) -> None:
         action="store_true",
         help="do not read a folder's masks: its images are for training only",
     )
-    prepare.set_defaults(step=_prepare)
+    prepare.set_defaults(step=_prepare, writes=into_of)
 
     pack = commands.add_parser("pack", help="store a prepared dataset in a few large files")
     pack.add_argument("--data", type=Path, required=True, help="a prepared dataset")
-    pack.add_argument("--into", type=Path, required=True, help="folder of the packed dataset")
+    add_into(pack, "folder of the packed dataset")
     pack.add_argument("--split", action="append", help="only this split; may be given repeatedly")
     pack.add_argument(
         "--shorter-side", type=int, help="shrink larger images to this (default: store as they are)"
     )
     pack.add_argument("--shard-mb", type=float, help="most that a shard holds (default: 256)")
     pack.add_argument("--quality", type=int, help="JPEG quality of shrunk images (default: 95)")
-    pack.add_argument("--processes", type=int, help="threads that shrink images")
-    pack.set_defaults(step=_pack)
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("name 1 or more")
-    return number
+    pack.add_argument("--processes", type=count, help="threads that shrink images")
+    pack.set_defaults(step=_pack, writes=into_of)
 
 
 def _count(text: str) -> int:

@@ -5,7 +5,18 @@ from pathlib import Path
 from typing import Any
 
 from neco.cli import segmenter, unsupervised
-from neco.cli.arguments import Commands, add_block, add_config, block_of, project_of
+from neco.cli.arguments import (
+    Commands,
+    add_block,
+    add_config,
+    add_into,
+    add_threads,
+    block_of,
+    chosen_backbone,
+    into_of,
+    project_of,
+    use_threads,
+)
 from neco.config import Project
 from neco.config.evaluation import PROTOCOLS
 from neco.errors import UserError
@@ -25,11 +36,11 @@ def add_commands(commands: Commands) -> None:
     evaluate.add_argument("--backbone", help="for protocols that send images through it")
     evaluate.add_argument("--weights", type=Path, help="its weights (default: as shipped)")
     add_block(evaluate)
-    evaluate.add_argument("--threads", type=int)
-    evaluate.add_argument("--into", type=Path, required=True, help="metrics file to write (JSON)")
+    add_threads(evaluate)
+    add_into(evaluate, "metrics file to write (JSON)")
     segmenter.add_arguments(evaluate)
     unsupervised.add_arguments(evaluate)
-    evaluate.set_defaults(step=_evaluate)
+    evaluate.set_defaults(step=_evaluate, writes=into_of)
 
 
 def _evaluate(chosen: argparse.Namespace) -> None:
@@ -41,16 +52,11 @@ def _evaluate(chosen: argparse.Namespace) -> None:
         return
     if chosen.val_features is None:
         raise UserError(f"{chosen.protocol} needs --val-features; extract them first")
-    import faiss
-    import torch
-
     from neco.data.dataset import read_dataset
     from neco.evaluate.result import write_result
     from neco.features import read_features
 
-    if chosen.threads:
-        torch.set_num_threads(chosen.threads)
-        faiss.omp_set_num_threads(chosen.threads)
+    use_threads(chosen, searching=True)
     project = project_of(chosen)
     val_dataset = read_dataset(chosen.data, chosen.val_split)
     settings = project.settings_for(chosen.protocol, val_dataset.name, chosen.model)
@@ -84,11 +90,9 @@ def _backbone(chosen: argparse.Namespace, project: Project) -> dict[str, Any]:
     """Return the backbone and its normalisation where one was named."""
     if chosen.backbone is None:
         return {}
-    import torch
+    from neco.backbones.load import image_normalisation
 
-    from neco.backbones.load import image_normalisation, load_backbone
-
-    backbone = load_backbone(chosen.backbone, chosen.weights, block=block_of(chosen, project))
-    if torch.cuda.is_available():
-        backbone = backbone.cuda()
-    return {"backbone": backbone, "normalisation": image_normalisation(chosen.backbone)}
+    return {
+        "backbone": chosen_backbone(chosen, block_of(chosen, project)),
+        "normalisation": image_normalisation(chosen.backbone),
+    }

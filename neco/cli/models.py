@@ -4,7 +4,19 @@ import argparse
 from pathlib import Path
 from typing import get_args
 
-from neco.cli.arguments import Commands, add_block, add_config, block_of, project_of
+from neco.cli.arguments import (
+    Commands,
+    add_block,
+    add_config,
+    add_into,
+    add_threads,
+    block_of,
+    chosen_backbone,
+    count,
+    into_of,
+    project_of,
+    use_threads,
+)
 from neco.errors import UserError
 from neco.normalisation import Colours, normalisation_of
 
@@ -16,18 +28,18 @@ def add_commands(commands: Commands) -> None:
     """Add this module's commands."""
     weights = commands.add_parser("weights", help="fetch and convert a backbone's weights")
     weights.add_argument("backbone", help=BACKBONE)
-    weights.add_argument("--into", type=Path, required=True, help="the .safetensors to write")
+    add_into(weights, "the .safetensors to write")
     weights.add_argument("--downloads", type=Path, default=Path("data/downloads"))
     add_config(weights)
     weights.add_argument("--mirror", action="append", help="as for `fetch`")
-    weights.set_defaults(step=_weights)
+    weights.set_defaults(step=_weights, writes=into_of)
 
     pretrain = commands.add_parser(
         "pretrain", help="make the demo backbone anew, image labels only"
     )
-    pretrain.add_argument("--into", type=Path, required=True, help="the .safetensors to write")
-    pretrain.add_argument("--threads", type=int)
-    pretrain.set_defaults(step=_pretrain)
+    add_into(pretrain, "the .safetensors to write")
+    add_threads(pretrain)
+    pretrain.set_defaults(step=_pretrain, writes=into_of)
 
     train = commands.add_parser("train", help="post-train a backbone with NeCo")
     add_config(train)
@@ -36,13 +48,13 @@ def add_commands(commands: Commands) -> None:
     train.add_argument("--weights", type=Path, help=WEIGHTS)
     train.add_argument("--data", type=Path, required=True, help="a prepared dataset")
     train.add_argument("--seed", type=int, help="training seed")
-    train.add_argument("--threads", type=int, help="arithmetic threads of each process")
-    train.add_argument("--devices", type=int, default=1, help="processes of a node, one a device")
-    train.add_argument("--nodes", type=int, default=1, help="nodes with as many processes each")
+    add_threads(train, "arithmetic threads of each process")
+    train.add_argument("--devices", type=count, default=1, help="processes of a node, one a device")
+    train.add_argument("--nodes", type=count, default=1, help="nodes with as many processes each")
     train.add_argument(
         "--strict", action="store_true", help="stop where a training collapses (train.watch)"
     )
-    train.add_argument("--into", type=Path, required=True, help="folder for the run")
+    add_into(train, "folder for the run")
     train.set_defaults(step=_train)
 
     extract = commands.add_parser("extract", help="extract frozen features of one split")
@@ -53,16 +65,16 @@ def add_commands(commands: Commands) -> None:
     add_block(extract)
     extract.add_argument("--data", type=Path, required=True, help="a prepared dataset")
     extract.add_argument("--split", required=True)
-    extract.add_argument("--image-size", type=int, required=True, help="input side in pixels")
+    extract.add_argument("--image-size", type=count, required=True, help="input side in pixels")
     extract.add_argument(
         "--colours",
         choices=get_args(Colours),
         default="backbone",
         help="mean and deviation that images are normalised with",
     )
-    extract.add_argument("--threads", type=int)
-    extract.add_argument("--into", type=Path, required=True, help="folder for the features")
-    extract.set_defaults(step=_extract)
+    add_threads(extract)
+    add_into(extract, "folder for the features")
+    extract.set_defaults(step=_extract, writes=into_of)
 
 
 def _weights(chosen: argparse.Namespace) -> None:
@@ -73,25 +85,21 @@ def _weights(chosen: argparse.Namespace) -> None:
 
 
 def _pretrain(chosen: argparse.Namespace) -> None:
-    import torch
-
     from neco.backbones.pretrain import write_demo_backbone
     from neco.config.pretraining import Pretraining
 
-    if chosen.threads:
-        torch.set_num_threads(chosen.threads)
+    use_threads(chosen)
     print(write_demo_backbone(chosen.into, Pretraining()))
 
 
 def _train(chosen: argparse.Namespace) -> None:
-    import torch
-
     from neco.backbones.load import load_backbone
     from neco.config.base import merged, nearest, validated
     from neco.config.training import Train, with_preset
     from neco.data.dataset import read_dataset
     from neco.training import train
     from neco.training.launch import launch, refuse_unequal_shares
+    from neco.training.stopping import held_together
 
     project = project_of(chosen)
     if chosen.run is not None:
@@ -110,15 +118,15 @@ def _train(chosen: argparse.Namespace) -> None:
         settings = settings.model_copy(
             update={"watch": settings.watch.model_copy(update={"strict": True})}
         )
-    if chosen.threads:
-        torch.set_num_threads(chosen.threads)
+    use_threads(chosen)
     backbone = load_backbone(backbone_name, chosen.weights, drop_path=settings.drop_path)
     backbone.refuse_untrainable(settings.crops.global_size, settings.crops.local_size)
     dataset = read_dataset(chosen.data, settings.split)
     refuse_unequal_shares(settings, chosen.devices * chosen.nodes)
     fabric = launch(chosen.devices, chosen.nodes, settings.precision)
     try:
-        trained = train(backbone, dataset, settings, chosen.into, chosen.run or "NeCo", fabric)
+        with held_together(fabric, chosen.into, "neco train"):
+            trained = train(backbone, dataset, settings, chosen.into, chosen.run or "NeCo", fabric)
     except UserError:
         if fabric.is_global_zero:
             raise
@@ -128,18 +136,13 @@ def _train(chosen: argparse.Namespace) -> None:
 
 
 def _extract(chosen: argparse.Namespace) -> None:
-    import torch
-
-    from neco.backbones.load import image_normalisation, load_backbone, weights_digest
+    from neco.backbones.load import image_normalisation, weights_digest
     from neco.data.dataset import read_dataset
     from neco.features import extract_features
 
     project = project_of(chosen)
-    if chosen.threads:
-        torch.set_num_threads(chosen.threads)
-    backbone = load_backbone(chosen.backbone, chosen.weights, block=block_of(chosen, project))
-    if torch.cuda.is_available():
-        backbone = backbone.cuda()
+    use_threads(chosen)
+    backbone = chosen_backbone(chosen, block_of(chosen, project))
     about = {"model": chosen.model, "backbone": chosen.backbone, "colours": chosen.colours}
     if chosen.weights is not None:
         about["weights_digest"] = weights_digest(chosen.weights)

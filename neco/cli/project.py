@@ -25,7 +25,7 @@ def _demo(chosen: argparse.Namespace) -> None:
         raise UserError("no Snakefile here; run this in the repository's folder")
     workflow = [sys.executable, "-m", "snakemake", "--cores", chosen.cores]
     configuration = ["--configfile", "config/demo.yaml"]
-    if subprocess.run([*workflow, *configuration]).returncode:
+    if subprocess.run([*workflow, *configuration]).returncode:  # noqa: S603 (own words, no shell)
         raise UserError("the workflow stopped; its last lines above name the log to read")
     results = Path("results/demo")
     summary = [
@@ -36,7 +36,7 @@ def _demo(chosen: argparse.Namespace) -> None:
         str(results / "tables"),
     ]
     inputs = ["--metrics", str(results / "metrics"), "--models", str(results / "models.json")]
-    subprocess.run([sys.executable, "-m", "neco", *summary, *inputs], check=True)
+    subprocess.run([sys.executable, "-m", "neco", *summary, *inputs], check=True)  # noqa: S603 (own words, no shell)
     print(f"\nThe report: {(results / 'report' / 'report.html').resolve()}")
 
 

@@ -11,7 +11,7 @@ def add_commands(commands: Commands) -> None:
     publish = commands.add_parser("publish", help="put a project's results under DVC")
     publish.add_argument("results", type=Path, help="what the workflow wrote: results/<project>")
     publish.add_argument("--repository", type=Path, default=Path(), help="root of the checkout")
-    publish.set_defaults(step=_publish)
+    publish.set_defaults(step=_publish, writes=lambda chosen: chosen.repository / "published")
 
     published = commands.add_parser("published", help="check the published files' content")
     published.add_argument("--repository", type=Path, default=Path(), help="root of the checkout")

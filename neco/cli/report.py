@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from neco.cli.arguments import Commands, add_config, project_of
+from neco.cli.arguments import Commands, add_config, add_into, project_of
 from neco.config.project import Figure, Project, Table
 from neco.errors import UserError
 
@@ -29,7 +29,7 @@ def add_commands(commands: Commands) -> None:
     ):
         command = commands.add_parser(name, help=about)
         add_config(command)
-        command.add_argument("--into", type=Path, required=True, help="folder (or file) to write")
+        add_into(command, "folder (or file) to write")
         if name in ("table", "figure"):
             command.add_argument("name", choices=get_args(Table if name == "table" else Figure))
         if name != "models":
@@ -69,6 +69,16 @@ def _footer(project: Project) -> Footer:
     return Footer(project=project.name, scale=scale, command=command)
 
 
+def _checked_project(chosen: argparse.Namespace) -> Project:
+    """Return the project, sure that the metrics were measured with its settings."""
+    from neco.report.measured import refuse_other_settings
+
+    project = project_of(chosen)
+    if chosen.metrics is not None:
+        refuse_other_settings(chosen.metrics, project)
+    return project
+
+
 def _models(chosen: argparse.Namespace) -> None:
     from neco.report.describe import write_models
 
@@ -78,7 +88,7 @@ def _models(chosen: argparse.Namespace) -> None:
 def _table(chosen: argparse.Namespace) -> None:
     from neco.report.tables import write_table
 
-    footer = _footer(project_of(chosen))
+    footer = _footer(_checked_project(chosen))
     for path in write_table(chosen.name, chosen.metrics, chosen.models, chosen.into, footer):
         print(path)
 
@@ -88,7 +98,7 @@ def _summary(chosen: argparse.Namespace) -> None:
     from neco.report.measured import read_measured
     from neco.report.summary import print_summary, write_summary
 
-    footer = _footer(project_of(chosen))
+    footer = _footer(_checked_project(chosen))
     write_summary(chosen.metrics, chosen.models, chosen.into, footer)
     print_summary(build_summary(read_measured(chosen.metrics, chosen.models), footer))
 
@@ -98,14 +108,15 @@ def _verify(chosen: argparse.Namespace) -> None:
     from neco.report.reported import read_reported
     from neco.report.verify import print_claims, verify, write_verify
 
-    write_verify(chosen.metrics, chosen.models, chosen.into, _footer(project_of(chosen)))
+    footer = _footer(_checked_project(chosen))
+    write_verify(chosen.metrics, chosen.models, chosen.into, footer)
     print_claims(verify(read_measured(chosen.metrics, chosen.models), read_reported()))
 
 
 def _report(chosen: argparse.Namespace) -> None:
     from neco.report.html import write_report
 
-    project = project_of(chosen)
+    project = _checked_project(chosen)
     footer = _footer(project)
     runs = {
         name: [chosen.runs / f"{name}.seed{seed}" / "metrics.csv" for seed in run.seeds]

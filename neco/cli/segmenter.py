@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from neco.cli.arguments import Commands, add_config, project_of
+from neco.cli.arguments import Commands, add_config, add_into, project_of, use_threads
 from neco.errors import UserError
 
 
@@ -12,7 +12,7 @@ def add_commands(commands: Commands) -> None:
     best = commands.add_parser("best-rate", help="choose the best learning rate of segmenter")
     best.add_argument("parts", type=Path, nargs="+", help="what `evaluate segmenter` wrote")
     add_config(best)
-    best.add_argument("--into", type=Path, required=True, help="metrics file to write (JSON)")
+    add_into(best, "metrics file to write (JSON)")
     best.set_defaults(step=_best_rate)
 
 
@@ -26,8 +26,6 @@ def add_arguments(evaluate: argparse.ArgumentParser) -> None:
 
 def fine_tune(chosen: argparse.Namespace) -> None:
     """Run `evaluate segmenter` for one model, dataset, learning rate and seed."""
-    import torch
-
     from neco.backbones.load import image_normalisation, load_backbone, weights_digest
     from neco.data.dataset import read_dataset
     from neco.evaluate.result import write_result
@@ -36,9 +34,9 @@ def fine_tune(chosen: argparse.Namespace) -> None:
         if getattr(chosen, name) is None:
             raise UserError(f"segmenter needs --{name.replace('_', '-')}")
     from neco.evaluate.segmenter.evaluate import evaluate
+    from neco.training.checkpoint import remove_checkpoint
 
-    if chosen.threads:
-        torch.set_num_threads(chosen.threads)
+    use_threads(chosen)
     project = project_of(chosen)
     train_dataset = read_dataset(chosen.data, chosen.train_split)
     val_dataset = read_dataset(chosen.data, chosen.val_split)
@@ -54,7 +52,7 @@ def fine_tune(chosen: argparse.Namespace) -> None:
         normalisation=image_normalisation(chosen.backbone),
     )  # fmt: skip
     write_result(chosen.into, metrics)
-    (folder / "checkpoint.ckpt").unlink(missing_ok=True)
+    remove_checkpoint(folder / "checkpoint.ckpt")
     print(f"{chosen.into}: segmenter on {val_dataset.name}, mIoU {metrics['mIoU']:.2f}")
 
 

@@ -3,7 +3,17 @@
 import argparse
 from pathlib import Path
 
-from neco.cli.arguments import Commands, add_config, project_of
+from neco.cli.arguments import (
+    Commands,
+    add_config,
+    add_into,
+    add_threads,
+    chosen_backbone,
+    count,
+    into_of,
+    project_of,
+    use_threads,
+)
 from neco.errors import UserError
 
 
@@ -15,10 +25,10 @@ def add_commands(commands: Commands) -> None:
     attend.add_argument("--weights", type=Path, help="its weights (default: as shipped)")
     attend.add_argument("--data", type=Path, required=True, help="a prepared dataset")
     attend.add_argument("--split", default="train")
-    attend.add_argument("--image-size", type=int, required=True, help="side in pixels")
-    attend.add_argument("--threads", type=int)
-    attend.add_argument("--into", type=Path, required=True, help="file to write (.npz)")
-    attend.set_defaults(step=_attend)
+    attend.add_argument("--image-size", type=count, required=True, help="side in pixels")
+    add_threads(attend)
+    add_into(attend, "file to write (.npz)")
+    attend.set_defaults(step=_attend, writes=into_of)
 
 
 def add_arguments(evaluate: argparse.ArgumentParser) -> None:
@@ -29,20 +39,14 @@ def add_arguments(evaluate: argparse.ArgumentParser) -> None:
 
 
 def _attend(chosen: argparse.Namespace) -> None:
-    import torch
-
-    from neco.backbones.load import image_normalisation, load_backbone
+    from neco.backbones.load import image_normalisation
     from neco.data.dataset import read_dataset
     from neco.evaluate.unsupervised.attention import write_attention
 
-    if chosen.threads:
-        torch.set_num_threads(chosen.threads)
-    backbone = load_backbone(chosen.backbone, chosen.weights)
-    if torch.cuda.is_available():
-        backbone = backbone.cuda()
+    use_threads(chosen)
     print(
         write_attention(
-            backbone,
+            chosen_backbone(chosen),
             read_dataset(chosen.data, chosen.split),
             chosen.image_size,
             project_of(chosen).extraction,
@@ -54,9 +58,6 @@ def _attend(chosen: argparse.Namespace) -> None:
 
 def evaluate(chosen: argparse.Namespace) -> None:
     """Run the protocol from features and attention of both splits; write its metrics."""
-    import faiss
-    import torch
-
     from neco.data.dataset import read_dataset
     from neco.evaluate.result import write_result
     from neco.evaluate.unsupervised import evaluate as protocol
@@ -67,9 +68,7 @@ def evaluate(chosen: argparse.Namespace) -> None:
     missing = [f"--{name.replace('_', '-')}" for name in needed if getattr(chosen, name) is None]
     if missing:
         raise UserError(f"unsupervised needs {', '.join(missing)}; make them with extract, attend")
-    if chosen.threads:
-        torch.set_num_threads(chosen.threads)
-        faiss.omp_set_num_threads(chosen.threads)
+    use_threads(chosen, searching=True)
     val_dataset = read_dataset(chosen.data, chosen.val_split)
     train_dataset = read_dataset(chosen.data, chosen.train_split)
     settings = project_of(chosen).settings_for("unsupervised", val_dataset.name, chosen.model)

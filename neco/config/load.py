@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from neco.config.base import merged, validated
 from neco.config.project import Project
 from neco.errors import UserError
+from neco.files import read_text
 
 
 def load_project(path: Path, override: dict[str, Any] | None = None) -> Project:
@@ -36,9 +37,7 @@ def with_included(values: dict[str, Any], folder: Path) -> dict[str, Any]:
 def read_mapping(path: Path) -> dict[str, Any]:
     """Return the mapping that a YAML file holds. Raises UserError where there is none."""
     try:
-        values = yaml.safe_load(path.read_text())
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such configuration; see config/ for those that ship") from None
+        values = yaml.safe_load(read_text(path, "configuration; see config/ for those that ship"))
     except yaml.YAMLError as error:
         raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):

@@ -295,6 +295,6 @@ def with_preset(values: dict[str, Any], where: str) -> dict[str, Any]:
     Raises UserError for a preset that does not exist.
     """
     preset = values.get("preset", "paper")
-    if preset not in PRESETS:
+    if not isinstance(preset, str) or preset not in PRESETS:
         raise UserError(f"{where}: unknown preset '{preset}'{nearest(str(preset), PRESETS)}")
     return merged(PRESETS[preset], values)

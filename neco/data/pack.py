@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import re
-import shutil
 import tarfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,11 +17,12 @@ from PIL import Image
 
 from neco.config.packing import Packing
 from neco.data.dataset import INDEX_COLUMNS, Dataset, Item, read_dataset, splits_of
-from neco.data.prepare import refuse_foreign, replace_folder
+from neco.data.prepare import refuse_foreign
 from neco.data.progress import available_cores, console, counting_bar
 from neco.data.shards import VERSION
 from neco.data.writing import digest_of, labels_digest
 from neco.errors import UserError
+from neco.files import whole_folder
 
 PLAIN_ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
 """Ids that can be a key: WebDataset ends a key at its first dot, the index at a space."""
@@ -97,11 +97,8 @@ def pack(
         raise UserError(f"{into}: is the dataset itself; name another folder to pack it into")
     into = into.resolve()  # a link to another disk is followed, not replaced
     refuse_foreign(into)
-    into.parent.mkdir(parents=True, exist_ok=True)
-    work = into.with_name(f".{into.name}.packing")
-    shutil.rmtree(work, ignore_errors=True)
-    try:
-        (work / "shards").mkdir(parents=True)
+    with whole_folder(into) as work:
+        (work / "shards").mkdir()
         with (work / "index.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(INDEX_COLUMNS)
@@ -112,10 +109,6 @@ def pack(
         (work / "classes.json").write_text(
             json.dumps(description, indent=2) + "\n", encoding="utf-8"
         )
-        replace_folder(into, work)
-    except BaseException:
-        shutil.rmtree(work, ignore_errors=True)
-        raise
     shards = sorted((into / "shards").glob("*.tar"))
     size = sum(shard.stat().st_size for shard in shards) / 1e6
     images = sum(len(dataset) for dataset in datasets)

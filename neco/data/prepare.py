@@ -1,6 +1,5 @@
 """One entry for every dataset: official archives in, the common layout out, all or nothing."""
 
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from neco.data.writing import (
     write_description,
 )
 from neco.errors import UserError
+from neco.files import whole_folder
 
 OURS = {"images", "converted", "masks", "shards", "index.csv", "classes.json"}
 """What a prepared folder holds, hidden files aside; one with anything else is never replaced."""
@@ -119,18 +119,10 @@ def _prepared(dataset: str, into: Path, build: Callable[[Path, Path], Descriptio
     start = time.monotonic()
     into = into.resolve()  # a link to another disk is followed, not replaced
     refuse_foreign(into)
-    into.parent.mkdir(parents=True, exist_ok=True)
-    work = into.with_name(f".{into.name}.preparing")
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir()
-    try:
+    with whole_folder(into) as work:
         description = build(work, into.parent)
         refuse_unlabelled(dataset, description.rows)
         write_description(dataset, description, work)
-        replace_folder(into, work)
-    except BaseException:
-        shutil.rmtree(work, ignore_errors=True)
-        raise
     summary = Summary(
         dataset,
         into,
@@ -167,13 +159,3 @@ def refuse_foreign(into: Path) -> None:
 def _is_foreign(path: Path) -> bool:
     hidden_file = path.name.startswith(".") and path.is_file()
     return path.name not in OURS and not hidden_file
-
-
-def replace_folder(into: Path, work: Path) -> None:
-    """Put `work` in the place of `into`, which is absent, empty or an older preparation."""
-    old = into.with_name(f".{into.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if into.exists():
-        into.rename(old)
-    work.rename(into)
-    shutil.rmtree(old, ignore_errors=True)

@@ -2,9 +2,8 @@
 
 import multiprocessing
 import os
-import signal
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from typing import TypeVar
@@ -21,6 +20,7 @@ from rich.progress import (
 )
 
 from neco.errors import UserError
+from neco.processes import process_pool
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -96,10 +96,9 @@ def _parallel(
     # forkserver: a fork of a process with threads (progress bar, torch) can deadlock.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([getattr(work, "func", work).__module__])
-    pool = ProcessPoolExecutor(workers, context, initializer=_ignore_interrupts)
     running: dict[Future[list[Result]], int] = {}
     chunks = enumerate(_chunks(jobs))
-    try:
+    with process_pool(workers, context) as pool:
         for number, chunk in islice(chunks, 3 * workers):
             running[pool.submit(_work_through, work, chunk)] = number
         while running:
@@ -115,8 +114,6 @@ def _parallel(
                     ) from None
                 for following, chunk in islice(chunks, 1):
                     running[pool.submit(_work_through, work, chunk)] = following
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _chunks(jobs: Iterable[Job]) -> Iterator[list[Job]]:
@@ -127,8 +124,3 @@ def _chunks(jobs: Iterable[Job]) -> Iterator[list[Job]]:
 
 def _work_through(work: Callable[[Job], Result], chunk: list[Job]) -> list[Result]:
     return [work(job) for job in chunk]
-
-
-def _ignore_interrupts() -> None:
-    """Leave Ctrl-C to the main process, which stops the workers and cleans up."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)

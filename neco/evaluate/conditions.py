@@ -98,7 +98,7 @@ def git_commit() -> str | None:
         "--dirty",
     ]
     try:
-        run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)
+        run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)  # noqa: S603 (own words, no shell)
     except (OSError, subprocess.SubprocessError):
         return None
     return run.stdout.strip() or None

@@ -118,12 +118,12 @@ class ExactSearch:
                     [largest(part @ keys.T, kept) for part in queries.split(FLOAT_QUERIES)]
                 )
             best = merged(best, Found(block.scores, block.indices + start), k)
-        assert best is not None
+        assert best is not None  # noqa: S101 (for mypy)
         return best
 
     def _two_passes(self, queries: Tensor, k: int) -> Found:
         """Return the k nearest: half-precision candidates, float32 scores, proof or fallback."""
-        assert self.first is not None
+        assert self.first is not None  # noqa: S101 (for mypy)
         wanted = min(self.keys.candidates_per_neighbour * k + 8, len(self.keys) // 2)
         candidates, limit = self.first.candidates(queries, max(wanted, k))
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from scipy.sparse import csr_matrix
 from torch import nn
-from torch.utils.data import DataLoader
 
 from neco.config.evaluation import Extraction, InContext
 from neco.data.dataset import Dataset
@@ -18,6 +17,7 @@ from neco.evaluate.augment import AugmentedImages
 from neco.evaluate.bank import Bank, build_bank
 from neco.evaluate.patch_labels import PatchLabels, image_labels, select_patches, soft_columns
 from neco.features import Features, frozen_tokens
+from neco.loading import loader
 from neco.normalisation import IMAGENET, Normalisation
 
 Part = tuple[np.ndarray, csr_matrix]
@@ -86,9 +86,9 @@ def fill_augmented_bank(
                 resampling=settings.resampling,
                 normalisation=normalisation,
             )
-            loader = DataLoader(changed, extraction.batch_size, num_workers=extraction.workers)
+            images_of = loader(changed, extraction.batch_size, workers=extraction.workers)
             number = 0
-            for batch, masks in loader:
+            for batch, masks in images_of:
                 tokens = frozen_tokens(backbone, batch).flatten(1, 2).cpu().numpy()
                 for own, mask in zip(tokens, masks.numpy(), strict=True):
                     labels = image_labels(mask, patch_size, classes, columns)

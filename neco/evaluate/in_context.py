@@ -74,6 +74,7 @@ def predict(
     """
     train.matches(train_dataset)
     val.matches(val_dataset)
+    train.agrees(val)
     labels = _labels(val, train_dataset, settings)
     images = np.arange(len(train_dataset))
     bank = fill_bank(train, labels, images, settings.memory_size, settings.seeds[0])
@@ -120,7 +121,7 @@ def evaluate(
     def bank_of(images: np.ndarray, seed: int) -> Bank:
         if train is not None:
             return fill_bank(train, labels, images, settings.memory_size, seed, bank_folder)
-        assert backbone is not None
+        assert backbone is not None  # noqa: S101 (for mypy)
         return fill_augmented_bank(
             backbone,
             train_dataset,
@@ -202,11 +203,7 @@ def _needed(
             "none were given; extract them"
         )
     train.matches(train_dataset)
-    if train.about["image_size"] != val.about["image_size"]:
-        raise UserError(
-            f"training features are of {train.about['image_size']} pixels, validation features "
-            f"of {val.about['image_size']}; extract both at the same image_size"
-        )
+    train.agrees(val)
 
 
 def _subset(

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
 from neco.config.evaluation import Extraction, Linear
 from neco.data.dataset import IGNORED, Dataset
@@ -26,6 +25,7 @@ from neco.evaluate.result import FULL_RESOLUTION, Result, metrics_of
 from neco.evaluate.subsets import whole_batches
 from neco.evaluate.transforms import resize_bilinear, small_mask
 from neco.features import Features, frozen_tokens
+from neco.loading import loader
 from neco.normalisation import IMAGENET, Normalisation
 
 BEST_EPOCH, LAST_EPOCH = "best epoch", "last epoch"
@@ -89,14 +89,14 @@ def augmented_batches(
         order = np.arange(len(images))
         if settings.shuffle:
             order = np.random.default_rng([seed, 1, number]).permutation(len(images))
-        loader = DataLoader(
+        made = loader(
             images,
             settings.batch_size,
             sampler=order.tolist(),
-            num_workers=extraction.workers,
+            workers=extraction.workers,
             drop_last=settings.drop_last,
         )
-        for batch, masks in loader:
+        for batch, masks in made:
             yield frozen_tokens(backbone, batch), masks
 
     backbone.eval().to(device)
@@ -189,7 +189,7 @@ def _results(
         curve.append(scores(head, val, dataset, quick, device)[0].result("", seed).mIoU)
         if curve[-1] == max(curve) and curve.count(curve[-1]) == 1:
             best = copy.deepcopy(head)
-    assert best is not None and head is not None
+    assert best is not None and head is not None  # noqa: S101 (for mypy)
     about_best = {**details, "epoch": 1 + curve.index(max(curve)), "best_of_epochs": len(curve)}
     about_last = {**details, "epoch": len(curve)}
     shown, other = (best, about_best, BEST_EPOCH), (head, about_last, LAST_EPOCH)
@@ -236,6 +236,7 @@ def evaluate(
         if train is None:
             raise UserError("linear: augment is false, which needs training features; extract them")
         train.matches(train_dataset)
+        train.agrees(val)
     results: list[Result] = []
     count = max(round(settings.train_fraction * len(train_dataset)), 1)
     if not _used(count, settings):
@@ -247,7 +248,7 @@ def evaluate(
         generator = np.random.default_rng([seed, 0])
         chosen = np.sort(generator.permutation(len(train_dataset))[:count])
         if settings.augment:
-            assert backbone is not None
+            assert backbone is not None  # noqa: S101 (for mypy)
             epochs = augmented_batches(
                 backbone,
                 train_dataset,
@@ -260,7 +261,7 @@ def evaluate(
                 normalisation,
             )
         else:
-            assert train is not None
+            assert train is not None  # noqa: S101 (for mypy)
             epochs = cached_batches(train, train_dataset, chosen, settings, seed)
         classes = len(val_dataset.classes)
         heads = fit(epochs, val.tokens.shape[-1], classes, settings, seed, where)

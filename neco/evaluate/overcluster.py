@@ -36,8 +36,15 @@ def cluster_maps(
     """Return the k-means cluster of every patch, int32 (images, rows, columns).
 
     reduced: what `reduced_tokens` made of the features, where several K or seeds share it.
+    Raises UserError for more clusters than patches.
     """
     tokens = features.tokens
+    points = int(np.prod(tokens.shape[:3]))
+    if clusters > points:
+        raise UserError(
+            f"overcluster.clusters {clusters}: more clusters than the {points} patches of the "
+            "split; ask for fewer or use more images"
+        )
     if reduced is None:
         reduced = reduced_tokens(tokens.reshape(-1, tokens.shape[-1]), settings.components)
     assigned = kmeans(

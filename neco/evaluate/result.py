@@ -5,8 +5,9 @@
 A protocol's `evaluate` returns `Metrics.model_dump(mode="json")`; IoU and mIoU are in percent.
 """
 
+import hashlib
 import json
-import os
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from neco.data.dataset import Dataset
 from neco.errors import UserError
 from neco.evaluate.conditions import Conditions
 from neco.features import Features
+from neco.files import read_text, write_json
 
 FULL_RESOLUTION = "full resolution"
 """Setting of a linear result on masks at the images' own size; '' is the 100x100 protocol."""
@@ -73,6 +75,9 @@ class Metrics(BaseModel):
     conditions: Conditions
     about: dict[str, Any] = {}
     """What the feature files say of their model beyond the above (run, method, training seed)."""
+    digest: str | None = None
+    """Of everything above; a file that was changed since is refused. Files of earlier versions have
+    none."""
 
 
 def summarise(results: Iterable[Result]) -> dict[str, Summary]:
@@ -116,30 +121,64 @@ def metrics_of(
 
 
 def write_result(path: Path, metrics: dict[str, Any] | Metrics) -> None:
-    """Write a metrics file whole or not at all. Raises ValueError for a malformed one."""
+    """Write a metrics file whole or not at all, with its digest.
+
+    Raises ValueError for a malformed one.
+    """
     checked = metrics if isinstance(metrics, Metrics) else Metrics.model_validate(metrics)
-    text = json.dumps(checked.model_dump(), indent=1, allow_nan=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        unfinished.write_text(text + "\n")
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    content = {**checked.model_dump(), "digest": _digest(checked)}
+    write_json(path, content, allow_nan=False)
 
 
 def read_result(path: Path) -> Metrics:
-    """Return one metrics file. Raises UserError where it is not one."""
+    """Return one metrics file.
+
+    Raises UserError where it is not one, and where its numbers were changed after it was written.
+    """
+    if not path.exists():
+        raise UserError(f"{path}: no such metrics file; run the evaluation first")
     try:
-        return Metrics.model_validate_json(path.read_text())
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such metrics file; run the evaluation first") from None
+        metrics = Metrics.model_validate_json(read_text(path, "metrics file"))
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise UserError(
             f"{path}: not a metrics file ({place}: {first['msg']}); delete it and evaluate again"
         ) from None
+    changed = _disagreement(metrics)
+    if changed is not None:
+        raise UserError(f"{path}: {changed}; delete it and evaluate again")
+    return metrics.model_copy(update={"digest": None})
+
+
+def _digest(metrics: Metrics) -> str:
+    """Return the digest of a metrics file's content, its own digest aside."""
+    written = json.dumps(metrics.model_dump(exclude={"digest"}), allow_nan=False)
+    text = json.dumps(json.loads(written), sort_keys=True)  # as it comes back from a file
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _disagreement(metrics: Metrics) -> str | None:
+    """Return in words what of a metrics file does not fit the rest, None where all does."""
+    expected = summarise(metrics.results)
+    for setting, stated in metrics.summary.items():
+        found = expected.get(setting)
+        if found is None or found.seeds != stated.seeds or not _near(found.mIoU, stated.mIoU):
+            told = "none" if found is None else f"mIoU {found.mIoU:.4f} of {found.seeds}"
+            return (
+                f"the summary of '{setting}' (mIoU {stated.mIoU:.4f} of {stated.seeds} seeds) is "
+                f"not that of its results ({told})"
+            )
+    headline = metrics.summary.get(metrics.headline)
+    if headline is None or not _near(headline.mIoU, metrics.mIoU):
+        return f"mIoU {metrics.mIoU:.4f} is not that of its results"
+    if metrics.digest is not None and metrics.digest != _digest(metrics):
+        return "was changed after it was written (its digest does not fit)"
+    return None
+
+
+def _near(one: float, other: float) -> bool:
+    return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-6)
 
 
 def read_results(folder: Path) -> list[Metrics]:

@@ -9,6 +9,7 @@ import yaml
 from neco.config import load_project
 from neco.config.base import nearest
 from neco.errors import UserError
+from neco.files import write_text
 from neco.publish.describe import PLOTS, SCORES, describe
 from neco.publish.remote import FOLDER, NAME, outputs, prune
 from neco.publish.scores import write_comparisons, write_scores
@@ -35,7 +36,7 @@ def publish(results: Path, repository: Path) -> Path:
     gather(results, chosen, folder)
     write_scores(metrics, folder / SCORES)
     drawn = write_comparisons(metrics, read_models(folder / "models.json"), folder / PLOTS)
-    (folder / "dvc.yaml").write_text(describe(project, folder, metrics, drawn))
+    write_text(folder / "dvc.yaml", describe(project, folder, metrics, drawn))
     _hand_over(folder, repository, project.publish.remote)
     return folder
 
@@ -75,7 +76,7 @@ def _hand_over(folder: Path, repository: Path, remote: str) -> None:
         for file in sorted(folder.glob("*.dvc")):
             stated = yaml.safe_load(file.read_text())
             stated["outs"][0]["remote"] = remote
-            file.write_text(yaml.safe_dump(stated, sort_keys=False))
+            write_text(file, yaml.safe_dump(stated, sort_keys=False))
     prune(repository)
 
 

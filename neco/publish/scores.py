@@ -1,13 +1,13 @@
 """Metrics as `dvc metrics` and `dvc plots` read them: flat, one row or one column per model."""
 
 import csv
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import fmean
 
 from neco.backbones.registry import file_stem
 from neco.evaluate.result import Metrics
+from neco.files import opened_whole, write_json
 from neco.report.models import Group, slug
 
 WITHOUT_SETTING = "mIoU"
@@ -25,11 +25,10 @@ def write_scores(metrics: Iterable[Metrics], into: Path) -> list[Path]:
         }
         protocols = models.setdefault(file_stem(one.model), {})
         protocols.setdefault(one.protocol, {})[one.dataset] = by_setting
-    into.mkdir(parents=True, exist_ok=True)
     paths = []
     for model, scores in models.items():
         paths.append(into / f"{model}.json")
-        paths[-1].write_text(json.dumps(scores, indent=1) + "\n")
+        write_json(paths[-1], scores)
     return paths
 
 
@@ -90,7 +89,7 @@ def _text(value: float | None) -> str:
 
 
 def _write(path: Path, header: list[str], rows: list[list[str]]) -> None:
-    with path.open("w", newline="") as file:
+    with opened_whole(path, newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         writer.writerows(rows)

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from textwrap import fill
 
+from neco.files import write_text
 from neco.report.layout import LAYOUTS
 
 SCALE = (
@@ -154,10 +155,9 @@ def files() -> dict[str, str]:
 
 def write_captions(into: Path) -> list[Path]:
     """Write every caption file; return the paths."""
-    into.mkdir(parents=True, exist_ok=True)
     paths = []
     for name, text in files().items():
-        (into / name).write_text(text)
+        write_text(into / name, text)
         paths.append(into / name)
     return paths
 

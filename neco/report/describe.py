@@ -6,6 +6,7 @@ from typing import Any
 
 from neco.backbones.registry import backbone_spec, file_stem
 from neco.config import Project
+from neco.files import write_json
 from neco.report.models import Model
 
 PARAMS = {"ViT-S": "21M", "ViT-B": "85M"}
@@ -78,6 +79,5 @@ def _device(measured: dict[str, Any], processes: int) -> str:
 def write_models(project: Project, runs: Path, into: Path) -> Path:
     """Write models.json and return its path."""
     models = [model.model_dump(mode="json") for model in describe_models(project, runs)]
-    into.parent.mkdir(parents=True, exist_ok=True)
-    into.write_text(json.dumps(models, indent=1) + "\n")
+    write_json(into, models)
     return into

@@ -9,6 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from neco.evaluate.result import Metrics, read_result
+from neco.files import write_text
 from neco.report import render, summary, verify
 from neco.report.captions import CAPTIONS, TITLES
 from neco.report.cells import Footer, Table
@@ -64,8 +65,7 @@ def write_report(
     body = f"<h1>{escape(title)}</h1><p class='caption'>{_opening(footer)}</p>"
     body += f"<nav><ul>{links}</ul></nav>"
     body += "".join(f'<h2 id="{key}">{escape(name)}</h2>{html}' for key, name, html in sections)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page(title, body))
+    write_text(path, page(title, body))
     return path
 
 

@@ -5,9 +5,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean, stdev
 
+from neco.config.project import Project
+from neco.errors import UserError
 from neco.evaluate.result import Metrics, read_result
 from neco.report.models import Group, read_models
-from neco.report.scale import reasons
+from neco.report.scale import SEARCHED, reasons
 
 
 @dataclass(frozen=True)
@@ -123,3 +125,25 @@ def _score(group: Group, results: dict[str, Metrics], setting: str) -> Score:
         spread = f"{summary.seeds} evaluation seeds" if summary.seeds > 1 else ""
     scale = tuple(reasons(one, group.training, group.ablations))
     return Score(fmean(values), std, by_seed, spread, scale)
+
+
+def refuse_other_settings(metrics: Path, project: Project) -> None:
+    """Raise UserError for a metrics file that was measured with other settings than the project's.
+
+    Files that the project does not ask for are not looked at.
+    """
+    asked = project.evaluated()
+    for path in sorted(metrics.glob("*/*/*.json")):
+        result = read_result(path)
+        if (result.protocol, result.dataset, result.model) not in asked:
+            continue
+        settings = project.settings_for(result.protocol, result.dataset, result.model)
+        now = settings.model_dump(mode="json")
+        searched = SEARCHED if result.settings.get("trials") else set()
+        for key in sorted(now.keys() & result.settings.keys() - searched):
+            if result.settings[key] != now[key]:
+                raise UserError(
+                    f"{path}: measured with {key} {result.settings[key]}, and the configuration "
+                    f"says {now[key]}; delete it and evaluate again, or give the configuration "
+                    "that it was measured with"
+                )

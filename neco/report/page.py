@@ -1,6 +1,16 @@
 """One HTML page that needs nothing else: inline style, light and dark, readable on a phone."""
 
+import re
 from html import escape
+
+MARKED = re.compile(r"[\\`*\[\]<>|~$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|&(?=#?\w+;)")
+"""Characters that can mean something in Markdown, GitHub's tables and formulas included."""
+
+
+def markdown_text(text: str) -> str:
+    """Return text of any origin so that Markdown shows it as it is, on one line."""
+    return MARKED.sub(lambda found: f"\\{found[0]}", " ".join(text.split()))
+
 
 STYLE = """
 :root { color-scheme: light dark; --text: #1b1b1f; --paper: #ffffff; --soft: #5c5f66;

@@ -142,8 +142,9 @@ def show(axes: Axes, pixels: np.ndarray) -> None:
 def legend(figure: Figure, classes: list[str], shown: Sequence[int], height: float) -> None:
     """Name the colours of the classes that are `shown`, in the lowest `height` inches."""
     colours = label_colours(classes) / 255
+    names = [name.replace("$", r"\$") for name in classes]  # no formulas in names
     handles = [
-        Patch(facecolor=colours[k], edgecolor=INK, linewidth=0.3, label=classes[k]) for k in shown
+        Patch(facecolor=colours[k], edgecolor=INK, linewidth=0.3, label=names[k]) for k in shown
     ]
     across, tall = figure.get_size_inches()
     columns = max(1, min(len(handles), int(across / 1.05)))

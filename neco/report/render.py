@@ -5,8 +5,9 @@ import io
 from html import escape
 from pathlib import Path
 
+from neco.files import write_text
 from neco.report.cells import Row, Table
-from neco.report.page import page
+from neco.report.page import markdown_text, page
 
 EXTRA_HEADING = "Not in the paper"
 CSV_COLUMNS = (
@@ -17,7 +18,6 @@ CSV_COLUMNS = (
 
 def write(table: Table, into: Path) -> list[Path]:
     """Write table-<name>.csv, .md, .tex, .html; return the paths."""
-    into.mkdir(parents=True, exist_ok=True)
     body = f"<h1>{escape(heading(table))}</h1>{html(table)}"
     contents = {
         "csv": as_csv(table),
@@ -28,7 +28,7 @@ def write(table: Table, into: Path) -> list[Path]:
     paths = []
     for suffix, text in contents.items():
         path = into / f"table-{table.name}.{suffix}"
-        path.write_text(text)
+        write_text(path, text)
         paths.append(path)
     return paths
 
@@ -117,12 +117,10 @@ def markdown(table: Table) -> str:
                 filler = [""] * (len(header) - 1)
                 lines.append("| " + " | ".join([f"**{section}**", *filler]) + " |")
             for row in rows:
-                cells = [
-                    text.replace("|", "\\|") for text in (*row.stub, *_values(table, row, block))
-                ]
+                cells = map(markdown_text, (*row.stub, *_values(table, row, block)))
                 lines.append("| " + " | ".join(cells) + " |")
         lines.append("")
-    lines += [f"{note}  " for note in (*table.notes(), *table.footer.lines())]
+    lines += [f"{markdown_text(note)}  " for note in (*table.notes(), *table.footer.lines())]
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
 from neco.data.dataset import IGNORED
+from neco.files import whole_file
 
 LINES = {
     "DINO": "#999999",
@@ -59,12 +61,14 @@ def journal() -> Iterator[None]:
 
 def save(figure: Figure, into: Path, name: str) -> list[Path]:
     """Write <name>.png (200 dots per inch) and <name>.pdf (fonts embedded); return the paths."""
-    into.mkdir(parents=True, exist_ok=True)
     paths = [into / f"{name}.png", into / f"{name}.pdf"]
     about = {"Creator": "neco", "Title": name}
-    figure.savefig(paths[0], dpi=RESOLUTION, bbox_inches="tight", pad_inches=0.05)
+    how: dict[str, Any] = {"dpi": RESOLUTION, "bbox_inches": "tight", "pad_inches": 0.05}
+    with whole_file(paths[0]) as unfinished:
+        figure.savefig(unfinished, format="png", **how)
     dated = {**about, "CreationDate": None}  # the same input gives the same file
-    figure.savefig(paths[1], dpi=RESOLUTION, bbox_inches="tight", pad_inches=0.05, metadata=dated)
+    with whole_file(paths[1]) as unfinished:
+        figure.savefig(unfinished, format="pdf", metadata=dated, **how)
     return paths
 
 

@@ -6,12 +6,14 @@ from html import escape
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape as escape_markup
 from rich.table import Table as RichTable
 
+from neco.files import write_text
 from neco.report.cells import NOT_RUN, Footer, signed
 from neco.report.gains import Gain, Summary, build_summary, verdicts
 from neco.report.measured import Score, read_measured
-from neco.report.page import page
+from neco.report.page import markdown_text, page
 from neco.report.reported import DATASET_TITLES
 
 TITLE = "Models and gains over their starting backbones (mIoU in percent)"
@@ -66,15 +68,17 @@ def print_summary(summary: Summary, console: Console | None = None) -> None:
     """Print one table per dataset and the verdicts on the terminal; fits 80 columns."""
     console = console or Console()
     for title, block in _blocks(summary).items():
-        table = RichTable(title=f"{title}: mIoU in percent, gain over start", title_justify="left")
+        heading = f"{escape_markup(title)}: mIoU in percent, gain over start"
+        table = RichTable(title=heading, title_justify="left")
         table.add_column("Model")
         table.add_column("Seeds", justify="right")
         for index in block:
             quantity = summary.quantities[index]
-            table.add_column(f"{quantity.protocol}\n{quantity.setting}", justify="right")
+            named = escape_markup(f"{quantity.protocol}\n{quantity.setting}")
+            table.add_column(named, justify="right")
         for name, seeds, *texts in _rows(summary, block):
             cells = ["\n".join(filter(None, texts[i : i + 2])) for i in range(0, len(texts), 2)]
-            table.add_row(name, seeds, *cells)
+            table.add_row(*map(escape_markup, (name, seeds, *cells)))
         console.print(table)
     for sentence in verdicts(summary):
         console.print(f"* {sentence}", highlight=False, markup=False)
@@ -87,14 +91,15 @@ def markdown(summary: Summary) -> str:
         header = ["Model", "Training seeds"]
         for index in block:
             quantity = summary.quantities[index]
-            name = f"{quantity.protocol} {quantity.setting}".strip()
+            name = markdown_text(f"{quantity.protocol} {quantity.setting}")
             header += [name, "gain (seeds better)"]
-        lines += [f"## {title}", "", "| " + " | ".join(header) + " |"]
+        lines += [f"## {markdown_text(title)}", "", "| " + " | ".join(header) + " |"]
         lines.append("| --- |" + " ---: |" * (len(header) - 1))
-        lines += ["| " + " | ".join(line) + " |" for line in _rows(summary, block)]
+        for line in _rows(summary, block):
+            lines.append("| " + " | ".join(map(markdown_text, line)) + " |")
         lines.append("")
-    lines += [*(f"- {sentence}" for sentence in verdicts(summary)), ""]
-    lines += [f"{note}  " for note in notes(summary)]
+    lines += [*(f"- {markdown_text(sentence)}" for sentence in verdicts(summary)), ""]
+    lines += [f"{markdown_text(note)}  " for note in notes(summary)]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -156,7 +161,6 @@ def _number(value: float | None) -> str:
 def write_summary(metrics: Path, models: Path, into: Path, footer: Footer) -> list[Path]:
     """Write summary.md, .csv and .html to `into`; return the paths."""
     summary = build_summary(read_measured(metrics, models), footer)
-    into.mkdir(parents=True, exist_ok=True)
     contents = {
         "md": markdown(summary),
         "csv": as_csv(summary),
@@ -165,6 +169,6 @@ def write_summary(metrics: Path, models: Path, into: Path, footer: Footer) -> li
     paths = []
     for suffix, text in contents.items():
         path = into / f"summary.{suffix}"
-        path.write_text(text)
+        write_text(path, text)
         paths.append(path)
     return paths

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from rich.console import Console
 
+from neco.files import write_text
 from neco.report.cells import MARK, Footer
 from neco.report.claims import RERUN, Claim, verify
 from neco.report.gains import build_summary
 from neco.report.measured import read_measured
-from neco.report.page import page
+from neco.report.page import markdown_text, page
 from neco.report.reported import REPORTED, read_reported
 
 __all__ = ["Claim", "markdown", "print_claims", "verify", "write_verify"]
@@ -69,7 +70,12 @@ def markdown(claims: list[Claim], own: list[str], footer: Footer) -> str:
     lines = [f"# {TITLE}", "", *(f"- {line}" for line in _tally(claims)), ""]
     lines += [f"{MARK} measured at another scale than the paper's.", ""]
     if own:
-        lines += ["## Gains of every run over its start", "", *(f"- {text}" for text in own), ""]
+        lines += [
+            "## Gains of every run over its start",
+            "",
+            *(f"- {markdown_text(text)}" for text in own),
+            "",
+        ]
     for kind, title in KINDS.items():
         of_kind = [claim for claim in claims if claim.kind == kind]
         lines += [f"## {title}", ""]
@@ -78,8 +84,8 @@ def markdown(claims: list[Claim], own: list[str], footer: Footer) -> str:
             if not some:
                 continue
             lines += [f"### {status.capitalize()} ({len(some)})", ""]
-            lines += [f"- {_line(claim)}" for claim in some] + [""]
-    lines += [f"{line}  " for line in footer.lines()]
+            lines += [f"- {markdown_text(_line(claim))}" for claim in some] + [""]
+    lines += [f"{markdown_text(line)}  " for line in footer.lines()]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -119,7 +125,6 @@ def write_verify(
     claims = verify(measured, read_reported(reported))
     own = [gain.sentence for gain in build_summary(measured).gains]
     footer = footer.completed(measured.commits, measured.date)
-    into.mkdir(parents=True, exist_ok=True)
     closing = "<br>".join(map(escape, footer.lines()))
     body = f"<h1>{TITLE}</h1>{html(claims, own)}<p class='notes'>{closing}</p>"
     contents = {
@@ -130,6 +135,6 @@ def write_verify(
     paths = []
     for suffix, text in contents.items():
         path = into / f"claims.{suffix}"
-        path.write_text(text)
+        write_text(path, text)
         paths.append(path)
     return paths

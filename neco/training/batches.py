@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import Sampler
 
 from neco.config.training import Train
 from neco.data.dataset import Dataset
 from neco.errors import UserError
-from neco.training.stopping import ignore_stop_signals
+from neco.loading import Loader, loader
+from neco.training.stopping import STOP_SIGNALS
 from neco.views import (
     MultiCropDataset,
     PhotographDataset,
@@ -63,7 +64,7 @@ def total_steps(images: int, settings: Train) -> int:
 
 def view_loader(
     dataset: Dataset, settings: Train, first_step: int, rank: int = 0, processes: int = 1
-) -> DataLoader[Any]:
+) -> Loader:
     """Return the loader of views, one batch a step from `first_step` to the end.
 
     It yields Views, crops cut by the workers, or Photographs, whose crops the device cuts.
@@ -71,12 +72,12 @@ def view_loader(
     on_gpu = torch.cuda.is_available()
     how: dict[str, Any] = {
         "batch_sampler": StepSampler(len(dataset), settings, first_step, rank, processes),
-        "num_workers": settings.workers,
-        "worker_init_fn": ignore_stop_signals,
+        "workers": settings.workers,
+        "ignored": STOP_SIGNALS,
         "pin_memory": on_gpu,
     }
     if settings.views == "device" or (settings.views == "auto" and on_gpu):
         photographs = PhotographDataset(dataset, settings.crops, settings.seed)
-        return DataLoader(photographs, collate_fn=collate_photographs, **how)
+        return loader(photographs, collate=collate_photographs, **how)
     views = MultiCropDataset(dataset, settings.crops, settings.seed)
-    return DataLoader(views, collate_fn=collate, **how)
+    return loader(views, collate=collate, **how)

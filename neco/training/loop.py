@@ -1,6 +1,5 @@
 """NeCo post-training, readable top to bottom. Source: paper, section 3 and appendix A.1."""
 
-import json
 import logging
 import math
 from contextlib import nullcontext
@@ -10,7 +9,6 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.utilities.seed import seed_everything
-from safetensors.torch import save_file
 from torch import Tensor
 
 from neco.backbones.backbone import Backbone
@@ -19,12 +17,20 @@ from neco.config import Train, digest
 from neco.data.dataset import Dataset
 from neco.errors import UserError
 from neco.foreground import foreground_mask
+from neco.identity import model_digest
+from neco.loading import batches
 from neco.loss import LossTerms, NeCoLoss, effective_rank
 from neco.precision import device_name
 from neco.share import Share
 from neco.training.batches import total_steps, view_loader
-from neco.training.checkpoint import read_checkpoint, save_checkpoint
+from neco.training.checkpoint import (
+    Identity,
+    checkpoint_there,
+    read_checkpoint,
+    save_checkpoint,
+)
 from neco.training.clock import Clock
+from neco.training.finish import publish, published
 from neco.training.launch import launch, refuse_unequal_shares
 from neco.training.metrics import MetricsWriter, StepMetrics
 from neco.training.networks import (
@@ -38,7 +44,7 @@ from neco.training.networks import (
 from neco.training.optimiser import build_optimiser, set_rates
 from neco.training.parts import joined, parts_of, total
 from neco.training.schedules import cosine
-from neco.training.stopping import StopRequest
+from neco.training.stopping import StopRequest, agree, stopped
 from neco.training.watch import CollapseWatch
 from neco.views import Photographs, Views, crops_on_device, photometric
 
@@ -193,7 +199,6 @@ class Training:
             "next_step": next_step,
             "seconds": seconds,
             "starts": starts,
-            "settings_digest": digest(self.settings.identity()),
             "student": self.student.state_dict(),
             "teacher": self.teacher.state_dict() if self.teacher else None,
             "optimiser": self.optimiser.state_dict(),
@@ -218,32 +223,53 @@ def train(
 
     Writes to `folder`: backbone.safetensors (the student, a timm state dict), metrics.csv,
     training.json and tensorboard/; meanwhile checkpoint.ckpt and metrics.partial, from which the
-    same call continues.
+    same call continues. A training that is finished already is not run again.
     Returns the path of backbone.safetensors. Raises UserError when asked to stop (the checkpoint
-    is saved) or when the loss is no longer finite.
+    is saved), when the loss is no longer finite, and for a checkpoint of another training.
     """
     fabric = fabric or launch(1, 1, settings.precision)
     refuse_unequal_shares(settings, fabric.world_size)
     steps = total_steps(len(dataset), settings)
+    checkpoint, first, rows = folder / "checkpoint.ckpt", 0, None
+    identity = identity_of(backbone, dataset, settings)
+    output = published(folder, identity, checkpoint) if fabric.is_global_zero else None
+    if output := fabric.broadcast(output):
+        return Path(output)
     training = Training(backbone, settings, steps, fabric)
-    checkpoint, first, starts, before = folder / "checkpoint.ckpt", 0, 1, 0.0
-    if fabric.broadcast(checkpoint.exists()):
-        state = read_checkpoint(checkpoint, digest(settings.identity()), fabric.device)
+    starts, before = 1, 0.0
+    if fabric.broadcast(checkpoint_there(checkpoint)):
+        state = read_checkpoint(checkpoint, identity, fabric.device)
         training.load_state_dict(state)
-        first, starts, before = state["next_step"], state["starts"] + 1, state["seconds"]
+        first, rows = state["next_step"], state.get("metrics")
+        starts, before = state["starts"] + 1, state["seconds"]
         log.info("%s: continues at step %d of %d", title, first, steps)
     clock = Clock(before)
     watch = CollapseWatch(settings.watch)
-    loader = view_loader(dataset, settings, first, *training.share)
-    writer = MetricsWriter(folder, title, first, steps) if fabric.is_global_zero else None
+    writer = MetricsWriter(folder, title, first, steps, rows) if fabric.is_global_zero else None
+
+    def save(next_step: int) -> None:
+        """Save the state in one process; an error in it is one in all."""
+        error = None
+        if writer:
+            try:
+                state = training.state_dict(next_step, clock.seconds(), starts)
+                save_checkpoint(checkpoint, {**state, "metrics": writer.text()}, identity)
+            except (UserError, OSError) as trouble:
+                error = trouble
+        agree(fabric, error)
+
     with StopRequest() as stop, writer or nullcontext():
-        for step, views in enumerate(loader, start=first):
+        # Several processes agree after a step; one alone must not leave the others waiting.
+        asked_alone = (lambda: stop.asked) if fabric.world_size == 1 else (lambda: None)
+        loader = view_loader(dataset, settings, first, *training.share)
+        step, asked, collapse = first - 1, None, list[str]()
+        for step, views in enumerate(batches(loader, asked_alone), start=first):
             clock.fetched()
             terms = training.step(views, step)
             clock.stepped(settings.batch_size)
             last = step + 1 == steps
             telling = (step + 1) % settings.log_every == 0 or last
-            collapse: list[str] = []
+            collapse = []
             if telling:
                 row = _row(training, terms, step, clock, folder)
                 collapse = watch.look(row)
@@ -253,27 +279,36 @@ def train(
                         log.warning("%s: %s", title, line)
             saving = (step + 1) % settings.checkpoint_every == 0
             asked = stop.agreed(fabric) if telling or fabric.world_size == 1 else None
-            ended = asked or (collapse and settings.watch.strict)
-            if (saving or ended) and not last and fabric.is_global_zero:
-                save_checkpoint(checkpoint, training.state_dict(step + 1, clock.seconds(), starts))
-            if ended and not last:
-                fabric.barrier()  # nobody leaves before the checkpoint is saved
-                why = f"stopped by {asked.name}" if asked else f"collapses, {collapse[0]}; stopped"
-                raise UserError(
-                    f"{title}: {why} after step {step + 1} of {steps}; "
-                    f"{checkpoint} is saved, the same command continues from it"
-                )
-    output = folder / "backbone.safetensors"
+            if asked or (collapse and settings.watch.strict):
+                break
+            if saving and not last:
+                save(step + 1)
+        if step + 1 < steps:
+            asked = asked or stop.asked
+            if not asked and not collapse:
+                raise RuntimeError(f"images ended after step {step + 1} of {steps}")
+            save(step + 1)
+            why = f"stopped by {asked.name}" if asked else f"collapses, {collapse[0]}; stopped"
+            told = (
+                f"{title}: {why} after step {step + 1} of {steps}; "
+                f"{checkpoint} is saved, the same command continues from it"
+            )
+            raise stopped(told, asked) if asked else UserError(told)
     if writer:
-        unfinished = output.with_suffix(".partial")
-        save_file(export_state_dict(training.student.backbone), unfinished)
-        unfinished.replace(output)
-        _describe(folder, training, len(dataset), clock.seconds(), starts)
-        writer.publish()
-        checkpoint.unlink(missing_ok=True)
-        writer.path.unlink()
+        weights = export_state_dict(training.student.backbone)
+        about = _description(training, len(dataset), clock.seconds(), starts)
+        publish(folder, weights, writer.text(), about, identity, checkpoint)
     fabric.barrier()
-    return output
+    return folder / "backbone.safetensors"
+
+
+def identity_of(backbone: Backbone, dataset: Dataset, settings: Train) -> Identity:
+    """Return what a checkpoint of this training may be continued with, before it is changed."""
+    return {
+        "settings": settings.identity().model_dump(mode="json"),
+        "data": dataset.digest(masks=False),
+        "start": model_digest(backbone),
+    }
 
 
 def _row(
@@ -285,7 +320,7 @@ def _row(
     _refuse_divergence(loss, step, folder)
     longest_wait = training.fabric.all_reduce(torch.tensor(clock.waited), reduce_op="max").item()
     settings, seen = training.settings.loss, training.student.seen
-    assert seen is not None  # there was a step
+    assert seen is not None  # noqa: S101 (for mypy)
     return StepMetrics(
         step=step,
         loss=loss,
@@ -308,10 +343,10 @@ def _refuse_divergence(loss: float, step: int, folder: Path) -> None:
         )
 
 
-def _describe(folder: Path, training: Training, images: int, seconds: float, starts: int) -> None:
-    """Write training.json: what was run, on what, and how long it took over all its starts."""
+def _description(training: Training, images: int, seconds: float, starts: int) -> dict[str, Any]:
+    """Return training.json: what was run, on what, and how long it took over all its starts."""
     fabric, settings = training.fabric, training.settings
-    about = {
+    return {
         "settings": settings.model_dump(mode="json"),
         "settings_digest": digest(settings.identity()),
         "images": images,
@@ -324,4 +359,3 @@ def _describe(folder: Path, training: Training, images: int, seconds: float, sta
         "precision": fabric.strategy.precision.precision,
         "torch": torch.__version__,
     }
-    (folder / "training.json").write_text(json.dumps(about, indent=1) + "\n")

@@ -2,7 +2,6 @@
 
 import csv
 import logging
-import shutil
 import time
 from pathlib import Path
 from types import TracebackType
@@ -11,6 +10,8 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch.utils.tensorboard import SummaryWriter
+
+from neco.files import opened_whole
 
 log = logging.getLogger(__name__)
 
@@ -41,18 +42,20 @@ class StepMetrics(NamedTuple):
 class MetricsWriter:
     """Writes metrics to `folder`, to TensorBoard and to the terminal.
 
-    Rows collect in metrics.partial and become metrics.csv when the training is complete: a
-    workflow deletes the results of a failed step, and a resumed run needs the rows before it.
+    Rows collect in metrics.partial and are published as metrics.csv when the training is complete:
+    a workflow deletes the results of a failed step, and a resumed run needs the rows before it.
+    kept: `text()` as it was when the checkpoint was saved that the run continues from; a lost or
+    torn metrics.partial is restored from it, with a warning.
     """
 
-    def __init__(self, folder: Path, title: str, first_step: int, steps: int) -> None:
+    def __init__(
+        self, folder: Path, title: str, first_step: int, steps: int, kept: str | None = None
+    ) -> None:
         self.path = folder / "metrics.partial"
         self.steps = steps
-        self._keep_rows_before(first_step)
+        self._keep_rows_before(first_step, kept)
         self._file = self.path.open("a", newline="")
         self._csv = csv.writer(self._file)
-        if self._file.tell() == 0:
-            self._csv.writerow(StepMetrics._fields)
         self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=first_step)
         self._bar = Progress(
             TextColumn(title),
@@ -102,17 +105,37 @@ class MetricsWriter:
         left = pace * (self.steps - done)
         log.info("%s  step %d/%d  %s  %.0f s left", self._title, done, self.steps, told, left)
 
-    def publish(self) -> None:
-        """Write metrics.csv: the training is complete."""
-        shutil.copyfile(self.path, self.path.with_suffix(".csv"))
+    def text(self) -> str:
+        """Return all rows so far as CSV: what a checkpoint keeps, and metrics.csv at the end."""
+        if not self._file.closed:
+            self._file.flush()
+        return _read(self.path)
 
-    def _keep_rows_before(self, step: int) -> None:
-        """Drop rows that a resumed run will write again."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        if not self.path.exists():
-            return
-        with self.path.open(newline="") as file:
-            rows = list(csv.reader(file))
-        kept = rows[:1] + [row for row in rows[1:] if int(row[0]) < step]
-        with self.path.open("w", newline="") as file:
-            csv.writer(file).writerows(kept)
+    def _keep_rows_before(self, step: int, kept: str | None) -> None:
+        """Write the rows before `step`: those of the file, or `kept` where they differ from it."""
+        found = _rows(_read(self.path)) if self.path.exists() else []
+        before = [row for row in found if int(row[0]) < step]
+        if kept is not None:
+            wanted = [row for row in _rows(kept) if int(row[0]) < step]
+            if before != wanted:
+                log.warning(
+                    "%s: lost or torn; its %d rows are taken from the checkpoint",
+                    self.path, len(wanted),
+                )  # fmt: skip
+            before = wanted
+        elif step > 0 and not before:
+            log.warning("%s: lost; the rows before step %d are missing", self.path, step)
+        with opened_whole(self.path, newline="") as file:
+            csv.writer(file).writerows([StepMetrics._fields, *before])
+
+
+def _read(path: Path) -> str:
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+        return file.read()
+
+
+def _rows(text: str) -> list[list[str]]:
+    """Return the whole rows of metrics as CSV, without the header; torn ones are left out."""
+    lines = [line for line in text.splitlines(keepends=True) if line.endswith("\n")]
+    rows = csv.reader(lines)
+    return [row for row in rows if len(row) == len(StepMetrics._fields) and row[0].isdecimal()]

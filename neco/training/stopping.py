@@ -1,16 +1,27 @@
 """Stop between two steps when asked to: Ctrl-C, or the signal a scheduler sends before a limit."""
 
 import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from types import FrameType, TracebackType
 
 import torch
 from lightning_fabric import Fabric
 
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+from neco.errors import StoppedError, UserError
+from neco.locks import held
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+"""Workers ignore them: a terminal or a scheduler sends them to every process of a job, and a worker
+that died of one would end the step before the checkpoint is written."""
 
 
 class StopRequest:
-    """While entered, SIGINT, SIGTERM and SIGUSR1 only set `asked`; a second SIGINT interrupts."""
+    """While entered, the STOP_SIGNALS only set `asked`; a second SIGINT interrupts.
+
+    A signal that was ignored before stays ignored, as `nohup` wants it.
+    """
 
     def __init__(self) -> None:
         self.asked: signal.Signals | None = None
@@ -18,7 +29,8 @@ class StopRequest:
 
     def __enter__(self) -> "StopRequest":
         for number in STOP_SIGNALS:
-            self._before[number] = signal.signal(number, self._note)
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._note)
         return self
 
     def __exit__(
@@ -44,11 +56,36 @@ class StopRequest:
         self.asked = signal.Signals(number)
 
 
-def ignore_stop_signals(worker: int) -> None:
-    """Leave stopping to the main process; for DataLoader workers.
+def stopped(message: str, number: signal.Signals) -> StoppedError:
+    """Return the error to end a stopped training with; the command's status names the signal."""
+    return StoppedError(message, int(number))
 
-    A terminal sends Ctrl-C, and a scheduler its signal, to every process of the job: a worker that
-    died of it would end the step before the checkpoint is written.
+
+def agree(fabric: Fabric, error: Exception | None) -> None:
+    """Raise the first process's error in every process; all have to ask.
+
+    For what one process alone does, such as writing: the others would wait for it for ever.
     """
-    for number in STOP_SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
+    if fabric.world_size == 1:
+        if error is not None:
+            raise error
+        return
+    told = fabric.broadcast(None if error is None else str(error))
+    if error is not None:
+        raise error
+    if told is not None:
+        raise UserError(told)
+
+
+@contextmanager
+def held_together(fabric: Fabric, folder: Path, command: str) -> Iterator[None]:
+    """Hold `folder` (neco.locks) in the first process; where it is held, all raise UserError."""
+    with ExitStack() as stack:
+        error = None
+        if fabric.is_global_zero:
+            try:
+                stack.enter_context(held(folder, command))
+            except (UserError, OSError) as trouble:
+                error = trouble
+        agree(fabric, error)
+        yield

@@ -1,5 +1,7 @@
 """Commands: wrong input ends in one line and a code, and leaves nothing behind."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,7 @@ from PIL import Image
 
 from neco.cli import main
 from neco.features import read_features
+from neco.locks import held
 from neco.normalisation import IMAGENET
 
 
@@ -107,3 +110,91 @@ def test_features_are_normalised_as_the_backbone_expects(tmp_path, photos, monke
     first, second = (read_features(tmp_path / name).tokens for name in ("imagenet", "halves"))
     mean, deviation = (np.repeat(part, 4) for part in IMAGENET)  # four cells of each colour
     np.testing.assert_allclose((first * deviation + mean - 0.5) / 0.5, second, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("match", "settings"),
+    [
+        ("unknown preset 'foo'", ["train.preset=foo"]),
+        ("unknown preset", ["train.preset=[1]"]),
+        ("close every bracket", ["train.batch_size=[8"]),
+        ("write KEY=VALUE", ["=3"]),
+        ("write KEY=VALUE", ["train.=3"]),
+        ("train", ["train=5"]),
+        ("unknown key", ["=".join(("trian.steps", "3"))]),
+    ],
+)
+def test_settings_that_cannot_be_read(capsys, tmp_path, match, settings):
+    given = [part for item in settings for part in ("--set", item)]
+    arguments = ("--backbone", "demo-vit", "--data", tmp_path, "--into", tmp_path / "run")
+    refused(capsys, match, "train", *arguments, *given)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_a_configuration_that_is_not_utf_8(capsys, tmp_path, encoding):
+    config = tmp_path / "c.yaml"
+    config.write_bytes("name: Bär\n".encode(encoding))
+    common = ("--data", tmp_path, "--into", tmp_path / "out")
+    refused(capsys, "c.yaml: line 1 is not UTF-8", "train", "--config", config, *common)
+    config.write_bytes(b"\xef\xbb\xbftrain: {batch_sise: 3}\n")
+    refused(capsys, "batch_size", "train", "--config", config, *common)
+    refused(capsys, "is a directory", "train", "--config", tmp_path, *common)
+
+
+@pytest.mark.parametrize("option", ["--threads", "--devices", "--nodes"])
+@pytest.mark.parametrize("value", ["-1", "0", "two"])
+def test_counts_are_one_or_more(capsys, option, value):
+    with pytest.raises(SystemExit) as stopped:
+        main(["train", "--data", "d", "--into", "r", option, value])
+    assert stopped.value.code == 2
+    assert "a whole number of 1 or more is wanted" in capsys.readouterr().err
+
+
+def test_the_folder_one_is_in_can_be_written(capsys, tmp_path, photos, monkeypatch):
+    into = tmp_path / "prepared" / "mine"
+    into.mkdir(parents=True)
+    monkeypatch.chdir(into)
+    code, told = run(capsys, "prepare", "mine", "--archives", photos.parent, "--into", ".")
+    assert code == 0, told
+    assert (into / "index.csv").exists()
+    (tmp_path / "f").mkdir()
+    monkeypatch.chdir(tmp_path / "f")
+    code, told = run(
+        capsys, "extract", "--model", "m", "--backbone", "patch-colours-p14", "--data", into,
+        "--split", "train", "--image-size", "28", "--set", "extraction.workers=0", "--into", ".",
+    )  # fmt: skip
+    assert code == 0, told
+
+
+def test_what_the_system_refuses_is_one_line(capsys, tmp_path, photos):
+    (tmp_path / "file").write_text("mine")
+    for into in (tmp_path / "file" / "mine", tmp_path / "prepared" / ("x" * 300)):
+        code, told = run(capsys, "prepare", "mine", "--archives", photos.parent, "--into", into)
+        assert code == 1
+        assert len(told.splitlines()) == 1
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_two_commands_into_one_folder(capsys, tmp_path, photos):
+    into = tmp_path / "prepared" / "mine"
+    with held(into, "neco pack"):
+        refused(
+            capsys, "is being written by `neco pack`", "prepare", "mine",
+            "--archives", photos.parent, "--into", into,
+        )  # fmt: skip
+    assert not into.exists()
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    command = f"{sys.executable} -m neco config | head -n 1"
+    run = subprocess.run(command, shell=True, capture_output=True, text=True)
+    assert run.returncode == 0
+    assert run.stderr == ""
+    assert len(run.stdout.splitlines()) == 1
+
+
+def test_a_bug_keeps_its_traceback(monkeypatch):
+    monkeypatch.setattr("neco.config.documents.defaults_document", lambda: {}["bug"])
+    with pytest.raises(KeyError, match="bug"):
+        main(["config"])

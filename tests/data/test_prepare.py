@@ -4,6 +4,7 @@ import os
 import numpy as np
 import pytest
 
+from neco import files
 from neco.data import coco, pascal_voc, prepare
 from neco.data.dataset import INDEX_COLUMNS, read_dataset
 from neco.data.prepare import Summary
@@ -81,7 +82,8 @@ def test_an_interrupt_leaves_everything_as_it_was(official, voc, monkeypatch, er
 
 
 def test_what_a_killed_run_left_is_cleared(official, voc):
-    stale = voc.with_name(".pascal-voc.preparing")
+    gone = 99_999_999  # no process has this number
+    stale = voc.with_name(f".pascal-voc.{files._host()}-{gone}.part")
     stale.mkdir(parents=True)
     (stale / "half.jpg").write_bytes(b"x")
     voc_run(official, voc)

@@ -10,7 +10,7 @@ from neco.errors import UserError
 from neco.evaluate.matching import contingency, match_by_precision
 from neco.evaluate.overcluster import cluster_maps, enlarged, evaluate, read_masks
 from neco.evaluate.result import Metrics
-from neco.features import extract_features
+from neco.features import Features, extract_features
 
 SETTINGS = Overcluster(
     image_size=40, mask_size=20, clusters=["classes", 9], iterations=15, redos=2, seeds=[0, 1]
@@ -72,3 +72,11 @@ def test_a_map_is_enlarged_by_its_own_cells():
     maps = np.arange(6).reshape(1, 2, 3)
     expected = np.kron(maps[0], np.ones((3, 2), dtype=int))
     assert np.array_equal(enlarged(maps, 6)[0], expected)
+
+
+def test_more_clusters_than_patches_are_refused(coloured):
+    about = {"dataset": "coloured", "split": "val"}
+    tokens = np.zeros((6, 2, 2, 3), np.float32)
+    features = Features(tokens, [item.id for item in coloured[1].items], about)
+    with pytest.raises(UserError, match="clusters 25: more clusters than the 24 patches"):
+        cluster_maps(features, 25, Overcluster())

@@ -64,3 +64,39 @@ def test_conditions_are_not_optional(tmp_path):
     (tmp_path / "a.json").write_text(json.dumps(broken))
     with pytest.raises(UserError, match=r"a\.json.*conditions\.input_size"):
         read_results(tmp_path)
+
+
+def edited(path, change):
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda content: content.update(mIoU=84.0), "mIoU 84.0000 is not that of its results"),
+        (lambda content: content["results"][0].update(mIoU=84.0), "summary of '1/8'"),
+        (lambda content: content["summary"]["1/8"].update(mIoU=84.0), "summary of '1/8'"),
+        (lambda content: content["results"].pop(), "summary of '1/8'"),
+        (lambda content: content.update(dataset="coco"), "changed after it was written"),
+        (lambda content: content["settings"].update(neighbours=3), "changed after"),
+        (lambda content: content["results"][0]["per_class_iou"].update(cat=99.0), "changed after"),
+    ],
+)
+def test_an_edited_file_is_refused(tmp_path, change, match):
+    path = tmp_path / "a.json"
+    write_result(path, metrics())
+    edited(path, change)
+    with pytest.raises(UserError, match=rf"a\.json: .*{match}.*evaluate again"):
+        read_results(tmp_path)
+
+
+def test_a_file_without_digest_is_read_and_its_headline_is_checked(tmp_path):
+    path = tmp_path / "a.json"
+    write_result(path, metrics())
+    edited(path, lambda content: content.pop("digest"))
+    assert read_results(tmp_path) == [metrics()]
+    edited(path, lambda content: content.update(mIoU=84.0))
+    with pytest.raises(UserError, match="is not that of its results"):
+        read_results(tmp_path)

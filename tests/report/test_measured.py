@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neco.report.measured import Score, read_measured
+from neco.config import Project
+from neco.errors import UserError
+from neco.report.measured import Score, read_measured, refuse_other_settings
 
 Write = Callable[..., None]
 percent = st.floats(0, 100, allow_nan=False)
@@ -79,3 +81,24 @@ def test_a_gain_over_one_model_is_taken_seed_by_seed(after: dict[int, float], ba
     assert gain.by_seed == pytest.approx({seed: value - base for seed, value in after.items()})
     assert (gain.std is None) == (len(after) == 1)
     assert run.minus(run).mean == 0
+
+
+def test_metrics_of_another_configuration_are_refused(tmp_path, write):
+    project = Project.model_validate(
+        {
+            "datasets": {"pascal-voc": {}},
+            "backbones": ["demo-vit"],
+            "evaluations": [{"protocol": "linear", "datasets": ["pascal-voc"]}],
+        }
+    )
+    now = project.settings_for("linear", "pascal-voc", "demo-vit").model_dump(mode="json")
+    write(tmp_path, "demo-vit", "linear", "pascal-voc", {"": [50.0]}, settings=now)
+    refuse_other_settings(tmp_path / "metrics", project)
+    write(
+        tmp_path, "demo-vit", "linear", "pascal-voc", {"": [50.0]}, settings={**now, "epochs": 99}
+    )  # fmt: skip
+    with pytest.raises(UserError, match=rf"measured with epochs 99, and .* says {now['epochs']}"):
+        refuse_other_settings(tmp_path / "metrics", project)
+    write(tmp_path, "unknown", "linear", "pascal-voc", {"": [50.0]}, settings={"epochs": 99})
+    (tmp_path / "metrics" / "linear" / "pascal-voc" / "demo-vit.json").unlink()
+    refuse_other_settings(tmp_path / "metrics", project)  # nobody asks for it

@@ -1,4 +1,5 @@
 import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -83,3 +84,19 @@ def test_without_metrics_it_says_that_nothing_ran(project: Path, tmp_path: Path)
     )
     assert [path.name for path in paths] == ["summary.md", "summary.csv", "summary.html"]
     assert "no metrics yet" in paths[0].read_text()
+
+
+def test_names_of_any_kind_are_shown_as_they_are(tmp_path: Path, write: Write) -> None:
+    name = "a|b<script>*_`[x](y)$1$"
+    entry = {"model": "odd", "kind": "backbone", "method": name, "label": "[red]ViT"}
+    (tmp_path / "models.json").write_text(json.dumps([entry]))
+    write(tmp_path, "odd", "linear", "pascal-voc", {"": [50.0]})
+    summary = summary_of(tmp_path)
+    text = markdown(summary)
+    row = next(line for line in text.splitlines() if "script" in line)
+    assert row.count("|") - row.count("\\|") == 5  # four columns
+    assert "<script>" not in text
+    assert "\\<script\\>\\*\\_\\`\\[x\\](y)\\$1\\$" in row
+    console = Console(file=io.StringIO(), width=120)
+    print_summary(summary, console)
+    assert "[red]ViT" in console.file.getvalue()

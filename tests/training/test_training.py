@@ -1,11 +1,13 @@
 """Training end to end on a tiny network: it learns its target, resumes exactly, stops cleanly."""
 
 import csv
+import logging
 import multiprocessing
 import os
 import signal
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,12 +18,12 @@ from timm.models.vision_transformer import VisionTransformer
 from neco.backbones.backbone import Backbone
 from neco.config import Train
 from neco.config.base import merged, validated
-from neco.errors import UserError
+from neco.errors import StoppedError, UserError
 from neco.training import train
 from neco.training.batches import StepSampler
-from neco.training.checkpoint import read_checkpoint
 from neco.training.optimiser import build_optimiser, set_rates
 from neco.training.schedules import cosine
+from neco.views import MultiCropDataset
 
 SMALL = {
     "steps": 4,
@@ -87,10 +89,11 @@ def test_a_stopped_run_continues_bit_exactly(photos, tmp_path, monkeypatch, sour
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert without_times(tmp_path / "whole") == without_times(tmp_path / "parts")
     left = {path.name for path in (tmp_path / "parts").iterdir()}
-    assert left == {"backbone.safetensors", "metrics.csv", "training.json", "tensorboard"}
+    names = {"backbone.safetensors", "metrics.csv", "training.json", "tensorboard", ".finished"}
+    assert left == names
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGINT])
 def test_workers_outlive_the_signal_that_stops_a_training(photos, tmp_path, monkeypatch, number):
     from neco.training.metrics import MetricsWriter
 
@@ -160,14 +163,119 @@ def test_too_few_images_is_said(photos, tmp_path):
         train(tiny_backbone(), photos, small(batch_size=9), tmp_path)
 
 
-def test_checkpoints_of_other_settings_are_refused(tmp_path):
-    path = tmp_path / "checkpoint.ckpt"
-    torch.save({"settings_digest": "other"}, path)
-    with pytest.raises(UserError, match="other training settings; delete it"):
-        read_checkpoint(path, "mine", torch.device("cpu"))
-    path.write_bytes(b"half a file")
-    with pytest.raises(UserError, match="not a readable checkpoint"):
-        read_checkpoint(path, "mine", torch.device("cpu"))
+def stopped_after(photos, folder, monkeypatch, step, **changes):
+    """Train until a SIGTERM that comes when `step` is told."""
+    from neco.training.metrics import MetricsWriter
+
+    write = MetricsWriter.write
+
+    def interrupt(self, row):
+        write(self, row)
+        if row.step == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MetricsWriter, "write", interrupt)
+        with pytest.raises(StoppedError, match="stopped by SIGTERM") as told:
+            train(tiny_backbone(), photos, small(**changes), folder)
+    assert told.value.status == 143
+
+
+def test_a_checkpoint_is_not_continued_with_anything_else(photos, tmp_path, monkeypatch):
+    stopped_after(photos, tmp_path, monkeypatch, 1)
+    fewer = replace(photos, items=photos.items[:6])
+    with pytest.raises(UserError, match="other training images"):
+        train(tiny_backbone(), fewer, small(), tmp_path)
+    with pytest.raises(UserError, match=r"other training settings \(seed 0, not 7"):
+        train(tiny_backbone(), photos, small(seed=7), tmp_path)
+    other = tiny_backbone()
+    other.model.norm.bias.data += 1
+    with pytest.raises(UserError, match="other starting weights"):
+        train(other, photos, small(), tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["lost", "torn", "foreign"])
+def test_lost_rows_of_metrics_are_restored(photos, tmp_path, monkeypatch, caplog, damage):
+    train(tiny_backbone(), photos, small(), tmp_path / "whole")
+    parts = tmp_path / "parts"
+    stopped_after(photos, parts, monkeypatch, 2)
+    rows_so_far = parts / "metrics.partial"
+    if damage == "lost":
+        rows_so_far.unlink()
+    elif damage == "torn":
+        rows_so_far.write_bytes(rows_so_far.read_bytes()[:-30])
+    else:
+        rows_so_far.write_bytes(b"\xff\xfe\n0,x\n")
+    with caplog.at_level(logging.WARNING):
+        train(tiny_backbone(), photos, small(), parts)
+    assert "metrics.partial: lost or torn; its 3 rows are taken from the checkpoint" in caplog.text
+    assert without_times(tmp_path / "whole") == without_times(parts)
+
+
+def test_a_finished_training_is_put_back_and_not_run_again(photos, tmp_path, monkeypatch):
+    """A workflow deletes the results of a step that was killed before it noted its end."""
+    output = train(tiny_backbone(), photos, small(), tmp_path)
+    names = ("backbone.safetensors", "metrics.csv", "training.json")
+    before = [(tmp_path / name).read_bytes() for name in names]
+    for name in names:
+        (tmp_path / name).unlink()
+    with monkeypatch.context() as patched:
+        patched.setattr("neco.training.loop.Training", None)  # nothing is trained
+        assert train(tiny_backbone(), photos, small(), tmp_path) == output
+    assert [(tmp_path / name).read_bytes() for name in names] == before
+    changed = train(tiny_backbone(), photos, small(seed=7), tmp_path)
+    seven = changed.read_bytes()
+    assert seven != before[0]
+    changed.write_bytes(b"damaged")  # the record's file too: they are one
+    train(tiny_backbone(), photos, small(seed=7), tmp_path)
+    assert changed.read_bytes() == seven
+
+
+def test_a_kill_while_results_are_written_loses_nothing(photos, tmp_path, monkeypatch):
+    train(tiny_backbone(), photos, small(), tmp_path / "whole")
+    parts = tmp_path / "parts"
+    stopped_after(photos, parts, monkeypatch, 2)
+    for place in ("whole_folder", "_put_back", "remove_checkpoint"):
+        with monkeypatch.context() as patched:
+            patched.setattr(f"neco.training.finish.{place}", None)
+            with pytest.raises(TypeError):
+                train(tiny_backbone(), photos, small(), parts)
+        recorded = (parts / ".finished").exists()
+        assert (parts / "checkpoint.ckpt").exists()
+        assert recorded == (place != "whole_folder")
+    train(tiny_backbone(), photos, small(), parts)
+    assert without_times(tmp_path / "whole") == without_times(parts)
+    assert not (parts / "checkpoint.ckpt").exists()
+
+
+def test_a_signal_is_heard_while_no_batch_comes(photos, tmp_path, monkeypatch):
+    """Here the second batch never comes: its worker sleeps."""
+    monkeypatch.setattr("neco.training.batches.MultiCropDataset", Stuck)
+    parent = os.getpid()
+    killer = multiprocessing.get_context("fork").Process(target=kill_soon, args=(parent, tmp_path))
+    killer.start()
+    with pytest.raises(StoppedError, match="stopped by SIGTERM after step 1 of 4"):
+        train(tiny_backbone(), photos, small(workers=1, log_every=1), tmp_path)
+    killer.join()
+    assert (tmp_path / "checkpoint.ckpt").exists()
+
+
+class Stuck(MultiCropDataset):
+    def __getitem__(self, key):
+        if self.used == 3:
+            time.sleep(60)
+        self.used += 1
+        return super().__getitem__(key)
+
+    used = 0
+
+
+def kill_soon(process, folder):
+    """Send SIGTERM to the training once its first row is there."""
+    rows_so_far = folder / "metrics.partial"
+    while not (rows_so_far.exists() and rows_so_far.read_text().count("\n") > 1):
+        time.sleep(0.05)
+    os.kill(process, signal.SIGTERM)
 
 
 def test_every_epoch_sees_every_image_once_and_a_resumed_order_is_the_same():

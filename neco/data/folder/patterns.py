@@ -45,7 +45,7 @@ class Pattern:
                     "and *"
                 )
             parts.append(
-                PLACES[token] if token in PLACES else "[^/]*" if token == "*" else re.escape(token)
+                PLACES[token] if token in PLACES else "[^/]*" if token == "*" else re.escape(token)  # noqa: S105 (a piece of a pattern)
             )
         if any(text.count(place) > 1 for place in PLACES):
             raise UserError(f"{where}: the pattern {text!r} has a place twice; name each once")

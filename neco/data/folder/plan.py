@@ -257,7 +257,7 @@ def _fill_splits(plan: Plan, listing: Listing) -> None:
     by_folder: dict[str, list[str]] = defaultdict(list)
     for path in plan.ids:
         key = pattern.key(path)
-        assert key is not None
+        assert key is not None  # noqa: S101 (for mypy)
         by_folder[key.split].append(path)
     if settings.splits:
         plan.splits = {

@@ -4,8 +4,9 @@ Each has the inner layout, file formats and ids of the original, and scenes of i
 settings give the same pixels and labels.
 """
 
+import shutil
 from collections.abc import Callable, Iterable
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from neco.data.coco_stuff_164k import ARCHIVE as STUFF_THING_MAPS
 from neco.data.scenes.ade20k import ADE20K, write_ade20k, write_imagenet_100
 from neco.data.scenes.coco import write_coco
 from neco.data.scenes.voc import write_context, write_voc
+from neco.files import whole_file, whole_folder
+from neco.processes import process_pool
 
 Writer = Callable[[Path, Scenes, Executor], list[Path]]
 FAMILIES: tuple[tuple[tuple[str, ...], Writer], ...] = (
@@ -45,10 +48,25 @@ def written_with(names: Iterable[str]) -> list[str]:
 def write_archives(
     into: Path, settings: Scenes, names: Iterable[str], processes: int | None = None
 ) -> list[Path]:
-    """Write the archives of `names`, and those written with them, and return their paths."""
-    into.mkdir(parents=True, exist_ok=True)
-    with ProcessPoolExecutor(processes) as pool:
-        return [path for _, write in _asked(names) for path in write(into, settings, pool)]
+    """Write the archives of `names`, and those written with them, and return their paths.
+
+    Every archive appears whole: it is written in a folder of its own inside `into` before.
+    """
+    work = into / ".scenes.part"
+    shutil.rmtree(work, ignore_errors=True)  # of a killed run
+    work.mkdir(parents=True)
+    paths = []
+    try:
+        with process_pool(processes) as pool:
+            for _, write in _asked(names):
+                for written in write(work, settings, pool):
+                    whole = whole_folder if written.is_dir() else whole_file
+                    with whole(into / written.name) as unfinished:
+                        written.replace(unfinished)
+                    paths.append(into / written.name)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return paths
 
 
 def _asked(names: Iterable[str]) -> list[tuple[tuple[str, ...], Writer]]:

@@ -10,14 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from neco.config import digest
 from neco.config.evaluation import Segmenter
 from neco.data.dataset import Dataset
 from neco.errors import UserError
 from neco.evaluate.segmenter.images import training_batches
 from neco.evaluate.segmenter.network import PaddedSegmenter
-from neco.training.checkpoint import read_checkpoint, save_checkpoint
-from neco.training.stopping import StopRequest
+from neco.identity import model_digest
+from neco.loading import batches
+from neco.training.checkpoint import checkpoint_there, read_checkpoint, save_checkpoint
+from neco.training.stopping import StopRequest, stopped
 
 log = logging.getLogger(__name__)
 
@@ -53,10 +54,14 @@ def fine_tune(
     loss that is no longer finite and for a checkpoint of other settings.
     """
     optimiser = torch.optim.Adam(network.parameters(), lr=rate, weight_decay=settings.weight_decay)
-    identity = f"{digest(settings.identity())} {rate:g} {seed} {sorted((origin or {}).items())}"
+    identity = {
+        "settings": settings.identity().model_dump(mode="json"), "data": dataset.digest(),
+        "start": model_digest(network), "learning rate": rate, "seed": seed,
+        "model": {key: str(value) for key, value in (origin or {}).items()},
+    }  # fmt: skip
     checkpoint, first = folder / "checkpoint.ckpt", 0
     kept: dict[str, Any] = {"seconds": 0.0, "curve": []}
-    if checkpoint.exists():
+    if checkpoint_there(checkpoint):
         state = read_checkpoint(checkpoint, identity, device)
         network.load_state_dict(state["network"])
         optimiser.load_state_dict(state["optimiser"])
@@ -66,13 +71,14 @@ def fine_tune(
 
     def save(done: int) -> None:
         kept["seconds"] = spent + time.perf_counter() - began
-        state = {"settings_digest": identity, "next_iteration": done, "kept": kept,
+        state = {"next_iteration": done, "kept": kept,
                  "network": network.state_dict(), "optimiser": optimiser.state_dict()}  # fmt: skip
-        save_checkpoint(checkpoint, state)
+        save_checkpoint(checkpoint, state, identity)
 
-    batches = training_batches(dataset, settings, seed, first, workers)
+    images = training_batches(dataset, settings, seed, first, workers)
     with StopRequest() as stop:
-        for iteration, batch in enumerate(batches, start=first):
+        done = first
+        for iteration, batch in enumerate(batches(images, lambda: stop.asked), start=first):
             losses = _step(network, optimiser, batch, settings, rate, seed, iteration)
             done, last = iteration + 1, iteration + 1 == settings.iterations
             if done % settings.log_every == 0 or last:
@@ -80,13 +86,17 @@ def fine_tune(
             if settings.validate_every and done % settings.validate_every == 0 and not last:
                 kept["curve"].append({"iteration": done, "mIoU": validate()})
                 log.info("segmenter: %d: mIoU %.2f", done, kept["curve"][-1]["mIoU"])
-            if done % settings.checkpoint_every == 0 or last or stop.asked:
-                save(done)
             if stop.asked and not last:
-                raise UserError(
-                    f"segmenter: stopped by {stop.asked.name} after iteration {done} of "
-                    f"{settings.iterations}; {checkpoint} is saved, the same command continues"
-                )
+                break
+            if done % settings.checkpoint_every == 0 or last:
+                save(done)
+        if stop.asked and done < settings.iterations:
+            save(done)
+            raise stopped(
+                f"segmenter: stopped by {stop.asked.name} after iteration {done} of "
+                f"{settings.iterations}; {checkpoint} is saved, the same command continues",
+                stop.asked,
+            )
     return kept
 
 

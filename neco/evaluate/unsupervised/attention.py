@@ -1,12 +1,10 @@
 """The class token's attention of every image of a split, heads averaged."""
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
 
 from neco.backbones.backbone import Backbone
 from neco.config.evaluation import Extraction
@@ -14,6 +12,8 @@ from neco.data.dataset import Dataset
 from neco.errors import UserError
 from neco.evaluate.transforms import input_side
 from neco.features import Features, _Images, device_of
+from neco.files import opened_whole
+from neco.loading import loader
 from neco.normalisation import IMAGENET, Normalisation
 
 
@@ -30,8 +30,8 @@ def write_attention(
     Raises UserError for a backbone without a class token.
     """
     side = input_side(image_size, backbone.patch_size)
-    images = DataLoader(
-        _Images(dataset, side, normalisation), settings.batch_size, num_workers=settings.workers
+    images = loader(
+        _Images(dataset, side, normalisation), settings.batch_size, workers=settings.workers
     )
     device = device_of(backbone)
     backbone.eval()
@@ -39,11 +39,9 @@ def write_attention(
         backbone.class_attention(batch.to(device)).float().mean(dim=1).cpu().numpy()
         for batch in images
     ]
-    into.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = into.with_name(f".{into.name}.{os.getpid()}.npz")
     ids = json.dumps([item.id for item in dataset.items])
-    np.savez(unfinished, attention=np.concatenate(maps), ids=np.array(ids))
-    unfinished.replace(into)
+    with opened_whole(into, "wb") as file:
+        np.savez(file, attention=np.concatenate(maps), ids=np.array(ids))
     return into
 
 

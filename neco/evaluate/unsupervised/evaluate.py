@@ -32,6 +32,7 @@ from neco.evaluate.unsupervised.segment import (
     gather,
 )
 from neco.features import Features
+from neco.files import opened_whole
 
 
 def evaluate(
@@ -53,6 +54,7 @@ def evaluate(
     began = time.perf_counter()
     train.matches(train_dataset)
     val.matches(val_dataset)
+    train.agrees(val)
     side = val.about["image_size"]
     masks = read_masks(val_dataset, settings.mask_size, side, settings.resampling)
     train_masks = read_masks(train_dataset, settings.mask_size, side, settings.resampling)
@@ -201,7 +203,6 @@ def _result(
 def _write_maps(
     segments: np.ndarray, masks: np.ndarray, dataset: Dataset, settings: Unsupervised, path: Path
 ) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     matched = matched_classes(segments, masks, len(dataset.classes), settings.resampling)
-    with path.open("wb") as file:
+    with opened_whole(path, "wb") as file:
         np.savez_compressed(file, classes=matched.astype(np.uint8))
