@@ -6,7 +6,6 @@ from pathlib import Path
 from neco.cli.arguments import Commands, add_block, add_config, block_of, project_of
 from neco.errors import UserError
 
-
 BACKBONE = "a name of docs/backbones.md, timm's name, hf-hub:OWNER/NAME, local-dir:FOLDER"
 WEIGHTS = "its weights: any checkpoint of the architecture (default: as shipped or fetched)"
 
