@@ -22,10 +22,10 @@ SUFFIXES = {
     *(".jp2", ".mpo", ".ppm", ".pgm", ".pbm"),
 }
 OTHER_SUFFIXES = {
-    *(".heic", ".heif", ".jxl", ".svg", ".psd", ".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw"),
-    *(".orf", ".rw2", ".raf", ".eps", ".exr", ".hdr", ".dcm", ".tga", ".ico"),
+    *(".heic", ".heif", ".jxl", ".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2"),
+    *(".raf", ".exr", ".dcm", ".tga"),
 }
-"""Images too, but of kinds that are not read here."""
+"""Photographs too, but of kinds that are not read here."""
 LARGEST = 2 * (Image.MAX_IMAGE_PIXELS or 0)
 """Pixels; what Pillow calls a decompression bomb."""
 SMALLEST = 16
@@ -56,6 +56,12 @@ def read_photograph(data: bytes, where: object, upright: bool = True) -> Photogr
     Raises UnusableError naming `where` for one that is broken, too large, too small, or holds
     numbers whose range nobody states.
     """
+    with warnings.catch_warnings():  # Pillow's, of damage that it can live with
+        warnings.simplefilter("ignore")
+        return _read(data, where, upright)
+
+
+def _read(data: bytes, where: object, upright: bool) -> Photograph:
     try:
         with opened(data, where) as image:
             stored = image.size
@@ -84,9 +90,7 @@ def opened(data: bytes, where: object) -> Image.Image:
     if kind:
         raise UnusableError("no image", f"{where}: is {kind}, not an image; replace or remove it")
     try:
-        with warnings.catch_warnings():  # its own limit is half of ours
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(data))
+        image = Image.open(io.BytesIO(data))  # it warns from half of our limit on
     except Image.DecompressionBombError:  # before the kinds that stand for damage
         raise UnusableError(
             "too large",
@@ -122,9 +126,7 @@ def _orientation(image: Image.Image) -> int:
     if image.format == "TIFF":  # Pillow turns these itself when it decodes them
         return 1
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            value = image.getexif().get(ORIENTATION, 1)
+        value = image.getexif().get(ORIENTATION, 1)
     except Exception:  # Pillow raises a dozen kinds on damaged EXIF data
         return 1
     return value if value in range(1, 9) else 1

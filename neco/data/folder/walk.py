@@ -22,6 +22,8 @@ class Listing:
     root: Path
     images: list[str] = field(default_factory=list)
     """Files whose suffix is that of an image."""
+    unread: list[str] = field(default_factory=list)
+    """Photographs of kinds that are not read."""
     others: list[str] = field(default_factory=list)
     left_out: LeftOut = field(default_factory=LeftOut)
 
@@ -37,7 +39,23 @@ def walk(root: Path) -> Listing:
     _walk(root, PurePosixPath(), (), listing)
     listing.images.sort()
     listing.others.sort()
+    _judge_unread(listing)
     return listing
+
+
+def _judge_unread(listing: Listing) -> None:
+    """Pass over what a camera writes beside a JPEG of the same name; the rest is unusable."""
+    names = {path.rpartition(".")[0] for path in listing.images}
+    for path in sorted(listing.unread):
+        stem, _, suffix = path.rpartition(".")
+        if stem in names:
+            listing.left_out.passed["beside a readable image of the same name"] += 1
+            continue
+        message = (
+            f"{listing.root / path}: images of the kind .{suffix.lower()} are not read; convert it "
+            "to JPEG or PNG"
+        )
+        listing.left_out.unusable.append(Unusable(f"of the kind .{suffix.lower()}", message))
 
 
 def _walk(folder: Path, inside: PurePosixPath, above: tuple[str, ...], listing: Listing) -> None:
@@ -85,12 +103,7 @@ def _sort_in(
     except OSError:  # a link to itself
         is_file = False
     if is_file and suffix in OTHER_SUFFIXES:
-        listing.left_out.unusable.append(
-            Unusable(
-                f"of the kind {suffix}",
-                f"{path}: images of the kind {suffix} are not read; convert it to JPEG or PNG",
-            )
-        )
+        listing.unread.append(str(relative))
     elif is_file:
         (listing.images if suffix in SUFFIXES else listing.others).append(str(relative))
     elif entry.is_symlink():

@@ -42,7 +42,16 @@ def test_links_to_nothing_and_kinds_that_are_not_read_are_unusable(mine):
     listing = walk(mine.root)
     assert (listing.images, listing.others) == (["a.jpg"], ["readme.md"])
     assert listing.left_out.counts() == {"no file": 1, "of the kind .heic": 1, "dangling link": 2}
-    assert "convert it to JPEG or PNG" in listing.left_out.unusable[0].message
+    messages = [entry.message for entry in listing.left_out.unusable]
+    assert any("b.HEIC: images of the kind .heic are not read; convert" in m for m in messages)
+
+
+def test_what_a_camera_writes_beside_a_jpeg_is_passed_over(mine):
+    mine.photograph("a.jpg")
+    mine.text("a.CR2", b"raw")
+    mine.text("logo.svg", b"<svg/>")
+    reasons = {"beside a readable image of the same name": 1, "not read as images (.svg)": 1}
+    assert mine.prepare().reasons == reasons
 
 
 def test_a_folder_with_an_images_suffix_is_a_folder(mine):
