@@ -170,7 +170,7 @@ class _Beginning:
         for number in self.ignored:
             signal.signal(number, signal.SIG_IGN)
         # A queue drops what it cannot send, and its reader would wait for it for ever.
-        multiprocessing.queues.Queue._on_queue_feeder_error = staticmethod(_give_up)  # type: ignore[assignment]
+        multiprocessing.queues.Queue._on_queue_feeder_error = staticmethod(_give_up)  # type: ignore[attr-defined]
 
 
 def _give_up(error: Exception, batch: object) -> None:

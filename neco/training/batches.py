@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import Sampler
 
 from neco.config.training import Train
 from neco.data.dataset import Dataset
 from neco.errors import UserError
-from neco.loading import loader
+from neco.loading import Loader, loader
 from neco.training.stopping import STOP_SIGNALS
 from neco.views import (
     MultiCropDataset,
@@ -64,7 +64,7 @@ def total_steps(images: int, settings: Train) -> int:
 
 def view_loader(
     dataset: Dataset, settings: Train, first_step: int, rank: int = 0, processes: int = 1
-) -> DataLoader[Any]:
+) -> Loader:
     """Return the loader of views, one batch a step from `first_step` to the end.
 
     It yields Views, crops cut by the workers, or Photographs, whose crops the device cuts.

@@ -99,7 +99,7 @@ def read_checkpoint(path: Path, identity: Identity, device: torch.device) -> dic
     One that is damaged is named in a warning, and the one before is read. Raises UserError where
     none is whole, and for one that was written with anything else than `identity`.
     """
-    reasons = []
+    reasons: list[str] = []
     for candidate in (path, previous_of(path)):
         if not candidate.exists():
             continue

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from neco.config.evaluation import Segmenter
@@ -21,7 +20,7 @@ from neco.evaluate.segmenter.library import (
     Resize,
     pseudo_collate,
 )
-from neco.loading import loader
+from neco.loading import Loader, loader
 from neco.training.stopping import STOP_SIGNALS
 
 
@@ -85,7 +84,7 @@ class ScaledImages(TorchDataset):
 
 def training_batches(
     dataset: Dataset, settings: Segmenter, seed: int, first: int, workers: int
-) -> DataLoader[Any]:
+) -> Loader:
     """Return the batches from iteration `first` to the last."""
     size = settings.batch_size
     places = range(first * size, settings.iterations * size)
@@ -93,12 +92,12 @@ def training_batches(
     return _loader(crops, size, workers, sampler=places)
 
 
-def held_out_batches(dataset: Dataset, settings: Segmenter, workers: int) -> DataLoader[Any]:
+def held_out_batches(dataset: Dataset, settings: Segmenter, workers: int) -> Loader:
     """Return the held-out images one by one: their sizes differ."""
     return _loader(ScaledImages(dataset, settings), 1, workers)
 
 
-def _loader(images: TorchDataset[Any], size: int, workers: int, **more: Any) -> DataLoader[Any]:
+def _loader(images: TorchDataset[Any], size: int, workers: int, **more: Any) -> Loader:
     return loader(
         images, size, workers=workers, collate=pseudo_collate, ignored=STOP_SIGNALS, **more
     )
