@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, default_collate
+from torch.utils.data._utils import worker
 
 from neco.errors import SHARED, MachineError
 
@@ -90,7 +91,7 @@ def batches(
             except StopIteration:
                 return
             except RuntimeError as error:
-                if any(worker.exitcode == NOT_HANDED_OVER for worker in source._workers):  # type: ignore[attr-defined]
+                if any(process.exitcode == NOT_HANDED_OVER for process in source._workers):  # type: ignore[attr-defined]
                     raise MachineError(SHARED) from None
                 if "DataLoader timed out" not in str(error):
                     raise
@@ -128,8 +129,14 @@ class _Unshared:
         self.collate = collate
 
     def __call__(self, samples: list[Any]) -> Any:
-        batch = self.collate(samples)
-        return _mapped(batch, _Sent) if torch.utils.data.get_worker_info() else batch
+        if torch.utils.data.get_worker_info() is None:
+            return self.collate(samples)
+        # torch's own collate asks whether it is in a worker, and would allocate shared memory.
+        about, worker._worker_info = worker._worker_info, None
+        try:
+            return _mapped(self.collate(samples), _Sent)
+        finally:
+            worker._worker_info = about
 
 
 class _Sent:
@@ -166,11 +173,11 @@ class _Beginning:
     def __init__(self, ignored: tuple[signal.Signals, ...]) -> None:
         self.ignored = ignored
 
-    def __call__(self, worker: int) -> None:
-        for number in self.ignored:
-            signal.signal(number, signal.SIG_IGN)
+    def __call__(self, number: int) -> None:
+        for ignored in self.ignored:
+            signal.signal(ignored, signal.SIG_IGN)
         # A queue drops what it cannot send, and its reader would wait for it for ever.
-        setattr(multiprocessing.queues.Queue, "_on_queue_feeder_error", staticmethod(_give_up))  # noqa: B010 (unknown to mypy)
+        multiprocessing.queues.Queue._on_queue_feeder_error = staticmethod(_give_up)  # type: ignore[attr-defined]
 
 
 def _give_up(error: Exception, batch: object) -> None:
