@@ -1,7 +1,7 @@
 """Time and memory of unsupervised segmentation at VOC's size, on made-up tokens.
 
     python benchmarks/unsupervised.py --folder /large/disk                   # 2,913 images
-    python benchmarks/unsupervised.py --folder /large/disk --images 600 --preset reference
+    python benchmarks/unsupervised.py --folder /large/disk --images 600 --preset released
 
 One clustering and its communities, step by step, as JSON lines. `peak_mb` is the most that the
 process has held so far, pages of the mapped tokens included. The tokens (2.3 GB for VOC) are
@@ -63,7 +63,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folder", type=Path, required=True, help="where the tokens fit")
     parser.add_argument("--images", type=int, default=2913)
-    parser.add_argument("--preset", default="paper", choices=["paper", "reference"])
+    parser.add_argument("--preset", default="paper", choices=["paper", "released"])
     parser.add_argument("--threads", type=int, default=1)
     chosen = parser.parse_args()
     faiss.omp_set_num_threads(chosen.threads)

@@ -11,7 +11,6 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,16 +21,17 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from neco.config.evaluation import Extraction
+from neco.config.evaluation import Extraction, Precision
 from neco.data.dataset import Dataset
 from neco.errors import UserError
 from neco.evaluate.conditions import device_name
 from neco.evaluate.transforms import image_tensor, input_side
 from neco.normalisation import IMAGENET, Normalisation
+from neco.precision import training_precision
 
 STATED = (
     *("dataset", "split", "image_size", "patch_size", "grid", "dtype", "digest", "device", "ids"),
-    *("seconds", "model", "weights_digest"),
+    *("seconds", "model", "weights_digest", "colours"),
 )
 """Keys of about.json that a metrics file states in its own fields."""
 
@@ -83,8 +83,7 @@ def stream_tokens(
 ) -> Iterator[np.ndarray]:
     """Yield a split's patch tokens, float32 (batch, rows, columns, dim), in the order of its index.
 
-    `side` is a multiple of the patch size. Runs where the backbone's parameters are, in bfloat16
-    autocast on a GPU.
+    `side` is a multiple of the patch size. Runs where the backbone's parameters are.
     """
     on_gpu = device_of(backbone).type == "cuda"
     loader = DataLoader(
@@ -95,19 +94,23 @@ def stream_tokens(
     )
     backbone.eval()
     for images in loader:
-        tokens = frozen_tokens(backbone, images)
+        tokens = frozen_tokens(backbone, images, settings.precision)
         yield tokens.cpu().numpy()
 
 
 @torch.no_grad()
-def frozen_tokens(backbone: nn.Module, images: Tensor) -> Tensor:
+def frozen_tokens(
+    backbone: nn.Module, images: Tensor, precision: Precision = "bf16-on-gpu"
+) -> Tensor:
     """Return the patch tokens, float32 (B, rows, columns, dim), of normalised images (B, 3, H, W).
 
-    Runs where the backbone's parameters are, in bfloat16 autocast on a GPU.
+    Runs where the backbone's parameters are.
     """
     device = device_of(backbone)
-    on_gpu = device.type == "cuda"
-    with torch.autocast("cuda", torch.bfloat16) if on_gpu else nullcontext():
+    half = device.type == "cuda" if precision == "bf16-on-gpu" else False
+    if precision in ("auto", "bf16-mixed"):
+        half = training_precision(precision, device.type) == "bf16-mixed"
+    with torch.autocast(device.type, torch.bfloat16, enabled=half):
         tokens = backbone(images.to(device, non_blocking=True))
     return tokens.float()
 

@@ -1,29 +1,55 @@
 """The projection head, used in training only and discarded afterwards."""
 
+from itertools import pairwise
+
+import torch
 from torch import Tensor, nn
+from torch.nn.functional import normalize
 
 from neco.config.training import Head
 
 
 class ProjectionHead(nn.Module):
-    """Three linear layers with GELU between them. Source: paper, appendix A.1 (after DINO).
+    """Linear layers with GELU between them. Source: paper, appendix A.1; released code.
 
-    `output` is the size of what it returns; without layers that is the size of the tokens.
+    `output` is the size of what it returns; without layers, or as a residual, that is the size of
+    the tokens.
     """
 
     def __init__(self, dim: int, settings: Head) -> None:
         super().__init__()
-        sizes = [dim, *[settings.hidden] * (settings.layers - 1), settings.output]
-        self.output = settings.output if settings.layers else dim
-        self.layers = nn.Sequential()
-        for number in range(settings.layers):
-            layer = nn.Linear(sizes[number], sizes[number + 1])
-            nn.init.trunc_normal_(layer.weight, std=0.02)
-            nn.init.zeros_(layer.bias)
-            if number:
-                self.layers.append(nn.GELU())
-            self.layers.append(layer)
+        self.residual = settings.start == "residual"
+        self.normalised = settings.normalised
+        as_tokens = self.residual or not settings.layers
+        self.output = dim if as_tokens else settings.output
+        sizes = [dim, *[settings.hidden] * (settings.layers - 1), self.output]
+        sizes = sizes if settings.layers else []
+        linear = [nn.Linear(wide, narrow) for wide, narrow in pairwise(sizes)]
+        if settings.start != "uniform":
+            for layer in linear:
+                nn.init.trunc_normal_(layer.weight, std=0.02)
+                nn.init.zeros_(layer.bias)
+        if settings.start == "orthogonal":
+            nn.init.orthogonal_(linear[0].weight)
+        if self.residual:
+            nn.init.zeros_(linear[-1].weight)
+        self.layers = nn.Sequential(*linear[:1])
+        for layer in linear[1:]:
+            self.layers.extend([nn.GELU(), layer])
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Return (..., output) for tokens (..., dim)."""
-        return self.layers(tokens)
+        projected = self.layers(tokens)
+        if self.residual:
+            projected = tokens + projected
+        return normalize(projected, dim=-1) if self.normalised else projected
+
+    @torch.no_grad()
+    def fit(self, tokens: Tensor) -> None:
+        """Make the only layer the projection to the principal components of tokens (N, dim)."""
+        layer = self.layers[0]
+        assert isinstance(layer, nn.Linear)
+        mean = tokens.float().mean(dim=0)
+        _, _, directions = torch.linalg.svd(tokens.float() - mean, full_matrices=False)
+        layer.weight.copy_(directions[: self.output])
+        layer.bias.copy_(-layer.weight @ mean)

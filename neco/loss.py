@@ -2,8 +2,8 @@
 
 For every ordered pair (global crop g of the teacher, other crop v of the student), both aligned
 to the region where they meet, each aligned patch is compared with reference patches; a relaxed
-sort turns each row of comparisons into a permutation matrix; teacher's and student's matrices
-enter a cross-entropy. Source: paper, section 3; switches: docs/deviations.md.
+sort turns each row of comparisons into a permutation matrix; the cross-entropy of the student's
+matrix with the teacher's is the loss. Source: paper, section 3; switches: docs/deviations.md.
 """
 
 from typing import NamedTuple
@@ -41,7 +41,7 @@ class Targets(NamedTuple):
     aligned: Tensor
     """(pairs, B, S*S, D), the teacher's aligned features"""
     references: Tensor
-    """(B or 1, R, D)"""
+    """(pairs or 1, B or 1, R, D)"""
     mask: Tensor | None
     """(pairs, B, S*S) bool, which patches enter; None: all"""
     global_crops: int
@@ -53,7 +53,7 @@ class Targets(NamedTuple):
         """Return the targets of some of the images."""
         return Targets(
             self.aligned[:, images],
-            self.references[images] if len(self.references) > 1 else self.references,
+            self.references[:, images] if self.references.shape[1] > 1 else self.references,
             None if self.mask is None else self.mask[:, images],
             self.global_crops,
             self.rows,
@@ -67,15 +67,17 @@ class NeCoLoss:
     """
 
     def __init__(
-        self, settings: Loss, dim: int, device: torch.device, share: Share = ALONE
-    ) -> None:
+        self, settings: Loss, dim: int, device: torch.device, share: Share = ALONE,
+        global_crops: int = 2,
+    ) -> None:  # fmt: skip
         self.settings, self.share = settings, share
         self.drawn_from = share if settings.references.gather else ALONE
         self.sort = SortSettings(two_way=settings.two_way, **settings.sorting.model_dump())
-        queued = settings.references.source == "queue"
-        self.queue = (
-            ReferenceQueue(settings.references, dim, device, self.drawn_from) if queued else None
-        )
+        self.queue: ReferenceQueue | None = None
+        if settings.references.source == "queue":
+            self.queue = ReferenceQueue(
+                settings.references, global_crops, dim, device, self.drawn_from
+            )
 
     def __call__(
         self,
@@ -116,9 +118,9 @@ class NeCoLoss:
             if foreground is not None:
                 cover = align(foreground[g].float().unsqueeze(-1), region, boxes[:, g], size)
                 masks.append(self._selected(cover.squeeze(-1)))  # (B, S*S)
-        references = self._references(student, aligned, generator)
-        mask = torch.stack(masks) if masks else None
         together = torch.stack(aligned)
+        references = self._references(student, teacher, together, generator)
+        mask = torch.stack(masks) if masks else None
         rows = together.shape[:3].numel() if mask is None else self._rows(mask)
         return Targets(together, references, mask, len(teacher), rows)
 
@@ -134,8 +136,8 @@ class NeCoLoss:
             region = intersection(boxes[:, g], boxes[:, v])
             aligned.append(align(student[v], region, boxes[:, v], size))  # (B, S*S, D)
         loss = sorting_cross_entropy(
-            self._comparisons(torch.cat(aligned), targets.references, len(aligned)),
-            self._comparisons(targets.aligned.flatten(0, 1), targets.references, len(aligned)),
+            self._comparisons(torch.stack(aligned), targets.references),
+            self._comparisons(targets.aligned, targets.references),
             self.sort,
             row_mask=None if targets.mask is None else targets.mask.flatten(),
             top_k=self.settings.nearest,
@@ -151,30 +153,38 @@ class NeCoLoss:
         return self.share.summed(mask.sum()).clamp(min=1) / self.share.processes
 
     def _references(
-        self, student: list[Tensor], aligned_teacher: list[Tensor], generator: torch.Generator
-    ) -> Tensor:
-        """Return (B or 1, R, D) from the source that the settings name."""
+        self, student: list[Tensor], teacher: list[Tensor], aligned: Tensor,
+        generator: torch.Generator,
+    ) -> Tensor:  # fmt: skip
+        """Return (pairs or 1, B or 1, R, D) from the source that the settings name.
+
+        aligned: (pairs, B, S*S, D), the teacher's.
+        """
         settings = self.settings.references
+        pairs, batch = aligned.shape[:2]
         if settings.source == "student":
             pool = torch.cat([grid.flatten(1, 2) for grid in student], dim=1).float()
             pool = pool if settings.gradient else pool.detach()
-            return draw_references(pool, settings, generator, self.drawn_from)
-        pool = torch.cat(aligned_teacher, dim=1).detach()  # (B, pairs * S*S, D)
+            pools = pool.expand(pairs if settings.per_pair else 1, -1, -1, -1)
+            return draw_references(pools, settings, generator, self.drawn_from)
         if self.queue is not None:
-            self.queue.push(pool, generator)
+            self.queue.push(teacher, generator)
             if self.queue.ready():
-                return self.queue.draw(len(pool), generator)
-        return draw_references(pool, settings, generator, self.drawn_from)
+                crops = [g for g in range(len(teacher)) for _ in range(pairs // len(teacher))]
+                asked = crops if settings.per_pair else crops[:1]
+                return self.queue.draw(asked, batch, generator)
+        pools = aligned.detach()
+        if not settings.per_pair:
+            pools = pools.transpose(0, 1).flatten(1, 2).unsqueeze(0)  # (1, B, pairs * S*S, D)
+        return draw_references(pools, settings, generator, self.drawn_from)
 
-    def _comparisons(self, aligned: Tensor, references: Tensor, pairs: int) -> Tensor:
+    def _comparisons(self, aligned: Tensor, references: Tensor) -> Tensor:
         """Return what is sorted, (pairs * B * S*S, R): distances, or similarities.
 
-        aligned: (pairs * B, S*S, D); references: (B or 1, R, D).
+        aligned: (pairs, B, S*S, D); references: (pairs or 1, B or 1, R, D).
         """
-        against = normalize(references, dim=-1).transpose(1, 2)  # (B or 1, D, R)
-        if len(against) > 1:
-            against = against.repeat(pairs, 1, 1)
-        cosine = (normalize(aligned, dim=-1) @ against).flatten(0, 1)
+        against = normalize(references, dim=-1).transpose(2, 3)  # (pairs or 1, B or 1, D, R)
+        cosine = (normalize(aligned, dim=-1) @ against).flatten(0, 2)
         if self.settings.order == "similarity":
             return cosine
         return 1 - cosine

@@ -1,6 +1,7 @@
 """Which half precision a machine multiplies fast, and what `auto` means on it."""
 
 import logging
+import platform
 from functools import cache
 from pathlib import Path
 
@@ -37,3 +38,13 @@ def training_precision(asked: str, kind: str | None = None) -> str:
             kind,
         )
     return asked
+
+
+def device_name(device: torch.device) -> str:
+    """Return what a device is called: the GPU's name, or the processor's model."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    description = Path("/proc/cpuinfo")
+    lines = description.read_text().splitlines() if description.exists() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or "CPU"

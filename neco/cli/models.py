@@ -2,9 +2,11 @@
 
 import argparse
 from pathlib import Path
+from typing import get_args
 
 from neco.cli.arguments import Commands, add_config, project_of
 from neco.errors import UserError
+from neco.normalisation import Colours, normalisation_of
 
 
 def add_commands(commands: Commands) -> None:
@@ -34,6 +36,9 @@ def add_commands(commands: Commands) -> None:
     train.add_argument("--threads", type=int, help="arithmetic threads of each process")
     train.add_argument("--devices", type=int, default=1, help="processes of a node, one a device")
     train.add_argument("--nodes", type=int, default=1, help="nodes with as many processes each")
+    train.add_argument(
+        "--strict", action="store_true", help="stop where a training collapses (train.watch)"
+    )
     train.add_argument("--into", type=Path, required=True, help="folder for the run")
     train.set_defaults(step=_train)
 
@@ -45,6 +50,12 @@ def add_commands(commands: Commands) -> None:
     extract.add_argument("--data", type=Path, required=True, help="a prepared dataset")
     extract.add_argument("--split", required=True)
     extract.add_argument("--image-size", type=int, required=True, help="input side in pixels")
+    extract.add_argument(
+        "--colours",
+        choices=get_args(Colours),
+        default="backbone",
+        help="mean and deviation that images are normalised with",
+    )
     extract.add_argument("--threads", type=int)
     extract.add_argument("--into", type=Path, required=True, help="folder for the features")
     extract.set_defaults(step=_extract)
@@ -73,7 +84,7 @@ def _train(chosen: argparse.Namespace) -> None:
 
     from neco.backbones.load import load_backbone
     from neco.config.base import merged, nearest, validated
-    from neco.config.training import PRESETS, Train
+    from neco.config.training import Train, with_preset
     from neco.data.dataset import read_dataset
     from neco.training import train
     from neco.training.launch import launch, refuse_unequal_shares
@@ -85,13 +96,16 @@ def _train(chosen: argparse.Namespace) -> None:
         settings = project.training(chosen.run, chosen.seed)
         backbone_name = chosen.backbone or project.runs[chosen.run].backbone
     else:
-        preset = PRESETS[project.train.get("preset", "paper")]
-        values = merged(preset, project.train)
+        values = with_preset(project.train, "train")
         values = values if chosen.seed is None else merged(values, {"seed": chosen.seed})
         settings = validated(Train, values, "train")
         if chosen.backbone is None:
             raise UserError("say what to start from: --backbone NAME, or --config with --run")
         backbone_name = chosen.backbone
+    if chosen.strict:
+        settings = settings.model_copy(
+            update={"watch": settings.watch.model_copy(update={"strict": True})}
+        )
     if chosen.threads:
         torch.set_num_threads(chosen.threads)
     backbone = load_backbone(backbone_name, chosen.weights, drop_path=settings.drop_path)
@@ -121,12 +135,12 @@ def _extract(chosen: argparse.Namespace) -> None:
     backbone = load_backbone(chosen.backbone, chosen.weights)
     if torch.cuda.is_available():
         backbone = backbone.cuda()
-    about = {"model": chosen.model, "backbone": chosen.backbone}
+    about = {"model": chosen.model, "backbone": chosen.backbone, "colours": chosen.colours}
     if chosen.weights is not None:
         about["weights_digest"] = weights_digest(chosen.weights)
     dataset = read_dataset(chosen.data, chosen.split)
     extract_features(
         backbone, dataset, chosen.image_size, project.extraction, chosen.into, about,
-        image_normalisation(chosen.backbone),
+        normalisation_of(chosen.colours, image_normalisation(chosen.backbone)),
     )  # fmt: skip
     print(chosen.into)

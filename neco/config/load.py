@@ -9,7 +9,6 @@ import yaml
 from pydantic import BaseModel
 
 from neco.config.base import merged, validated
-from neco.config.evaluation import open_to_preset
 from neco.config.project import Project
 from neco.errors import UserError
 
@@ -17,16 +16,9 @@ from neco.errors import UserError
 def load_project(path: Path, override: dict[str, Any] | None = None) -> Project:
     """Return the project that a YAML file describes, with `override` laid over it.
 
-    A preset that `override` names replaces what the file says of the keys that presets set.
-
     Raises UserError for a missing file, broken YAML, or an unknown or impossible setting.
     """
     values = with_included(read_mapping(path), path.parent)
-    asked = (override or {}).get("unsupervised")
-    below = values.get("unsupervised")
-    if isinstance(asked, dict) and "preset" in asked and isinstance(below, dict):
-        # a file that a workflow wrote states every value of the preset it ran with
-        values = {**values, "unsupervised": open_to_preset(below)}
     return validated(Project, merged(values, override or {}), str(path))
 
 

@@ -15,11 +15,11 @@ from neco.config.evaluation import (
     Protocol,
     Segmenter,
     Unsupervised,
-    open_to_preset,
 )
+from neco.config.protocol import laid
 from neco.config.publishing import Publish
 from neco.config.resources import Resources
-from neco.config.training import PRESETS, Train
+from neco.config.training import Train, with_preset
 from neco.errors import UserError
 
 
@@ -71,7 +71,8 @@ class Evaluation(Settings):
     datasets: list[str]
     models: list[str] | Literal["main", "ablations"] = "main"
     """`main`: every backbone and every run without `ablations`; `ablations`: the runs that have
-    some; or names of runs and backbones."""
+    some; or names of runs and backbones. A name takes every model that bears it: a run's all of its
+    seeds, `<run>.seed<n>` one of them, and one that a run and a backbone share takes both."""
     settings: dict[str, Any] = {}
     """Sparse override of the project's settings of this protocol."""
 
@@ -116,7 +117,7 @@ class Project(Settings):
     datasets: dict[str, DatasetSplits] = {}
     """Datasets that are prepared, with the splits that evaluations use."""
     backbones: list[str] = []
-    """Backbones evaluated as they are."""
+    """Backbones evaluated as they are: baselines, and the students that NeCo's authors released."""
     train: dict[str, Any] = {}
     """Sparse override of the preset's training settings, shared by all runs."""
     runs: dict[str, Run] = {}
@@ -176,8 +177,8 @@ class Project(Settings):
         """
         for (asked, where, whose), evaluation in self.evaluated().items():
             if (asked, where) == (protocol, dataset) and model in (None, whose):
-                return self.protocol_settings(protocol, evaluation.settings)
-        return self.protocol_settings(protocol, {})
+                return self.protocol_settings(protocol, dataset, evaluation.settings)
+        return self.protocol_settings(protocol, dataset, {})
 
     @model_validator(mode="after")
     def _consistent(self) -> "Project":
@@ -190,8 +191,9 @@ class Project(Settings):
             _refuse_unknown(self.publish.checkpoints or [], trained, "publish: checkpoint")
             seen: set[tuple[str, str, str]] = set()
             for evaluation in self.evaluations:
-                self.protocol_settings(evaluation.protocol, evaluation.settings)
                 _refuse_unknown(evaluation.datasets, self.datasets, "evaluations: dataset")
+                for dataset in evaluation.datasets:
+                    self.protocol_settings(evaluation.protocol, dataset, evaluation.settings)
                 if isinstance(evaluation.models, list):
                     known = [*self.runs, *self.models()]
                     _refuse_unknown(evaluation.models, known, "evaluations: model")
@@ -206,13 +208,7 @@ class Project(Settings):
 
     def training(self, run: str, seed: int | None = None) -> Train:
         """Return the full settings of one run: defaults < preset < project < run < seed."""
-        asked = merged(self.train, self.runs[run].train)
-        preset = asked.get("preset", "paper")
-        if preset not in PRESETS:
-            raise UserError(
-                f"runs.{run}.train: unknown preset '{preset}'{nearest(preset, PRESETS)}"
-            )
-        values = merged(PRESETS[preset], asked)
+        values = with_preset(merged(self.train, self.runs[run].train), f"runs.{run}.train")
         if seed is not None:
             values = merged(values, {"seed": seed})
         return validated(Train, values, f"runs.{run}.train")
@@ -229,16 +225,25 @@ class Project(Settings):
             found |= {f"{name}.seed{seed}": (run.backbone, name, seed) for seed in run.seeds}
         return found
 
-    def protocol_settings(self, protocol: str, override: dict[str, Any]) -> Any:
-        """Return the settings of a protocol: the project's with the sparse `override` over them.
+    def protocol_settings(self, protocol: str, dataset: str, override: dict[str, Any]) -> Any:
+        """Return the settings of a protocol on a dataset.
 
-        A preset named in `override` replaces what the project's preset had set.
+        Default < preset < what it says of the dataset < the project's < the sparse `override`.
         """
-        base = getattr(self, protocol.replace("-", "_")).model_dump()
-        if protocol == "unsupervised" and "preset" in override:
-            base = open_to_preset(base)
+        asked = getattr(self, protocol.replace("-", "_")).model_dump(exclude_unset=True)
         where = f"evaluations ({protocol}).settings"
-        return validated(PROTOCOLS[protocol], merged(base, override), where)
+        return laid(PROTOCOLS[protocol], [asked, override], dataset, where)
+
+    def written(self) -> dict[str, Any]:
+        """Return the project as a file: whole, but of protocols what was asked for.
+
+        So a preset that is named later (`--set linear.preset=released`) still has its effect.
+        """
+        names = [protocol.replace("-", "_") for protocol in PROTOCOLS]
+        asked = {
+            name: getattr(self, name).model_dump(mode="json", exclude_unset=True) for name in names
+        }
+        return self.model_dump(mode="json") | asked
 
     def all_mirrors(self) -> list[str]:
         """Return where archives and weights are asked for, in order."""

@@ -14,7 +14,7 @@ from neco.data.archives import AGAIN, Member, Members, members_of
 from neco.data.classes import class_names
 from neco.data.dataset import IGNORED
 from neco.data.progress import run_all
-from neco.data.writing import Description, Row, decode_mask, write_image, write_mask
+from neco.data.writing import Description, Row, decode_mask, labelled, write_image, write_mask
 from neco.errors import UserError
 
 ARCHIVE = "ADEChallengeData2016.zip"
@@ -74,7 +74,7 @@ def without_other(ids: np.ndarray) -> np.ndarray:
 def _convert(pair: _Pair, work: Path, classes: int) -> Row:
     name = Path(pair.image.name).stem
     image, mask = f"images/{pair.split}/{name}.jpg", f"masks/{pair.split}/{name}.png"
-    size = write_image(pair.image, work / image)
+    size, digest = write_image(pair.image, work, image)
     labels = without_other(decode_mask(pair.mask.read(), pair.mask))
-    empty = write_mask(labels, work / mask, size, classes, pair.mask)
-    return Row(name, image, mask, pair.split, empty)
+    written = write_mask(labels, work, mask, size, classes, pair.mask)
+    return labelled(name, image, mask, pair.split, digest, written)

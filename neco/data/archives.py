@@ -1,6 +1,8 @@
 """Members of zip and tar archives, readable from any process without unpacking the archive."""
 
 import io
+import lzma
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -10,6 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import IO
 
+from neco.data.names import checked_name, is_held
+from neco.data.text import decoded, lines_of
 from neco.errors import UserError
 
 BROKEN = (
@@ -20,11 +24,17 @@ BROKEN = (
     OSError,
     NotImplementedError,
     RuntimeError,
-    UnicodeDecodeError,
+    ValueError,
+    struct.error,
+    lzma.LZMAError,
 )
 """What the standard library raises on truncated or damaged archives."""
 
 AGAIN = "delete it and fetch it again"
+LARGEST = 512 << 20
+"""Bytes that one member read at once may have: far more than any photograph, mask or list."""
+LARGEST_NESTED = 8 << 30
+"""Bytes that an archive inside an archive may have; COCO's largest has 0.8 GB."""
 
 
 def broken(archive: Path, error: Exception) -> UserError:
@@ -47,7 +57,11 @@ class Member:
         return f"{self.archive}: {self.name}"
 
     def read(self) -> bytes:
-        """Return the bytes; a zip's checksum is verified. Raises UserError when damaged."""
+        """Return the bytes; a zip's checksum is verified.
+
+        Raises UserError when damaged, or larger than any file of these archives is.
+        """
+        _refuse_giant(self, self.size, LARGEST)
         try:
             if self.offset < 0:
                 return _zip(self.archive).read(self.name)
@@ -62,8 +76,7 @@ class Member:
 
     def read_lines(self) -> list[str]:
         """Return the stripped lines that are not empty."""
-        lines = self.read().decode("utf-8", errors="replace").splitlines()
-        return [line.strip() for line in lines if line.strip()]
+        return lines_of(decoded(self.read(), self))
 
     def open(self) -> IO[bytes]:
         """Return the bytes of a zip's member as a stream."""
@@ -87,21 +100,22 @@ Members = dict[str, Member]
 def members_of(path: Path) -> Members:
     """Return the files of a zip or an uncompressed tar by name.
 
-    Raises UserError for a missing or damaged archive.
+    Raises UserError for a missing or damaged archive, and for one with a member whose name or link
+    leads out of the folder.
     """
     if not path.is_file():
         raise missing(path)
     try:
         if path.suffix == ".zip":
             infos = _zip(path).infolist()
-            return {i.filename: Member(path, i.filename, -1, i.file_size) for i in infos}
+            return {
+                checked_name(i.filename, path): Member(path, i.filename, -1, i.file_size)
+                for i in infos
+            }
         with tarfile.open(path, "r:") as tar:
             return {
-                info.name.removeprefix("./"): Member(
-                    path, info.name.removeprefix("./"), info.offset_data, info.size
-                )
-                for info in tar
-                if info.isfile()
+                name: Member(path, name, info.offset_data, info.size)
+                for name, info in _files(tar, path)
             }
     except BROKEN as error:
         raise broken(path, error) from None
@@ -117,16 +131,41 @@ def stream(path: Path) -> Iterator[tuple[str, bytes]]:
         raise missing(path)
     try:
         with tarfile.open(path, "r|*") as tar:
-            for info in tar:
-                if info.isfile():
-                    file = tar.extractfile(info)
-                    assert file is not None
-                    data = file.read()
-                    if len(data) < info.size:
-                        raise EOFError(f"ends inside {info.name}")
-                    yield info.name.removeprefix("./"), data
+            for name, info in _files(tar, path):
+                _refuse_giant(f"{path}: {name}", info.size, LARGEST)
+                file = tar.extractfile(info)
+                assert file is not None
+                data = file.read()
+                if len(data) < info.size:
+                    raise EOFError(f"ends inside {name}")
+                yield name, data
     except BROKEN as error:
         raise broken(path, error) from None
+
+
+def _files(tar: tarfile.TarFile, path: Path) -> Iterator[tuple[str, tarfile.TarInfo]]:
+    """Yield (name, entry) of each file. Raises UserError for a name or a link that leads out."""
+    for info in tar:
+        name = info.name.removeprefix("./")
+        if name not in ("", "."):
+            checked_name(name, path)
+        if (info.issym() and not is_held(info.linkname, name)) or (
+            info.islnk() and not is_held(info.linkname, "")
+        ):
+            raise UserError(
+                f"{path}: {name} is a link to {info.linkname}, out of the archive; {AGAIN} "
+                "from its official source"
+            )
+        if info.isfile():
+            yield name, info
+
+
+def _refuse_giant(what: object, size: int, limit: int) -> None:
+    if size > limit:
+        raise UserError(
+            f"{what}: unpacks to {size:,} bytes, more than any such file of the official archives "
+            f"({limit:,} at most); {AGAIN} from its official source"
+        )
 
 
 def missing(path: Path) -> UserError:
@@ -150,8 +189,10 @@ def member(members: Members, name: str, archive: Path) -> Member:
 def unpack_nested(outer: Member, into: Path) -> Members:
     """Copy a zip that lies inside a zip to `into`, and return its files by name.
 
-    The copy gives random access (the outer zip may be compressed); the caller deletes it.
+    The copy gives random access (the outer zip may be compressed); the caller deletes it. Raises
+    UserError for a damaged zip, or one that unpacks to more than LARGEST_NESTED.
     """
+    _refuse_giant(outer, outer.size, LARGEST_NESTED)
     into.parent.mkdir(parents=True, exist_ok=True)
     try:
         with outer.open() as source, into.open("wb") as target:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from PIL import Image
 
 from neco.data.archives import AGAIN, Member, members_of
+from neco.data.dataset import read_rows
 from neco.data.progress import run_all
 from neco.data.writing import Description, Row, write_image
 from neco.errors import UserError
@@ -17,6 +18,14 @@ SPLITS = {"train": "train2017", "val": "val2017"}
 class _Photograph(NamedTuple):
     split: str
     member: Member
+
+
+class Shared(NamedTuple):
+    """An image of the prepared `coco` that another dataset refers to."""
+
+    path: str
+    """Relative to a sibling of `coco`."""
+    digest: str
 
 
 def build(archives: Path, work: Path, prepared: Path, workers: int | None) -> Description:
@@ -39,12 +48,12 @@ def build(archives: Path, work: Path, prepared: Path, workers: int | None) -> De
 
 def _write(photograph: _Photograph, work: Path) -> Row:
     image = f"images/{photograph.member.name}"
-    write_image(photograph.member, work / image)
-    return Row(Path(image).stem, image, "", photograph.split)
+    _, digest = write_image(photograph.member, work, image)
+    return Row(Path(image).stem, image, "", photograph.split, digest)
 
 
-def photographs_of(prepared: Path, split: str) -> dict[str, str]:
-    """Return the images of the prepared `coco` by file name, as paths relative to a sibling of it.
+def photographs_of(prepared: Path, split: str) -> dict[str, Shared]:
+    """Return the images of the prepared `coco` by file name.
 
     Raises UserError when `coco` is not prepared.
     """
@@ -55,7 +64,11 @@ def photographs_of(prepared: Path, split: str) -> dict[str, str]:
             f"{prepared / 'coco'}: the COCO images are not prepared; run "
             "`python -m neco prepare coco` first"
         )
-    return {path.name: f"../coco/images/{folder}/{path.name}" for path in images.iterdir()}
+    return {
+        Path(row["image"]).name: Shared(f"../coco/{row['image']}", row.get("image_digest") or "")
+        for row in read_rows(prepared / "coco")
+        if row["split"] == split
+    }
 
 
 def photograph_size(path: Path) -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 import codecs
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 from typing import IO, Any, Generic, TypeVar
 
@@ -79,7 +79,7 @@ def read_annotations(source: Member, keep: Callable[[dict[str, Any]], Kept]) -> 
     return Annotations(source, categories, file_names, entries)
 
 
-def refuse_strangers(images: dict[str, str], named: Iterable[str], annotations: object) -> None:
+def refuse_strangers(images: Container[str], named: Iterable[str], annotations: object) -> None:
     """Raise UserError when the annotations name an image that the image archives lack."""
     for name in named:
         if name not in images:

@@ -14,11 +14,11 @@ import numpy as np
 from pycocotools import mask as run_length
 
 from neco.data.archives import AGAIN, member, members_of
-from neco.data.coco import SPLITS, photograph_size, photographs_of
+from neco.data.coco import SPLITS, Shared, photograph_size, photographs_of
 from neco.data.coco_annotations import Annotations, read_annotations, refuse_strangers
 from neco.data.dataset import IGNORED
 from neco.data.progress import run_all
-from neco.data.writing import Description, Row, write_mask
+from neco.data.writing import Description, Row, labelled, write_mask
 from neco.errors import UserError
 
 ARCHIVE = "stuff_annotations_trainval2017.zip"
@@ -36,7 +36,7 @@ class _Stuff(NamedTuple):
     """One image to convert."""
 
     split: str
-    image: str
+    image: Shared
     regions: list[Region]
     where: str
 
@@ -114,10 +114,10 @@ def _decoded(encoded: dict[str, Any], where: object) -> np.ndarray:
 
 
 def _convert(job: _Stuff, work: Path, classes: int) -> Row:
-    name = Path(job.image).stem
+    name = Path(job.image.path).stem
     # The masks' working folder lies beside the prepared `coco`, as the finished dataset will.
-    size = photograph_size(work / job.image)
+    size = photograph_size(work / job.image.path)
     labels = merged_labels(job.regions, size, job.where)
     mask = f"masks/{job.split}/{name}.png"
-    empty = write_mask(labels, work / mask, size, classes, job.where)
-    return Row(name, job.image, mask, job.split, empty)
+    written = write_mask(labels, work, mask, size, classes, job.where)
+    return labelled(name, job.image.path, mask, job.split, job.image.digest, written)

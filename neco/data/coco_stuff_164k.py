@@ -12,11 +12,11 @@ import numpy as np
 
 from neco.data.archives import Member, members_of
 from neco.data.classes import class_names
-from neco.data.coco import SPLITS, photograph_size, photographs_of
+from neco.data.coco import SPLITS, Shared, photograph_size, photographs_of
 from neco.data.coco_annotations import refuse_strangers
 from neco.data.dataset import IGNORED
 from neco.data.progress import run_all
-from neco.data.writing import Description, Row, decode_mask, write_mask
+from neco.data.writing import Description, Row, decode_mask, labelled, write_mask
 
 ARCHIVE = "stuffthingmaps_trainval2017.zip"
 PIXELS = 182
@@ -28,7 +28,7 @@ IMPOSSIBLE = 254
 
 class _Map(NamedTuple):
     split: str
-    image: str
+    image: Shared
     mask: Member
 
 
@@ -64,10 +64,10 @@ def class_of_pixel() -> np.ndarray:
 
 
 def _convert(job: _Map, work: Path, classes: int) -> Row:
-    name = Path(job.image).stem
+    name = Path(job.image.path).stem
     # The masks' working folder lies beside the prepared `coco`, as the finished dataset will.
-    size = photograph_size(work / job.image)
+    size = photograph_size(work / job.image.path)
     labels = class_of_pixel()[decode_mask(job.mask.read(), job.mask)]
     mask = f"masks/{job.split}/{name}.png"
-    empty = write_mask(labels, work / mask, size, classes, job.mask)
-    return Row(name, job.image, mask, job.split, empty)
+    written = write_mask(labels, work, mask, size, classes, job.mask)
+    return labelled(name, job.image.path, mask, job.split, job.image.digest, written)

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from neco.data.archives import AGAIN, Member, member, members_of, unpack_nested
-from neco.data.coco import SPLITS, photograph_size, photographs_of
+from neco.data.coco import SPLITS, Shared, photograph_size, photographs_of
 from neco.data.coco_annotations import read_annotations, refuse_strangers
 from neco.data.dataset import IGNORED
 from neco.data.progress import run_all
-from neco.data.writing import Description, Row, decode_colours, write_mask
+from neco.data.writing import Description, Row, decode_colours, labelled, write_mask
 from neco.errors import UserError
 
 ARCHIVE = "panoptic_annotations_trainval2017.zip"
@@ -33,7 +33,7 @@ class _Panoptic(NamedTuple):
     """One image to convert."""
 
     split: str
-    image: str
+    image: Shared
     mask: Member
     label_of_segment: dict[int, int]
 
@@ -107,11 +107,11 @@ def merged_labels(
 
 
 def _convert(job: _Panoptic, work: Path, classes: int) -> Row:
-    name = Path(job.image).stem
+    name = Path(job.image.path).stem
     # The masks' working folder lies beside the prepared `coco`, as the finished dataset will.
-    size = photograph_size(work / job.image)
+    size = photograph_size(work / job.image.path)
     colours = decode_colours(job.mask.read(), job.mask.name)
     labels = merged_labels(colours, job.label_of_segment, job.mask.name)
     mask = f"masks/{job.split}/{name}.png"
-    empty = write_mask(labels, work / mask, size, classes, job.mask.name)
-    return Row(name, job.image, mask, job.split, empty)
+    written = write_mask(labels, work, mask, size, classes, job.mask.name)
+    return labelled(name, job.image.path, mask, job.split, job.image.digest, written)

@@ -1,6 +1,7 @@
 """The common layout of every prepared dataset. Nothing after preparation knows COCO from VOC.
 
-<folder>/index.csv      id,image,mask,split   paths relative to the folder; mask may be empty
+<folder>/index.csv      id,image,mask,split,image_digest,mask_digest
+                        paths relative to the folder; mask and its digest may be empty
 <folder>/classes.json   {"dataset", "classes": [names], "background": bool, "notes": {...}}
 <folder>/masks/*.png    uint8 label images, 255 = ignored
 
@@ -8,12 +9,15 @@ In a packed dataset images and masks lie in shards: shards.py.
 """
 
 import csv
+import hashlib
 import io
 import json
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -23,7 +27,21 @@ from neco.data.shards import Packed, Shelf
 from neco.errors import UserError
 
 IGNORED = 255
-INDEX_COLUMNS = ("id", "image", "mask", "split")
+INDEX_COLUMNS = ("id", "image", "mask", "split", "image_digest", "mask_digest")
+NEEDED_COLUMNS = INDEX_COLUMNS[:4]
+BROKEN_IMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    EOFError,
+    LookupError,
+    ArithmeticError,
+    RuntimeError,
+    struct.error,
+    Image.DecompressionBombError,
+)
+"""What Pillow raises on images that are no images, truncated or damaged."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +52,9 @@ class Item:
     image: Path | Packed
     mask: Path | Packed | None
     split: str
+    image_digest: str = ""
+    """Of the image's content when it was prepared; empty in datasets that came before digests."""
+    mask_digest: str = ""
 
     def read_image(self) -> Image.Image:
         """Return the decoded RGB image. Raises UserError naming a broken file."""
@@ -82,14 +103,42 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.items)
 
+    def digest(self, *, masks: bool = True) -> str:
+        """Return what identifies the content of this split: 64 hex digits, no path in it.
+
+        It covers the ids in their order and the contents of the images as they were when the
+        dataset was prepared and, unless `masks` is False, those of the masks and the class names.
+        It reads no image: files that were changed behind a prepared dataset's back are not seen.
+        Packing without shrinking keeps it. Where index.csv has no digests, sizes stand for them.
+        """
+        digest = hashlib.sha256()
+        for item in self.items:
+            parts = [item.id, item.image_digest or _size(item.image)]
+            if masks and item.mask is not None:
+                parts.append(item.mask_digest or _size(item.mask))
+            digest.update(json.dumps(parts).encode() + b"\n")
+        if masks:
+            digest.update(json.dumps(self.classes).encode())
+        return digest.hexdigest()
+
+
+def _size(file: Path | Packed) -> str:
+    try:
+        size = file.stat().st_size if isinstance(file, Path) else file.size
+    except OSError as error:
+        raise UserError(
+            f"{file}: cannot be read ({error.strerror}); prepare the dataset again"
+        ) from None
+    return f"{size} bytes"
+
 
 def read_dataset(folder: Path, split: str) -> Dataset:
     """Return one split of a prepared dataset.
 
     Raises UserError when the folder is not a prepared dataset or lacks the split.
     """
-    rows = _read_rows(folder)
-    description = json.loads((folder / "classes.json").read_text())
+    rows = read_rows(folder)
+    description = _read_description(folder)
     shelf = Shelf(folder)
     items = [
         Item(
@@ -97,6 +146,8 @@ def read_dataset(folder: Path, split: str) -> Dataset:
             image=shelf.file(row["image"]),
             mask=shelf.file(row["mask"]) if row["mask"] else None,
             split=row["split"],
+            image_digest=row.get("image_digest") or "",
+            mask_digest=row.get("mask_digest") or "",
         )
         for row in rows
         if row["split"] == split
@@ -109,14 +160,37 @@ def read_dataset(folder: Path, split: str) -> Dataset:
 
 def splits_of(folder: Path) -> list[str]:
     """Return the splits of a prepared dataset, in the order of its index."""
-    return list(dict.fromkeys(row["split"] for row in _read_rows(folder)))
+    return list(dict.fromkeys(row["split"] for row in read_rows(folder)))
 
 
-def _read_rows(folder: Path) -> list[dict[str, str]]:
+def read_rows(folder: Path) -> list[dict[str, str]]:
+    """Return the lines of a prepared dataset's index.
+
+    Raises UserError when the folder is not a prepared dataset or its index is damaged.
+    """
     index = folder / "index.csv"
-    if not index.exists():
+    try:
+        with index.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except FileNotFoundError:
         raise UserError(
             f"{folder}: not a prepared dataset (no index.csv); run `neco prepare` first"
+        ) from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{index}: cannot be read ({error}); prepare the dataset again") from None
+    if any(row.get(column) is None for row in rows for column in NEEDED_COLUMNS):
+        raise UserError(
+            f"{index}: damaged, a line lacks one of {', '.join(NEEDED_COLUMNS)}; prepare the "
+            "dataset again"
         )
-    with index.open(newline="") as file:
-        return list(csv.DictReader(file))
+    return rows
+
+
+def _read_description(folder: Path) -> dict[str, Any]:
+    path = folder / "classes.json"
+    try:
+        description: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        description["dataset"], description["classes"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: cannot be read ({error!r}); prepare the dataset again") from None
+    return description

@@ -1,8 +1,14 @@
-"""Fetch archives from an ordered list of mirrors: resumed, verified, atomic."""
+"""Fetch archives from an ordered list of mirrors: resumed, verified, atomic.
+
+This is written on the standard library. Downloaders that were looked at (pooch, plain requests)
+do not resume a partial file, or leave the checks of what a resumed answer is to their caller.
+"""
 
 import hashlib
 import http.client
 import json
+import re
+import shutil
 import time
 import urllib.error
 import urllib.request
@@ -11,8 +17,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
+from neco.data.kinds import HEAD, other_kind, refuse_other_kind
 from neco.data.progress import console, transfer_bar
 from neco.data.sources import Archive, archives, hint, is_folder
+from neco.data.text import read_text
 from neco.errors import UserError
 
 SUMS = "SHA256SUMS"
@@ -20,6 +28,8 @@ BLOCK = 1 << 20
 TIMEOUT = 60.0
 ATTEMPTS = 5
 """Tries per mirror; each goes on where the last one broke off."""
+UNDECLARED = 8 << 30
+"""Most bytes of a file of unknown size that a server may send without declaring a length."""
 PAUSE = 1.0
 """Seconds before the second try; doubled every time."""
 NETWORK = (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError)
@@ -42,8 +52,12 @@ def fetch_archive(name: str, into: Path, mirrors: list[str]) -> Path:
 
     Raises UserError when no mirror has the file or when it has the wrong digest.
     """
+    if Path(name).name != name or name in ("", ".", ".."):
+        raise UserError(f"{name!r}: is no file name; name an archive as `neco fetch` lists it")
     target = into / name
     if target.exists():
+        if target.is_file():
+            refuse_other_kind(target, name, target)
         return target
     if target.is_symlink():  # left dangling by a mirror that moved
         target.unlink()
@@ -60,6 +74,8 @@ def fetch_archive(name: str, into: Path, mirrors: list[str]) -> Path:
             return target
         except AbsentError as reason:
             tried.append(f"{mirror} ({reason})")
+        except ValueError as wrong:  # of urllib
+            tried.append(f"{mirror} (no address that can be asked: {wrong})")
     raise UserError(
         f"{name}: found nowhere; tried {', '.join(tried) or 'no mirror'}; put the file into "
         f"{into}, or name a folder or http(s):// address that holds it as `mirror` in the "
@@ -73,12 +89,15 @@ def _folder(mirror: str) -> Path:
 
 
 def _from_folder(name: str, target: Path, folder: Path) -> None:
-    source = folder.resolve() / name
-    if not source.exists():
-        raise AbsentError("no such folder" if not folder.is_dir() else "not in this folder")
+    link = folder / name
+    if not link.exists():
+        reason = "not in this folder" if folder.is_dir() else "no such folder"
+        raise AbsentError("a dangling link in this folder" if link.is_symlink() else reason)
+    source = link.resolve()  # of a hard link to a relative link nothing would be left here
     if source.is_file():
+        refuse_other_kind(source, name, link)
         sums = folder / SUMS
-        _verify(source, name, source, sums.read_text() if sums.is_file() else "", official=False)
+        _verify(source, name, source, read_text(sums) if sums.is_file() else "", official=False)
     try:
         target.hardlink_to(source)
     except OSError:  # a folder, another file system, or one without hard links
@@ -105,11 +124,12 @@ def _from_web(name: str, target: Path, base: str) -> None:
 def finish(
     partial: Path, target: Path, name: str, source: str, sums: str, *, official: bool
 ) -> None:
+    """Rename the whole `partial` to `target`. Raises UserError when it is not what it should be."""
     try:
+        refuse_other_kind(partial, name, source)
         _verify(partial, name, source, sums, official=official)
     except UserError:
-        partial.unlink()
-        _record(partial).unlink(missing_ok=True)
+        _forget(partial)
         raise
     partial.rename(target)
     _record(partial).unlink(missing_ok=True)
@@ -170,9 +190,8 @@ def _digest_in(sums: str, name: str) -> str:
 def _sums_of(base: str) -> str:
     try:
         with urllib.request.urlopen(f"{base}/{SUMS}", timeout=TIMEOUT) as response:
-            text: str = response.read(BLOCK).decode("utf-8", errors="replace")
-            return text
-    except NETWORK:
+            return str(response.read(BLOCK).decode("utf-8", errors="replace"))
+    except (*NETWORK, ValueError):
         return ""
 
 
@@ -184,10 +203,16 @@ def _record(partial: Path) -> Path:
     return partial.with_name(f"{partial.stem}.origin.partial")
 
 
+def _forget(partial: Path) -> None:
+    partial.unlink(missing_ok=True)
+    _record(partial).unlink(missing_ok=True)
+
+
 def download(url: str, target: Path) -> Path:
     """Return the path of the complete `<target>.partial`.
 
-    Raises AbsentError when the server does not have it or cannot be reached.
+    Raises AbsentError when the server does not have it, cannot be reached, sends a web page
+    instead, or sends more than it declared or than the file can have.
     """
     partial = target.with_name(f"{target.name}.partial")
     error: Exception | None = None
@@ -205,7 +230,7 @@ def download(url: str, target: Path) -> Path:
                 if refusal.code < 500 and refusal.code not in (408, 416, 429):
                     raise AbsentError(f"HTTP {refusal.code}") from None
                 if refusal.code == 416:  # the partial is longer than the file: not of this file
-                    partial.unlink(missing_ok=True)
+                    _forget(partial)
                 error = refusal
             except NETWORK as broken_off:
                 error = broken_off
@@ -232,8 +257,15 @@ def _continue(url: str, partial: Path, report: Callable[[int, int | None], None]
     with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
         if response.status != 206:  # no Range support, or the file changed: start over
             done = 0
-        length = response.headers.get("Content-Length")
-        total = done + int(length) if length else None
+        elif _start_of(response.headers.get("Content-Range", "")) != done:
+            _forget(partial)
+            raise ConnectionError(
+                f"the server answers with another part of the file than was asked for "
+                f"({response.headers.get('Content-Range', 'no Content-Range')})"
+            )
+        length = response.headers.get("Content-Length", "").strip()
+        total = done + int(length) if length.isascii() and length.isdigit() else None
+        limit = _limit(partial, total)
         etag = response.headers.get("ETag", "")
         validator = etag if not etag.startswith("W/") else ""
         validator = validator or response.headers.get("Last-Modified", "")
@@ -243,16 +275,51 @@ def _continue(url: str, partial: Path, report: Callable[[int, int | None], None]
         with partial.open("ab" if done else "wb") as file:
             report(done, total)
             while block := response.read(BLOCK):
-                file.write(block)
+                kind = "" if done else other_kind(block[:HEAD], partial.stem)
                 done += len(block)
+                if kind or done > limit:
+                    _forget(partial)
+                    raise AbsentError(
+                        f"sends {kind}"
+                        if kind
+                        else f"sends more than the {limit:,} bytes that the file can have"
+                    )
+                file.write(block)
                 report(done, total)
     if total is not None and done < total:
         raise ConnectionError(f"connection closed at {done:,} of {total:,} bytes")
 
 
+def _start_of(content_range: str) -> int | None:
+    """Return where a part of a file starts, from `bytes START-END/TOTAL`."""
+    found = re.fullmatch(r"\s*bytes\s+(\d+)-\d+/(\d+|\*)\s*", content_range, re.A)
+    return int(found[1]) if found else None
+
+
+def _limit(partial: Path, total: int | None) -> int:
+    """Return how many bytes may come, of a download whose server declares `total`.
+
+    Raises AbsentError when the declared file is larger than the official one or than the disk's
+    free space.
+    """
+    known = archives().get(partial.stem)
+    largest = UNDECLARED if total is None else total
+    if known is not None and known.size:
+        largest = known.size if known.size_is_exact else 2 * known.size
+    if total is None:
+        return largest
+    if total > largest:
+        raise AbsentError(f"declares {total:,} bytes, more than the {largest:,} that it can have")
+    there = partial.stat().st_size if partial.exists() else 0
+    free = shutil.disk_usage(partial.parent).free
+    if total - there > free:
+        raise AbsentError(f"has {total:,} bytes, but {partial.parent} has room for {free:,}")
+    return total
+
+
 def _read_record(partial: Path) -> dict[str, Any]:
     try:
-        record: dict[str, Any] = json.loads(_record(partial).read_text())
-        return record
+        record = json.loads(_record(partial).read_text())
     except (OSError, ValueError):
         return {}
+    return record if isinstance(record, dict) else {}

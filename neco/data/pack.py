@@ -11,7 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from types import TracebackType
+from typing import NamedTuple
 
+import numpy as np
 from PIL import Image
 
 from neco.config.packing import Packing
@@ -19,6 +21,7 @@ from neco.data.dataset import INDEX_COLUMNS, Dataset, Item, read_dataset, splits
 from neco.data.prepare import refuse_foreign, replace_folder
 from neco.data.progress import available_cores, console, counting_bar
 from neco.data.shards import VERSION
+from neco.data.writing import digest_of, labels_digest
 from neco.errors import UserError
 
 PLAIN_ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
@@ -92,20 +95,23 @@ def pack(
     datasets = [read_dataset(source, split) for split in splits or splits_of(source)]
     if into.resolve() == source.resolve():
         raise UserError(f"{into}: is the dataset itself; name another folder to pack it into")
+    into = into.resolve()  # a link to another disk is followed, not replaced
     refuse_foreign(into)
     into.parent.mkdir(parents=True, exist_ok=True)
     work = into.with_name(f".{into.name}.packing")
     shutil.rmtree(work, ignore_errors=True)
     try:
         (work / "shards").mkdir(parents=True)
-        with (work / "index.csv").open("w", newline="") as file:
+        with (work / "index.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(INDEX_COLUMNS)
             for dataset in datasets:
                 writer.writerows(_packed(dataset, work / "shards", packing, workers))
-        description = json.loads((source / "classes.json").read_text())
+        description = json.loads((source / "classes.json").read_text(encoding="utf-8"))
         description["notes"] = description.get("notes", {}) | {"packed": packing.model_dump()}
-        (work / "classes.json").write_text(json.dumps(description, indent=2) + "\n")
+        (work / "classes.json").write_text(
+            json.dumps(description, indent=2) + "\n", encoding="utf-8"
+        )
         replace_folder(into, work)
     except BaseException:
         shutil.rmtree(work, ignore_errors=True)
@@ -122,7 +128,7 @@ def pack(
 
 def _packed(
     dataset: Dataset, folder: Path, packing: Packing, workers: int | None
-) -> Iterator[tuple[str, str, str, str]]:
+) -> Iterator[tuple[str, ...]]:
     """Write one split; yield the rows of index.csv."""
     workers = workers or available_cores()
     plain = all(PLAIN_ID.fullmatch(item.id) for item in dataset.items)
@@ -138,29 +144,42 @@ def _packed(
         for first in range(0, len(dataset), window):
             items = dataset.items[first : first + window]
             encoded = pool.map(partial(_parts, packing=packing), items)
-            for position, (item, parts) in enumerate(zip(items, encoded, strict=True), first):
+            for position, (item, found) in enumerate(zip(items, encoded, strict=True), first):
                 key = item.id if plain else f"{position:08d}"
-                image, mask = [*shards.add(key, parts), ""][:2]
-                yield item.id, image, mask, item.split
+                image, mask = [*shards.add(key, found.parts), ""][:2]
+                yield item.id, image, mask, item.split, found.image_digest, found.mask_digest
                 bar.advance(task)
 
 
-def _parts(item: Item, packing: Packing) -> Parts:
+class _Encoded(NamedTuple):
+    """The files of one image and the digests that index.csv states."""
+
+    parts: Parts
+    image_digest: str
+    mask_digest: str
+
+
+def _parts(item: Item, packing: Packing) -> _Encoded:
     """Return the files of an image, bit for bit unless its shorter side is past the cap."""
     cap = packing.shorter_side
     with item.opened_image() as image:
         if cap is None or min(image.size) <= cap:
-            parts = [(item.image.suffix.removeprefix(".").lower(), item.image.read_bytes())]
-            return parts if item.mask is None else [*parts, ("mask.png", item.mask.read_bytes())]
+            data = item.image.read_bytes()
+            parts = [(item.image.suffix.removeprefix(".").lower(), data)]
+            if item.mask is not None:
+                parts.append(("mask.png", item.mask.read_bytes()))
+            return _Encoded(parts, item.image_digest or digest_of(data), item.mask_digest)
         scale = cap / min(image.size)
         size = (round(image.width * scale), round(image.height * scale))
         image.draft(None, size)  # a JPEG is decoded no larger than needed
         small = image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
     parts = [("jpg", _encoded(small, "JPEG", quality=packing.quality))]
+    mask_digest = ""
     if item.mask is not None:
         labels = Image.fromarray(item.read_mask()).resize(size, Image.Resampling.NEAREST)
         parts.append(("mask.png", _encoded(labels, "PNG")))
-    return parts
+        mask_digest = labels_digest(np.asarray(labels))
+    return _Encoded(parts, digest_of(parts[0][1]), mask_digest)
 
 
 def _encoded(image: Image.Image, kind: str, **how: int) -> bytes:

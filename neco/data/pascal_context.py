@@ -15,8 +15,9 @@ import numpy as np
 from neco.data.archives import AGAIN, Member, member, members_of, stream
 from neco.data.classes import class_names
 from neco.data.matlab import read_matrix
+from neco.data.names import listed_names
 from neco.data.progress import run_all
-from neco.data.writing import Description, Row, write_image, write_mask
+from neco.data.writing import Description, Row, labelled, write_image, write_mask
 from neco.errors import UserError
 
 PHOTOGRAPHS = "VOCtrainval_03-May-2010.tar"
@@ -52,7 +53,8 @@ def build(archives: Path, work: Path, prepared: Path, workers: int | None) -> De
     pairs: list[_Pair] = []
     left_out = {}
     for split in ("train", "val"):
-        names = member(members, f"{ROOT}/ImageSets/Main/{split}.txt", archive).read_lines()
+        source = member(members, f"{ROOT}/ImageSets/Main/{split}.txt", archive)
+        names = listed_names(source.read_lines(), source)
         labelled = [name for name in names if name in matrices]
         left_out[split] = len(names) - len(labelled)
         for name in labelled:
@@ -89,7 +91,7 @@ def _convert(pair: _Pair, work: Path, classes: int, annotations: Path) -> Row:
             f"{AGAIN}"
         )
     image, mask = f"images/{pair.id}.jpg", f"masks/{pair.id}.png"
-    size = write_image(pair.image, work / image)
+    size, digest = write_image(pair.image, work, image)
     labels = class_of_category()[categories]
-    empty = write_mask(labels, work / mask, size, classes, where)
-    return Row(pair.id, image, mask, pair.split, empty)
+    written = write_mask(labels, work, mask, size, classes, where)
+    return labelled(pair.id, image, mask, pair.split, digest, written)

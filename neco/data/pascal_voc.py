@@ -11,8 +11,10 @@ from typing import NamedTuple
 from neco.data.archives import AGAIN, Member, Members, member, members_of, stream
 from neco.data.classes import class_names
 from neco.data.matlab import read_matrix
+from neco.data.names import listed_names
 from neco.data.progress import run_all
-from neco.data.writing import Description, Row, decode_mask, write_image, write_mask
+from neco.data.text import decoded
+from neco.data.writing import Description, Row, decode_mask, labelled, write_image, write_mask
 from neco.errors import UserError
 
 TRAINVAL = "VOCtrainval_11-May-2012.tar"
@@ -63,8 +65,12 @@ def build(archives: Path, work: Path, prepared: Path, workers: int | None) -> De
 
 
 def split_list(members: Members, split: str, archive: Path, root: str) -> list[str]:
-    """Return the image names of a segmentation split, as the archive lists them."""
-    return member(members, f"{root}/ImageSets/Segmentation/{split}.txt", archive).read_lines()
+    """Return the image names of a segmentation split, as the archive lists them.
+
+    A name that is listed twice counts once. Raises UserError for one that leads out of the folder.
+    """
+    source = member(members, f"{root}/ImageSets/Segmentation/{split}.txt", archive)
+    return listed_names(source.read_lines(), source)
 
 
 def image_of(members: Members, name: str, archive: Path, lists: dict[str, list[str]]) -> Member:
@@ -81,13 +87,13 @@ def image_of(members: Members, name: str, archive: Path, lists: dict[str, list[s
 
 def _convert(pair: _Pair, work: Path, classes: int) -> Row:
     image, mask = f"images/{pair.id}.jpg", f"masks/{pair.id}.png"
-    size = write_image(pair.image, work / image)
+    size, digest = write_image(pair.image, work, image)
     if isinstance(pair.mask, Member):
         labels = decode_mask(pair.mask.read(), pair.where)
     else:
         labels = read_matrix(pair.mask, ("GTcls", "Segmentation"), pair.where)
-    empty = write_mask(labels, work / mask, size, classes, pair.where)
-    return Row(pair.id, image, mask, pair.split, empty)
+    written = write_mask(labels, work, mask, size, classes, pair.where)
+    return labelled(pair.id, image, mask, pair.split, digest, written)
 
 
 def _sbd_masks(archive: Path, without: set[str]) -> dict[str, bytes]:
@@ -97,7 +103,7 @@ def _sbd_masks(archive: Path, without: set[str]) -> dict[str, bytes]:
     for name, data in stream(archive):
         path = Path(name)
         if path.match("dataset/train.txt") or path.match("dataset/val.txt"):
-            listed.update(data.decode().split())
+            listed.update(listed_names(decoded(data, f"{archive}: {name}").split(), archive))
         elif path.match("dataset/cls/*.mat") and path.stem not in without:
             masks[path.stem] = data
     wanted = listed - without

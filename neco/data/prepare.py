@@ -2,18 +2,29 @@
 
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 
-from neco.data import folder
+from neco.data.folder.build import build as build_folder
+from neco.data.left_out import counted
 from neco.data.progress import console
-from neco.data.sources import dataset_names, prerequisites_of
-from neco.data.writing import Description, counts, write_description
+from neco.data.sources import archives_of, dataset_names, is_folder, prerequisites_of
+from neco.data.writing import (
+    Description,
+    counts,
+    never_labelled,
+    refuse_unlabelled,
+    write_description,
+)
 from neco.errors import UserError
 
-OURS = {"images", "masks", "shards", "index.csv", "classes.json"}
+OURS = {"images", "converted", "masks", "shards", "index.csv", "classes.json"}
 """What a prepared folder holds, hidden files aside; one with anything else is never replaced."""
+
+SHOWN = 10
+"""Classes without a pixel that are named."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +39,10 @@ class Summary:
     left_out: dict[str, int] = field(default_factory=dict)
     """Per split: images of the archive that carry no labels."""
     seconds: float = 0.0
+    reasons: dict[str, int] = field(default_factory=dict)
+    """Why files of the folder were not taken, and how many."""
+    said: tuple[str, ...] = ()
+    """What was guessed or noticed."""
 
     def __str__(self) -> str:
         images = ", ".join(f"{count:,} {split}" for split, count in self.images.items())
@@ -36,33 +51,73 @@ class Summary:
         if any(self.left_out.values()):
             left = ", ".join(f"{count:,} {split}" for split, count in self.left_out.items())
             text += f"; left out without labels: {left}"
-        return f"{text} ({self.seconds:.1f} s) -> {self.folder}"
+        lines = [*self.said]
+        if self.reasons:
+            lines.append(f"left out: {counted(self.reasons.items())}")
+        return "\n".join([f"{text} ({self.seconds:.1f} s) -> {self.folder}", *lines])
+
+
+def prepare_folder(
+    folder: Path, into: Path, *, workers: int | None = None, skip: int | None = None
+) -> Summary:
+    """Turn a folder of one's own images into a prepared dataset at `into`, called like the folder.
+
+    Up to `skip` files may be unusable; None stands for as many as its dataset.yaml says, which is
+    0 unless it does. Otherwise as `prepare`.
+    """
+    folder = folder.resolve()
+    if into.resolve().is_relative_to(folder):
+        raise UserError(
+            f"{into}: lies inside of the folder that is prepared; name another `--into`, beside it"
+        )
+    return _prepared(folder.name, into, lambda work, _: build_folder(folder, work, workers, skip))
 
 
 def prepare(
-    dataset: str, archives: Path, into: Path, *, prepared: Path, workers: int | None = None
+    dataset: str,
+    archives: Path,
+    into: Path,
+    *,
+    prepared: Path,
+    workers: int | None = None,
+    skip: int | None = None,
 ) -> Summary:
     """Turn archives into a prepared dataset at `into`, and return what was written.
 
     `archives` is the folder that holds the archive files under their official names, `prepared`
     the parent of prepared datasets, where those of `prerequisites_of(dataset)` lie. A name that
-    is no official dataset stands for the folder `archives/<name>` of the user's own images.
-    Everything is written to a temporary sibling and renamed at the end: after an error or an
-    interrupt `into` is as it was. Raises UserError for anything wrong with the input.
+    is no official dataset stands for the folder `archives/<name>` of the user's own images; see
+    `prepare_folder`. Everything is written to a temporary sibling and renamed at the end: after an
+    error or an interrupt `into` is as it was. Raises UserError for anything wrong with the input.
     """
-    start = time.monotonic()
-    refuse_foreign(into)
+    if dataset not in dataset_names():
+        return prepare_folder(archives / dataset, into, workers=workers, skip=skip)
     if prerequisites_of(dataset) and into.resolve().parent != prepared.resolve():
         raise UserError(
             f"{into}: {dataset} refers to images of {', '.join(prerequisites_of(dataset))} and "
             f"must lie beside it, in {prepared}"
         )
+    module = import_module(f"neco.data.{dataset.replace('-', '_')}")
+    further = {"skip": skip} if is_folder(archives_of(dataset).required[0]) else {}
+    return _prepared(
+        dataset,
+        into,
+        lambda work, prepared: module.build(archives, work, prepared, workers, **further),
+    )
+
+
+def _prepared(dataset: str, into: Path, build: Callable[[Path, Path], Description]) -> Summary:
+    """Call `build(work, parent of prepared datasets)`, and put `work` at `into` when it is done."""
+    start = time.monotonic()
+    into = into.resolve()  # a link to another disk is followed, not replaced
+    refuse_foreign(into)
     into.parent.mkdir(parents=True, exist_ok=True)
     work = into.with_name(f".{into.name}.preparing")
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
     try:
-        description = _build(dataset, archives, work, prepared, workers)
+        description = build(work, into.parent)
+        refuse_unlabelled(dataset, description.rows)
         write_description(dataset, description, work)
         replace_folder(into, work)
     except BaseException:
@@ -75,19 +130,19 @@ def prepare(
         len(description.classes),
         description.left_out,
         time.monotonic() - start,
+        {reason: count for reason, count in description.notes.get("left_out", {}).items() if count},
+        (*description.said, *_never_labelled(description)),
     )
-    console.print(str(summary), soft_wrap=True)
+    console.print(str(summary), soft_wrap=True, markup=False)
     return summary
 
 
-def _build(
-    dataset: str, archives: Path, work: Path, prepared: Path, workers: int | None
-) -> Description:
-    if dataset not in dataset_names():
-        return folder.build(dataset, archives, work, workers)
-    module = import_module(f"neco.data.{dataset.replace('-', '_')}")
-    description: Description = module.build(archives, work, prepared, workers)
-    return description
+def _never_labelled(description: Description) -> list[str]:
+    missing = never_labelled(description)
+    if not missing:
+        return []
+    more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
+    return [f"never labelled: {', '.join(missing[:SHOWN])}{more}; no mask holds a pixel of it"]
 
 
 def refuse_foreign(into: Path) -> None:

@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from typing import TypeVar
 
@@ -18,6 +19,8 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+
+from neco.errors import UserError
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -68,7 +71,8 @@ def run_all(
     """Return `[work(job) for job in jobs]`, computed by several processes.
 
     `jobs` may be a generator: only a few chunks are alive at a time. An error in any job stops the
-    rest and is raised here. Up to FEW jobs run in this process.
+    rest and is raised here. Up to FEW jobs run in this process. Raises UserError where a process
+    is killed from outside.
     """
     workers = workers or available_cores()
     with counting_bar() as bar:
@@ -102,7 +106,13 @@ def _parallel(
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 number = running.pop(future)
-                yield number, future.result()
+                try:
+                    yield number, future.result()
+                except BrokenProcessPool:
+                    raise UserError(
+                        "a worker process was killed, most likely because memory ran out; call "
+                        "again with fewer processes (`--processes 1`) or more memory"
+                    ) from None
                 for following, chunk in islice(chunks, 1):
                     running[pool.submit(_work_through, work, chunk)] = following
     finally:

@@ -1,6 +1,7 @@
 """Checked writing of the common layout: whole images, possible labels, masks of the right size."""
 
 import csv
+import hashlib
 import io
 import json
 from dataclasses import dataclass, field
@@ -8,31 +9,53 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from neco.data.archives import Member
-from neco.data.dataset import IGNORED, INDEX_COLUMNS
+from neco.data.dataset import BROKEN_IMAGE, IGNORED, INDEX_COLUMNS
+from neco.data.names import place
 from neco.errors import UserError
 
-BROKEN_IMAGE = (
-    OSError,
-    UnidentifiedImageError,
-    SyntaxError,
-    ValueError,
-    Image.DecompressionBombError,
-)
 REPLACE = "replace the file, or fetch its archive again"
 SPLIT_ORDER = ("train", "trainaug", "val")
 
 
+class Picture(NamedTuple):
+    """A photograph that was written or found whole."""
+
+    size: tuple[int, int]
+    """Width and height."""
+    digest: str
+
+
+class Mask(NamedTuple):
+    """A mask that was written."""
+
+    present: tuple[int, ...]
+    """Class ids that it holds, 255 for ignored pixels."""
+    digest: str
+
+
 class Row(NamedTuple):
-    """One line of index.csv; `empty` says that every pixel of the mask is ignored."""
+    """One line of index.csv, and which ids its mask holds."""
 
     id: str
     image: str
     mask: str
     split: str
-    empty: bool = False
+    image_digest: str
+    mask_digest: str = ""
+    present: tuple[int, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        """Return whether there is a mask whose every pixel is ignored."""
+        return bool(self.mask) and set(self.present) <= {IGNORED}
+
+
+def labelled(name: str, image: str, mask: str, split: str, picture: str, written: Mask) -> Row:
+    """Return the row of an image whose content has the digest `picture` and of its mask."""
+    return Row(name, image, mask, split, picture, written.digest, written.present)
 
 
 @dataclass
@@ -45,6 +68,8 @@ class Description:
     left_out: dict[str, int] = field(default_factory=dict)
     """Images per split that are in the archive but carry no labels."""
     notes: dict[str, Any] = field(default_factory=dict)
+    said: list[str] = field(default_factory=list)
+    """What was guessed or noticed, for the end of the preparation."""
 
 
 def image_size(data: bytes, where: object) -> tuple[int, int]:
@@ -63,13 +88,25 @@ def image_size(data: bytes, where: object) -> tuple[int, int]:
         raise UserError(f"{where}: truncated or damaged image ({error}); {REPLACE}") from None
 
 
-def write_image(source: Member, path: Path) -> tuple[int, int]:
-    """Copy a checked image out of its archive, bit for bit; return (width, height)."""
+def digest_of(data: bytes) -> str:
+    """Return the hex digest (128 bits) that stands for a file's content in index.csv."""
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+def labels_digest(labels: np.ndarray) -> str:
+    """Return the digest of a mask's labels, uint8 (H, W), however its file is compressed."""
+    return digest_of(f"{labels.shape[0]}x{labels.shape[1]}:".encode() + labels.tobytes())
+
+
+def write_image(source: Member, work: Path, name: str) -> Picture:
+    """Copy a checked image out of its archive to `work/name`, bit for bit.
+
+    Raises UserError for a damaged image, or a name that leads out of `work`.
+    """
     data = source.read()
     size = image_size(data, source)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
-    return size
+    place(work, name, source).write_bytes(data)
+    return Picture(size, digest_of(data))
 
 
 def decode_mask(data: bytes, where: object) -> np.ndarray:
@@ -97,12 +134,13 @@ def decode_colours(data: bytes, where: object) -> np.ndarray:
 
 
 def write_mask(
-    labels: np.ndarray, path: Path, size: tuple[int, int], classes: int, where: object
-) -> bool:
-    """Write labels (H, W) as an 8-bit PNG; return True when every pixel is ignored.
+    labels: np.ndarray, work: Path, name: str, size: tuple[int, int], classes: int, where: object
+) -> Mask:
+    """Write labels (H, W) as an 8-bit PNG at `work/name`; return which ids it holds.
 
     `size` is the image's (width, height). Raises UserError naming `where` when the mask has
-    another size than its image or holds an id that is neither a class nor 255.
+    another size than its image, holds an id that is neither a class nor 255, or `name` leads out
+    of `work`.
     """
     if labels.shape != (size[1], size[0]):
         raise UserError(
@@ -116,9 +154,9 @@ def write_mask(
             f"{where}: impossible label {impossible[0]}; there are {classes} classes (0 to "
             f"{classes - 1}) and {IGNORED} for ignored pixels; {REPLACE}"
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(labels.astype(np.uint8)).save(path)
-    return bool((present == IGNORED).all())
+    labels = labels.astype(np.uint8)
+    Image.fromarray(labels).save(place(work, name, where))
+    return Mask(tuple(map(int, present)), labels_digest(labels))
 
 
 def ids_in(labels: np.ndarray) -> np.ndarray:
@@ -132,10 +170,10 @@ def write_description(dataset: str, description: Description, folder: Path) -> N
     """Write index.csv and classes.json; rows are sorted by split and id."""
     order = {split: position for position, split in enumerate(SPLIT_ORDER)}
     rows = sorted(description.rows, key=lambda row: (order.get(row.split, 9), row.split, row.id))
-    with (folder / "index.csv").open("w", newline="") as file:
+    with (folder / "index.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(INDEX_COLUMNS)
-        writer.writerows((row.id, row.image, row.mask, row.split) for row in rows)
+        writer.writerows([getattr(row, column) for column in INDEX_COLUMNS] for row in rows)
     content = {
         "dataset": dataset,
         "classes": description.classes,
@@ -144,10 +182,32 @@ def write_description(dataset: str, description: Description, folder: Path) -> N
             "images": counts(rows),
             "left_out_without_labels": description.left_out,
             "all_pixels_ignored": counts([row for row in rows if row.empty]),
+            "never_labelled": never_labelled(description),
             **description.notes,
         },
     }
-    (folder / "classes.json").write_text(json.dumps(content, indent=2) + "\n")
+    (folder / "classes.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def never_labelled(description: Description) -> list[str]:
+    """Return the classes that no mask holds."""
+    present = {label for row in description.rows for label in row.present}
+    return [name for label, name in enumerate(description.classes) if label not in present]
+
+
+def refuse_unlabelled(where: object, rows: list[Row]) -> None:
+    """Raise UserError where the masks of a whole split leave nothing to learn or score."""
+    splits: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.mask:
+            splits.setdefault(row.split, []).append(row)
+    for split, masks in splits.items():
+        if all(row.empty for row in masks):
+            raise UserError(
+                f"{where}: every pixel of the masks of split '{split}' ({len(masks):,}) is "
+                "ignored, so nothing is left to score; see what they hold with `python -m neco "
+                "look` (255 is ignored, and what `ignore` in dataset.yaml names)"
+            )
 
 
 def counts(rows: list[Row]) -> dict[str, int]:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
 from neco.data.dataset import Dataset
-from neco.evaluate.transforms import normalised, resize_nearest
+from neco.evaluate.transforms import Resampling, normalised, pillow_nearest, resize_nearest
 from neco.normalisation import IMAGENET, Normalisation
 from neco.views.photometric import luminance, turn_hue
 
@@ -74,6 +74,10 @@ class AugmentedImages(TorchDataset):
     crop_scale: tuple[float, float]
     """Area range of the random resized crop."""
     flip_probability: float = 0.0
+    resampling: Resampling = "centre"
+    """How masks reach `mask_size`."""
+    through: int | None = None
+    """A size that masks are brought to before that, by Pillow, and flipped at."""
     jitter: float = 0.0
     jitter_probability: float = 0.0
     normalisation: Normalisation = IMAGENET
@@ -90,9 +94,15 @@ class AugmentedImages(TorchDataset):
         left, top, right, bottom = box
         square = image.resize((self.side, self.side), Image.Resampling.BILINEAR, box)
         pixels = np.array(square)
-        labels = resize_nearest(mask[top:bottom, left:right], self.mask_size, self.mask_size)
+        labels = mask[top:bottom, left:right]
+        if self.through:
+            labels = pillow_nearest(labels, self.through)
+        else:
+            labels = resize_nearest(labels, self.mask_size, self.mask_size, self.resampling)
         if generator.random() < self.flip_probability:
             pixels, labels = pixels[:, ::-1].copy(), labels[:, ::-1].copy()
+        if self.through:
+            labels = resize_nearest(labels, self.mask_size, self.mask_size, self.resampling)
         tensor = torch.from_numpy(pixels).permute(2, 0, 1)
         if self.jitter:
             colours = jittered(tensor / 255, self.jitter, self.jitter_probability, generator)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from pydantic import BaseModel, ConfigDict
 
-from neco.config.evaluation import Frozen
+from neco.config.evaluation import Evaluated
 from neco.config.load import digest
 from neco.data.dataset import Dataset
 
@@ -29,7 +29,14 @@ class Conditions(BaseModel):
     class_set: list[str]
     """Names of the classes, in the order of their ids."""
     absent_classes: str = "zero"
-    """`zero`: a class absent from the ground truth counts as IoU 0 (reference); `skip`: not."""
+    """`zero`: a class absent from the ground truth counts as IoU 0 (released code); `skip`: not."""
+    averaged_classes: int | None = None
+    """How many IoUs the mean is over: one more than the class set where the ignored class counts
+    as IoU 0 (`ignored_class: zero`)."""
+    resampling: str | None = None
+    """Where cells of a resized mask or map are read: `centre`, or `floor` (released code)."""
+    colours: str = "backbone"
+    """Mean and deviation of the images' colours: the backbone's own or an evaluation's."""
     mask_resolution: str
     """`full` (the image's own size) or `100x100`; a result may state its own."""
     input_size: int
@@ -107,7 +114,7 @@ def device_name(device: str | torch.device) -> str:
 def state_conditions(
     val: dict[str, Any],
     val_dataset: Dataset,
-    settings: Frozen,
+    settings: Evaluated,
     *,
     device: torch.device,
     began: float,
@@ -123,6 +130,9 @@ def state_conditions(
     values = {
         "class_set": val_dataset.classes,
         "absent_classes": settings.absent,
+        "averaged_classes": len(val_dataset.classes) + (settings.ignored_class == "zero"),
+        "resampling": getattr(settings, "resampling", None),
+        "colours": getattr(settings, "colours", val.get("colours", "backbone")),
         "input_size": val["image_size"],
         "grid": val["grid"],
         "train_split": train_dataset.split if train_dataset else None,

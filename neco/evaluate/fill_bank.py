@@ -83,6 +83,7 @@ def fill_augmented_bank(
                 settings.augmentation.crop_scale,
                 jitter=settings.augmentation.jitter,
                 jitter_probability=settings.augmentation.jitter_probability,
+                resampling=settings.resampling,
                 normalisation=normalisation,
             )
             loader = DataLoader(changed, extraction.batch_size, num_workers=extraction.workers)

@@ -21,14 +21,15 @@ from neco.evaluate.bank import Bank, normalised
 from neco.evaluate.conditions import evaluation_device, state_conditions
 from neco.evaluate.exact_search import ExactSearch
 from neco.evaluate.fill_bank import fill_augmented_bank, fill_bank
-from neco.evaluate.metrics import Score
+from neco.evaluate.matching import match_one_to_one
+from neco.evaluate.metrics import Score, confusion
 from neco.evaluate.patch_labels import PatchLabels, read_patch_labels, transfer_labels
 from neco.evaluate.result import Result, metrics_of
 from neco.evaluate.search import Search, build_search, recall
-from neco.evaluate.subsets import balanced_subset, subset_size
+from neco.evaluate.subsets import balanced_subset, random_subset, subset_size
 from neco.evaluate.transforms import resize_bilinear, resize_nearest
 from neco.features import Features
-from neco.normalisation import IMAGENET, Normalisation
+from neco.normalisation import IMAGENET, Normalisation, normalisation_of
 
 QUERIES = 32_768
 """Patches searched at a time."""
@@ -73,7 +74,7 @@ def predict(
     """
     train.matches(train_dataset)
     val.matches(val_dataset)
-    labels = _labels(val, train_dataset)
+    labels = _labels(val, train_dataset, settings)
     images = np.arange(len(train_dataset))
     bank = fill_bank(train, labels, images, settings.memory_size, settings.seeds[0])
     search = build_search(bank, settings, evaluation_device(device))
@@ -114,7 +115,7 @@ def evaluate(
     _needed(train, train_dataset, val, settings, backbone)
     if bank_folder is None and settings.mapped:
         bank_folder = Path(tempfile.gettempdir())
-    labels = _labels(val, train_dataset)
+    labels = _labels(val, train_dataset, settings)
 
     def bank_of(images: np.ndarray, seed: int) -> Bank:
         if train is not None:
@@ -128,7 +129,7 @@ def evaluate(
             settings,
             seed,
             extraction=extraction or Extraction(),
-            normalisation=normalisation,
+            normalisation=normalisation_of(settings.colours, normalisation),
             folder=bank_folder,
         )
 
@@ -139,9 +140,7 @@ def evaluate(
     for denominator in settings.fractions:
         seeds = settings.seeds if denominator > 1 else settings.seeds[:1]
         for seed in seeds:
-            images = balanced_subset(
-                labels.present, subset_size(len(train_dataset), denominator), seed
-            )
+            images = _subset(labels, len(train_dataset), denominator, seed, settings)
             bank = bank_of(images, seed)
             search = build_search(bank, settings, where)
             details: dict[str, Any] = {
@@ -152,8 +151,8 @@ def evaluate(
             if not search.exact:
                 details |= agreement(val, val_dataset, search, bank, settings, where)
                 recalls.append(details["recall"])
-            score = _score(val, val_dataset, search, bank, settings)
-            results.append(score.result(f"1/{denominator}", seed, details))
+            score, matching = _score(val, val_dataset, search, bank, settings)
+            results.append(score.result(f"1/{denominator}", seed, details | matching))
             if len(bank) > patches:  # the backend may treat small banks differently
                 patches, name, exact = len(bank), search.name, search.exact
     conditions = state_conditions(
@@ -184,6 +183,12 @@ def _needed(
     backbone: nn.Module | None,
 ) -> None:
     """Raise UserError unless what fills the bank is there and belongs to the held-out split."""
+    if val.about.get("colours", "backbone") != settings.colours:
+        raise UserError(
+            f"in-context: colours is '{settings.colours}', but the features are of images with "
+            f"'{val.about.get('colours', 'backbone')}' colours; extract them again with "
+            f"--colours {settings.colours}"
+        )
     if settings.augmentation.epochs:
         if backbone is None:
             raise UserError(
@@ -204,8 +209,20 @@ def _needed(
         )
 
 
-def _labels(features: Features, dataset: Dataset) -> PatchLabels:
-    return read_patch_labels(dataset, features.about["image_size"], features.about["patch_size"])
+def _subset(
+    labels: PatchLabels, images: int, denominator: int, seed: int, settings: InContext
+) -> np.ndarray:
+    """Return the training images of a fraction, ascending."""
+    if denominator == 1:
+        return np.arange(images)
+    if settings.subsets == "random":
+        return random_subset(images, denominator, seed)
+    return balanced_subset(labels.present, subset_size(images, denominator), seed)
+
+
+def _labels(features: Features, dataset: Dataset, settings: InContext) -> PatchLabels:
+    side, patch_size = features.about["image_size"], features.about["patch_size"]
+    return read_patch_labels(dataset, side, patch_size, settings.resampling)
 
 
 def _score(
@@ -215,9 +232,10 @@ def _score(
     bank: Bank,
     settings: InContext,
     images: int | None = None,
-) -> Score:
-    """Return the confusion of a whole split, or its first images, a few images at a time."""
-    score = Score(dataset.classes, settings.absent, settings.bootstrap)
+) -> tuple[Score, dict[str, Any]]:
+    """Return the confusion of a whole split, or its first images, and details of its matching."""
+    score = Score.of(dataset, settings)
+    tables: list[csr_matrix] = []
     side = val.about["image_size"]
     step = max(QUERIES // int(np.prod(val.tokens.shape[1:3])), 1)
     images = len(dataset) if images is None else min(images, len(dataset))
@@ -227,9 +245,37 @@ def _score(
         for labels, item in zip(soft, dataset.items[some], strict=True):
             mask = item.read_mask()
             if settings.mask_size == "input":
-                mask = resize_nearest(mask, side, side)
-            score.update(label_map(labels, len(dataset.classes), *mask.shape), mask)
-    return score
+                mask = resize_nearest(mask, side, side, settings.resampling)
+            maps = label_map(labels, len(dataset.classes), *mask.shape)
+            score.update(maps, mask)
+            if settings.matching == "hungarian":
+                tables.append(csr_matrix(confusion(maps, mask, len(dataset.classes))))
+    return _matched(score, tables, dataset, settings) if tables else (score, {})
+
+
+def _matched(
+    score: Score, tables: list[csr_matrix], dataset: Dataset, settings: InContext
+) -> tuple[Score, dict[str, Any]]:
+    """Return the score with predicted classes matched to classes, and what it was without.
+
+    tables: of each image. The interval resamples images at the matching found on all of them.
+    """
+    partners = best_partners(score.table)
+    matched = Score.of(dataset, settings)
+    for table in tables:
+        matched.add(table.toarray()[:, partners])
+    before = score.result("", 0).mIoU
+    return matched, {"matching": "Hungarian on IoU", "mIoU_unmatched": before}
+
+
+def best_partners(table: np.ndarray) -> np.ndarray:
+    """Return which predicted class counts as each class, int64 (classes + 1,): the best one to one.
+
+    table: (classes, classes + 1), pixels by (true, predicted), the last column unlabelled.
+    Source: open-hummingbird-eval, which matches by IoU.
+    """
+    square = np.vstack([table, np.zeros_like(table[:1])])
+    return np.argsort(match_one_to_one(square.T))
 
 
 def agreement(
@@ -251,7 +297,7 @@ def agreement(
     queries = normalised(val.tokens[:images].reshape(-1, val.tokens.shape[-1]))
     k = min(settings.neighbours, len(bank))
     mine, true = (
-        _score(val, dataset, backend, bank, settings, images).result("", 0).mIoU
+        _score(val, dataset, backend, bank, settings, images)[0].result("", 0).mIoU
         for backend in (search, exact)
     )
     return {

@@ -5,6 +5,7 @@ the backbone in every epoch) and a fast path on cached tokens of the images as t
 Source: paper, appendix A.2 (setup of Leopart).
 """
 
+import copy
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,10 +23,13 @@ from neco.evaluate.augment import AugmentedImages
 from neco.evaluate.conditions import evaluation_device, state_conditions
 from neco.evaluate.metrics import Score
 from neco.evaluate.result import FULL_RESOLUTION, Result, metrics_of
-from neco.evaluate.transforms import resize_bilinear, resize_nearest
+from neco.evaluate.subsets import whole_batches
+from neco.evaluate.transforms import resize_bilinear, small_mask
 from neco.features import Features, frozen_tokens
 from neco.normalisation import IMAGENET, Normalisation
 
+BEST_EPOCH, LAST_EPOCH = "best epoch", "last epoch"
+"""Settings of the epoch that is not the reported one."""
 Batches = Iterator[tuple[Tensor, Tensor]]
 """Tokens (B, rows, columns, dim) and masks int64 (B, size, size), one epoch."""
 
@@ -33,20 +37,27 @@ Batches = Iterator[tuple[Tensor, Tensor]]
 def cached_batches(
     features: Features, dataset: Dataset, chosen: np.ndarray, settings: Linear, seed: int
 ) -> Iterator[Batches]:
-    """Yield the epochs of the fast path: cached tokens in a new order each epoch."""
-    size = settings.mask_size
-    masks = np.stack([resize_nearest(dataset.items[i].read_mask(), size, size) for i in chosen])
+    """Yield the epochs of the fast path: cached tokens of the images as they are."""
+    size, side = settings.mask_size, features.about["image_size"]
+    masks = np.stack(
+        [small_mask(dataset.items[i].read_mask(), size, side, settings.resampling) for i in chosen]
+    )
     generator = np.random.default_rng([seed, 1])
 
     def epoch() -> Batches:
-        order = generator.permutation(len(chosen))
-        for start in range(0, len(order), settings.batch_size):
+        order = generator.permutation(len(chosen)) if settings.shuffle else np.arange(len(chosen))
+        for start in range(0, _used(len(order), settings), settings.batch_size):
             picked = order[start : start + settings.batch_size]
             tokens = torch.from_numpy(features.tokens[chosen[picked]]).float()
             yield tokens, torch.from_numpy(masks[picked]).long()
 
     for _ in range(settings.epochs):
         yield epoch()
+
+
+def _used(images: int, settings: Linear) -> int:
+    """Return how many images of an epoch are trained on."""
+    return images // settings.batch_size * settings.batch_size if settings.drop_last else images
 
 
 def augmented_batches(
@@ -71,11 +82,19 @@ def augmented_batches(
             (seed, number),
             crop_scale=settings.crop_scale,
             flip_probability=settings.flip_probability,
+            resampling=settings.resampling,
+            through=side if settings.resampling == "floor" else None,
             normalisation=normalisation,
         )
-        order = np.random.default_rng([seed, 1, number]).permutation(len(images)).tolist()
+        order = np.arange(len(images))
+        if settings.shuffle:
+            order = np.random.default_rng([seed, 1, number]).permutation(len(images))
         loader = DataLoader(
-            images, settings.batch_size, sampler=order, num_workers=extraction.workers
+            images,
+            settings.batch_size,
+            sampler=order.tolist(),
+            num_workers=extraction.workers,
+            drop_last=settings.drop_last,
         )
         for batch, masks in loader:
             yield frozen_tokens(backbone, batch), masks
@@ -92,8 +111,8 @@ def fit(
     settings: Linear,
     seed: int,
     device: torch.device,
-) -> nn.Conv2d:
-    """Return the trained 1x1 convolution (dim -> classes).
+) -> Iterator[nn.Conv2d]:
+    """Yield the 1x1 convolution (dim -> classes) after every epoch; it is trained on in place.
 
     The convolution runs on the token grid and its logits are interpolated: the same function as
     interpolating tokens first (both are linear, and bilinear weights sum to 1), at a tenth of the
@@ -109,7 +128,7 @@ def fit(
         weight_decay=settings.weight_decay,
     )
     schedule = torch.optim.lr_scheduler.StepLR(
-        optimiser, settings.decay_epochs, settings.decay_factor
+        optimiser, settings.decay_epochs or settings.epochs, settings.decay_factor
     )
     size = settings.mask_size
     for epoch in epochs:
@@ -124,7 +143,7 @@ def fit(
             loss.backward()
             optimiser.step()
         schedule.step()
-    return head
+        yield head
 
 
 @torch.no_grad()
@@ -132,14 +151,15 @@ def scores(
     head: nn.Conv2d, val: Features, dataset: Dataset, settings: Linear, device: torch.device
 ) -> tuple[Score, Score | None]:
     """Return the confusions on masks of `mask_size`, and on masks as they are if asked for."""
-    small = Score(dataset.classes, settings.absent, settings.bootstrap)
-    full = Score(dataset.classes, settings.absent, settings.bootstrap)
-    size = settings.mask_size
+    small = Score.of(dataset, settings)
+    full = Score.of(dataset, settings)
+    size, side = settings.mask_size, val.about["image_size"]
     for tokens, item in zip(val.tokens, dataset.items, strict=True):
         tensor = torch.from_numpy(np.array(tokens)).float().to(device)
         logits = head(tensor.permute(2, 0, 1)[None])  # (1, classes, rows, columns)
         mask = item.read_mask()
-        small.update(_label_map(logits, size, size), resize_nearest(mask, size, size))
+        read = small_mask(mask, size, side, settings.resampling)
+        small.update(_label_map(logits, size, size), read)
         if settings.full_resolution:
             full.update(_label_map(logits, *mask.shape), mask)
     return small, full if settings.full_resolution else None
@@ -147,6 +167,43 @@ def scores(
 
 def _label_map(logits: Tensor, height: int, width: int) -> np.ndarray:
     return resize_bilinear(logits, height, width)[0].max(dim=0).indices.cpu().numpy()
+
+
+def _results(
+    heads: Iterator[nn.Conv2d],
+    val: Features,
+    dataset: Dataset,
+    settings: Linear,
+    seed: int,
+    device: torch.device,
+    details: dict[str, Any],
+) -> list[Result]:
+    """Return the reported epoch at both resolutions, and the other of last and best beside it.
+
+    The best epoch is chosen by the held-out mIoU, on the labels that it is scored on.
+    """
+    quick = settings.model_copy(update={"bootstrap": 0, "full_resolution": False})
+    curve: list[float] = []
+    best = head = None
+    for head in heads:
+        curve.append(scores(head, val, dataset, quick, device)[0].result("", seed).mIoU)
+        if curve[-1] == max(curve) and curve.count(curve[-1]) == 1:
+            best = copy.deepcopy(head)
+    assert best is not None and head is not None
+    about_best = {**details, "epoch": 1 + curve.index(max(curve)), "best_of_epochs": len(curve)}
+    about_last = {**details, "epoch": len(curve)}
+    shown, other = (best, about_best, BEST_EPOCH), (head, about_last, LAST_EPOCH)
+    if settings.reported == "last":
+        shown, other = other, shown
+    small, full = scores(shown[0], val, dataset, settings, device)
+    results = [small.result("", seed, {**shown[1], "curve": curve})]
+    if full is not None:
+        results.append(full.result(FULL_RESOLUTION, seed, shown[1], mask_resolution="full"))
+    beside = settings.model_copy(update={"full_resolution": False})
+    results.append(
+        scores(other[0], val, dataset, beside, device)[0].result(other[2], seed, other[1])
+    )
+    return results
 
 
 def evaluate(
@@ -169,6 +226,7 @@ def evaluate(
     began = time.perf_counter()
     where = evaluation_device(device)
     val.matches(val_dataset)
+    val, val_dataset = whole_batches(val, val_dataset, settings.whole_batches)
     if settings.augment and backbone is None:
         raise UserError(
             "linear: augment is true, which sends images through the backbone, but none was given; "
@@ -180,6 +238,11 @@ def evaluate(
         train.matches(train_dataset)
     results: list[Result] = []
     count = max(round(settings.train_fraction * len(train_dataset)), 1)
+    if not _used(count, settings):
+        raise UserError(
+            f"linear: drop_last leaves none of {count} training images, as a batch is "
+            f"{settings.batch_size}; set batch_size lower, or drop_last: false"
+        )
     for seed in settings.seeds:
         generator = np.random.default_rng([seed, 0])
         chosen = np.sort(generator.permutation(len(train_dataset))[:count])
@@ -200,12 +263,9 @@ def evaluate(
             assert train is not None
             epochs = cached_batches(train, train_dataset, chosen, settings, seed)
         classes = len(val_dataset.classes)
-        head = fit(epochs, val.tokens.shape[-1], classes, settings, seed, where)
-        small, full = scores(head, val, val_dataset, settings, where)
-        details = {"images": count, "augment": settings.augment}
-        results.append(small.result("", seed, details))
-        if full is not None:
-            results.append(full.result(FULL_RESOLUTION, seed, details, mask_resolution="full"))
+        heads = fit(epochs, val.tokens.shape[-1], classes, settings, seed, where)
+        more = {"images": count, "augment": settings.augment}
+        results += _results(heads, val, val_dataset, settings, seed, where, more)
     conditions = state_conditions(
         val.about,
         val_dataset,

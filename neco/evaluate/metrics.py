@@ -4,7 +4,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from neco.data.dataset import IGNORED
+from neco.config.evaluation import Evaluated
+from neco.data.dataset import IGNORED, Dataset
 from neco.errors import UserError
 from neco.evaluate.result import Result
 
@@ -46,15 +47,14 @@ def class_iou(margin: np.ndarray) -> np.ndarray:
     return np.where(true > 0, correct / union, np.nan)
 
 
-def mean_iou(ious: np.ndarray, absent: Absent) -> np.ndarray:
+def mean_iou(ious: np.ndarray, absent: Absent, zeros: int = 0) -> np.ndarray:
     """Return the mean over the last axis of class IoUs, NaN meaning absent from the truth.
 
-    absent: `zero` counts such a class as 0 (the reference's convention), `skip` leaves it out.
+    absent: `zero` counts such a class as 0 (the released code's convention), `skip` leaves it out.
+    zeros: how many further classes of IoU 0 are averaged in.
     """
-    if absent == "zero":
-        return np.nan_to_num(ious, nan=0.0).mean(axis=-1)
-    there = ~np.isnan(ious)
-    return np.nansum(ious, axis=-1) / np.maximum(there.sum(axis=-1), 1)
+    counted = np.isfinite(ious) if absent == "skip" else np.ones(ious.shape, bool)
+    return np.nansum(ious, axis=-1) / np.maximum(counted.sum(axis=-1) + zeros, 1)
 
 
 class Bootstrap:
@@ -76,11 +76,13 @@ class Bootstrap:
         there = np.flatnonzero(margin.ravel())  # few classes are in one image
         self.sums[np.ix_(drawn, there)] += np.outer(weights[drawn], margin.ravel()[there])
 
-    def interval(self, absent: Absent, level: float = 0.95) -> tuple[float, float] | None:
+    def interval(
+        self, absent: Absent, zeros: int = 0, level: float = 0.95
+    ) -> tuple[float, float] | None:
         """Return the percentile interval of mIoU, 0 to 1; None without replicas."""
         if not len(self.sums):
             return None
-        means = mean_iou(class_iou(self.sums.reshape(-1, 3, self.classes)), absent)
+        means = mean_iou(class_iou(self.sums.reshape(-1, 3, self.classes)), absent, zeros)
         low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
         return float(low), float(high)
 
@@ -88,15 +90,27 @@ class Bootstrap:
 class Score:
     """One number in the making: a confusion table and its bootstrap, image by image."""
 
-    def __init__(self, names: list[str], absent: Absent = "zero", replicas: int = 0) -> None:
+    def __init__(
+        self, names: list[str], absent: Absent = "zero", replicas: int = 0, zeros: int = 0
+    ) -> None:
         self.names = names
         self.absent: Absent = absent
+        self.zeros = zeros
         self.table = np.zeros((len(names), len(names) + 1), dtype=np.int64)
         self.bootstrap = Bootstrap(len(names), replicas)
 
+    @classmethod
+    def of(cls, dataset: Dataset, settings: Evaluated) -> "Score":
+        """Return an empty score of a dataset by a protocol's conventions."""
+        zeros = int(settings.ignored_class == "zero")
+        return cls(dataset.classes, settings.absent, settings.bootstrap, zeros)
+
     def update(self, predicted: np.ndarray, target: np.ndarray) -> None:
         """Add one image; see `confusion`."""
-        table = confusion(predicted, target, len(self.names))
+        self.add(confusion(predicted, target, len(self.names)))
+
+    def add(self, table: np.ndarray) -> None:
+        """Add one image's confusion table."""
         self.table += table
         self.bootstrap.update(margins(table))
 
@@ -109,11 +123,11 @@ class Score:
     ) -> Result:
         """Return the number so far, in percent."""
         ious = class_iou(margins(self.table))
-        interval = self.bootstrap.interval(self.absent)
+        interval = self.bootstrap.interval(self.absent, self.zeros)
         return Result(
             setting=setting,
             seed=seed,
-            mIoU=round(100 * float(mean_iou(ious, self.absent)), 4),
+            mIoU=round(100 * float(mean_iou(ious, self.absent, self.zeros)), 4),
             per_class_iou={
                 name: None if np.isnan(iou) else round(100 * float(iou), 4)
                 for name, iou in zip(self.names, ious, strict=True)

@@ -18,7 +18,8 @@ from neco.evaluate.conditions import evaluation_device, state_conditions
 from neco.evaluate.matching import contingency, match_by_precision, match_one_to_one
 from neco.evaluate.metrics import Score
 from neco.evaluate.result import Result, metrics_of
-from neco.evaluate.transforms import resize_nearest
+from neco.evaluate.subsets import whole_batches
+from neco.evaluate.transforms import Resampling, resize_nearest, small_mask
 from neco.features import Features
 
 IMAGES = 64
@@ -50,19 +51,20 @@ def cluster_maps(
     return assigned.reshape(tokens.shape[:3])
 
 
-def enlarged(maps: np.ndarray, size: int) -> np.ndarray:
+def enlarged(maps: np.ndarray, size: int, at: Resampling = "centre") -> np.ndarray:
     """Return maps (..., rows, columns) at (..., size, size) by nearest neighbour."""
-    return resize_nearest(maps, size, size)
+    return resize_nearest(maps, size, size, at)
 
 
-def read_masks(dataset: Dataset, size: int) -> np.ndarray:
+def read_masks(dataset: Dataset, size: int, side: int, at: Resampling = "centre") -> np.ndarray:
     """Return all masks of a split, uint8 (images, size, size), by nearest neighbour.
 
+    side: the input size in pixels, by which masks go where the resampling floors (`small_mask`).
     Raises UserError for an id that is neither a class nor 255.
     """
     masks = np.empty((len(dataset), size, size), np.uint8)
     for number, item in enumerate(dataset.items):
-        masks[number] = resize_nearest(item.read_mask(), size, size)
+        masks[number] = small_mask(item.read_mask(), size, side, at)
     strange = masks[(masks >= len(dataset.classes)) & (masks != IGNORED)]
     if strange.size:
         raise UserError(
@@ -84,7 +86,9 @@ def evaluate(
     """
     began = time.perf_counter()
     features.matches(dataset)
-    masks = read_masks(dataset, settings.mask_size)
+    features, dataset = whole_batches(features, dataset, settings.whole_batches)
+    side = features.about["image_size"]
+    masks = read_masks(dataset, settings.mask_size, side, settings.resampling)
     tokens = features.tokens
     reduced = reduced_tokens(tokens.reshape(-1, tokens.shape[-1]), settings.components)
     results: list[Result] = []
@@ -127,11 +131,12 @@ def _result(
     table = np.zeros((count, len(dataset.classes)), np.int64)
     for start in range(0, len(masks), IMAGES):
         some = slice(start, start + IMAGES)
-        table += contingency(enlarged(maps[some], masks.shape[1]), masks[some], *table.shape)
+        large = enlarged(maps[some], masks.shape[1], settings.resampling)
+        table += contingency(large, masks[some], *table.shape)
     matched = match_one_to_one(table) if one_to_one else match_by_precision(table)
-    score = Score(dataset.classes, settings.absent, settings.bootstrap)
+    score = Score.of(dataset, settings)
     for image, mask in zip(maps, masks, strict=True):
-        score.update(enlarged(matched[image], len(mask)), mask)
+        score.update(enlarged(matched[image], len(mask), settings.resampling), mask)
     details = {
         "clusters": count,
         "matching": "Hungarian on IoU" if one_to_one else "highest precision",

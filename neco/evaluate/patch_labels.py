@@ -14,7 +14,7 @@ from scipy.sparse import csr_matrix, vstack
 
 from neco.data.dataset import IGNORED, Dataset
 from neco.errors import UserError
-from neco.evaluate.transforms import resize_nearest
+from neco.evaluate.transforms import Resampling, resize_nearest
 
 QUERIES = 2048
 """Labelled at a time, so that intermediate results stay in cache."""
@@ -67,7 +67,9 @@ def _first_bins(rows: int, columns: int, patch_size: int, classes: int) -> np.nd
     return patches.repeat(patch_size, axis=0).repeat(patch_size, axis=1)
 
 
-def read_patch_labels(dataset: Dataset, side: int, patch_size: int) -> PatchLabels:
+def read_patch_labels(
+    dataset: Dataset, side: int, patch_size: int, at: Resampling = "centre"
+) -> PatchLabels:
     """Return the soft labels of a split whose masks are brought to (side, side) by nearest.
 
     Ignored pixels become class 0 where that is the background (VOC: the reference's rule).
@@ -82,7 +84,9 @@ def read_patch_labels(dataset: Dataset, side: int, patch_size: int) -> PatchLabe
         mask = item.read_mask()
         shown = np.bincount(mask.ravel(), minlength=IGNORED + 1)
         present[number] = shown[:classes] > 0
-        soft.append(image_labels(resize_nearest(mask, side, side), patch_size, classes, columns))
+        soft.append(
+            image_labels(resize_nearest(mask, side, side, at), patch_size, classes, columns)
+        )
     return PatchLabels(vstack(soft, format="csr"), present, (side // patch_size) ** 2)
 
 

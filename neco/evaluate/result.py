@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from neco.config.evaluation import Frozen, Protocol
+from neco.config.evaluation import Evaluated, Protocol
 from neco.data.dataset import Dataset
 from neco.errors import UserError
 from neco.evaluate.conditions import Conditions
@@ -94,7 +94,7 @@ def metrics_of(
     protocol: Protocol,
     features: Features,
     dataset: Dataset,
-    settings: Frozen,
+    settings: Evaluated,
     results: list[Result],
     headline: str,
     conditions: Conditions,

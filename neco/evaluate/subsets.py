@@ -1,6 +1,12 @@
-"""Subsets of the training images for the low-data settings (1/8, 1/64, 1/128)."""
+"""Subsets: training images of the low-data settings (1/8, 1/64, 1/128), held-out batches."""
+
+from dataclasses import replace
 
 import numpy as np
+
+from neco.data.dataset import Dataset
+from neco.errors import UserError
+from neco.features import Features
 
 
 def subset_size(images: int, denominator: int) -> int:
@@ -35,3 +41,32 @@ def balanced_subset(present: np.ndarray, size: int, seed: int) -> np.ndarray:
         counts += present[pick]
         chosen.append(pick)
     return np.sort(np.array(chosen))
+
+
+def random_subset(images: int, denominator: int, seed: int) -> np.ndarray:
+    """Return int(images / denominator) image indices, ascending, whatever they show.
+
+    Source: open-hummingbird-eval, where a dataset's name carries a fraction.
+    """
+    size = max(images // denominator, 1)
+    generator = np.random.default_rng([seed, size])
+    return np.sort(generator.permutation(images)[:size])
+
+
+def whole_batches(
+    features: Features, dataset: Dataset, size: int | None
+) -> tuple[Features, Dataset]:
+    """Return the first images of a split, as many as fill batches of `size`; None: all of them.
+
+    Raises UserError where not one batch is full.
+    """
+    count = len(dataset) if size is None else len(dataset) // size * size
+    if not count:
+        raise UserError(
+            f"{dataset.folder}: split '{dataset.split}' has {len(dataset)} images, fewer than one "
+            f"batch of {size}; set whole_batches lower, or to null"
+        )
+    if count == len(dataset):
+        return features, dataset
+    first = Features(features.tokens[:count], features.ids[:count], features.about)
+    return first, replace(dataset, items=dataset.items[:count])

@@ -4,12 +4,16 @@ Images are stretched to a square, never cropped: every pixel is evaluated, and a
 place in the mask follows from its row and column alone.
 """
 
+from typing import Literal
+
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
 from neco.normalisation import IMAGENET, Normalisation
+
+Resampling = Literal["centre", "floor"]
 
 
 def input_side(image_size: int, patch_size: int) -> int:
@@ -32,16 +36,42 @@ def normalised(pixels: Tensor, normalisation: Normalisation = IMAGENET) -> Tenso
     return (pixels.float() / 255.0 - mean) / std
 
 
-def nearest_index(source: int, target: int) -> np.ndarray:
-    """Return int64 (target,): for each target cell the source cell that holds its centre."""
-    return (2 * np.arange(target) + 1) * source // (2 * target)
+def nearest_index(source: int, target: int, at: Resampling = "centre") -> np.ndarray:
+    """Return int64 (target,): which source cell each target cell reads.
+
+    centre: the cell that holds its centre. floor: the cell that holds its first corner, in single
+    precision (the rule of PyTorch's `nearest`).
+    """
+    if at == "centre":
+        return (2 * np.arange(target) + 1) * source // (2 * target)
+    scale = np.float32(source) / np.float32(target)
+    corners = np.arange(target, dtype=np.float32) * scale
+    return np.minimum(corners.astype(np.int64), source - 1)
 
 
-def resize_nearest(labels: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Return labels (..., H, W) at (..., height, width), every cell read at its centre."""
-    rows = nearest_index(labels.shape[-2], height)
-    columns = nearest_index(labels.shape[-1], width)
+def resize_nearest(
+    labels: np.ndarray, height: int, width: int, at: Resampling = "centre"
+) -> np.ndarray:
+    """Return labels (..., H, W) at (..., height, width); `at` as in `nearest_index`."""
+    rows = nearest_index(labels.shape[-2], height, at)
+    columns = nearest_index(labels.shape[-1], width, at)
     return np.ascontiguousarray(labels[..., rows[:, None], columns])
+
+
+def pillow_nearest(mask: np.ndarray, side: int) -> np.ndarray:
+    """Return a mask uint8 (H, W) at (side, side) by Pillow: at centres, where ties are rounded."""
+    return np.array(Image.fromarray(mask).resize((side, side), Image.Resampling.NEAREST))
+
+
+def small_mask(mask: np.ndarray, size: int, side: int, at: Resampling) -> np.ndarray:
+    """Return a mask (H, W) at (size, size), as clusters and linear heads are compared with it.
+
+    At centres it is read directly. The released code brings it to the input size (side, side)
+    first, by Pillow, and then floors.
+    """
+    if at == "floor":
+        mask = pillow_nearest(mask, side)
+    return resize_nearest(mask, size, size, at)
 
 
 def resize_bilinear(scores: Tensor, height: int, width: int) -> Tensor:

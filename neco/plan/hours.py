@@ -18,8 +18,8 @@ from neco.evaluate.transforms import input_side
 from neco.plan.arithmetic import BACKWARD, forward_flops, shape_of, training_flops
 from neco.plan.images import OFFICIAL, image_count
 
-PAPER_HOURS, PAPER_BACKBONE, PAPER_EPOCHS = 19.0, "dinov2r-vits14", 25
-"""ViT-S/14 on COCO, one A6000-hour counted as one (paper, title and Table 9d)."""
+PAPER_HOURS, PAPER_BACKBONE, PAPER_EPOCHS = 19.0, "dinov2xr-vits14", 25
+"""ViT-S/14 without registers on COCO, one A6000-hour counted as one (paper, title, Table 9d)."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def measured_speed(path: Path) -> Speed:
     except (OSError, ValueError, KeyError, StopIteration):
         raise UserError(
             f"{path}: no line with backbone and images_per_second; make it with "
-            "python benchmarks/training.py --backbone dinov2r-vits14 --json FILE"
+            "python benchmarks/training.py --backbone dinov2xr-vits14 --json FILE"
         ) from None
     return Speed(flops, f"{line.get('device', 'this machine')}, {path.name}")
 

@@ -19,7 +19,9 @@ OPENING = """\
 """
 CURVES = {
     "excess": "Training: loss above its entropy floor",
-    "rank": "Training: effective rank of the features",
+    "head_rank": "Training: effective rank of the aligned features",
+    "backbone_rank": "Training: effective rank of the backbone's tokens",
+    "information": "Training: what the targets say",
 }
 """Columns of a training's metrics.csv that are plotted."""
 SCORES, PLOTS = "scores", "plots"

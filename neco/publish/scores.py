@@ -58,7 +58,7 @@ def write_comparisons(
         stem = stem_of(protocol, dataset, headline)
         _write(into / f"{stem}.model.csv", ["model", "mIoU"], rows)
         columns = {
-            group.name: _class_means([by_model[m.model] for m in group.members], headline)
+            group.handle: _class_means([by_model[m.model] for m in group.members], headline)
             for group in groups
             if all(member.model in by_model for member in group.members)
         }

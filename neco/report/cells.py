@@ -9,6 +9,10 @@ NOT_RUN = "not run"
 REPORTED_ONLY = "reported only"
 NOT_REPORTED = "–"
 MARK = "†"
+RELEASED_NOTE = (
+    '"Released weights" rows are students that the authors of the paper published, evaluated here '
+    "and held against the paper's row above; the cells count does not have them."
+)
 
 
 @dataclass(frozen=True)
@@ -135,6 +139,10 @@ class Row:
     extra: bool = False
     """Ours without a counterpart in the paper."""
     gain: bool = False
+    released: bool = False
+    """The authors' own student beside the paper's row of its method; nothing was trained here."""
+    key: tuple[str, str] = ("", "")
+    """(method, backbone) of the paper's row, as `canonical` writes it."""
 
 
 @dataclass
@@ -164,7 +172,7 @@ class Table:
         """How many of the paper's cells are `run`, `other scale`, `not run`, `reported only`."""
         counts = {"run": 0, "other scale": 0, NOT_RUN: 0, REPORTED_ONLY: 0}
         for row in self.rows:
-            if not row.extra and not row.gain:
+            if not (row.extra or row.gain or row.released):
                 for cell in row.cells:
                     if cell.paper:
                         counts[cell.status] += 1
@@ -174,6 +182,8 @@ class Table:
         """Return what a reader needs below the table: counts, scale of marked cells, spreads."""
         counts = ", ".join(f"{count} {name}" for name, count in self.counts.items() if count)
         notes = [f"Cells of the paper: {counts}."]
+        if any(row.released for row in self.rows):
+            notes.append(RELEASED_NOTE)
         scaled: dict[str, dict[str, None]] = {}
         spreads: dict[str, None] = {}
         for row in self.rows:

@@ -12,7 +12,7 @@ from typing import Literal
 from neco.report.cells import Cell, Column, Row, Table, signed
 from neco.report.layout import LAYOUTS
 from neco.report.measured import Measured, Score
-from neco.report.reported import Reported, canonical
+from neco.report.reported import Reported
 from neco.report.tables import COST, build_table
 
 RERUN = 1.0
@@ -45,13 +45,14 @@ def verify(measured: Measured, reported: list[Reported]) -> list[Claim]:
     for name in LAYOUTS:
         table = build_table(name, measured, reported)
         rows = [row for row in table.rows if not row.extra and not row.gain]
+        printed = [row for row in rows if not row.released]
         for index, column in enumerate(table.columns):
             if column.extra:
                 continue
             if name in GAIN_TABLES:
                 claims += _gains(table, rows, index)
             if column.protocol not in COST:
-                claims += _orders(table, rows, index)
+                claims += _orders(table, printed, index)
             claims += _values(table, rows, index)
     return claims
 
@@ -68,18 +69,23 @@ def _name(row: Row) -> str:
 
 
 def _gains(table: Table, rows: list[Row], index: int) -> list[Claim]:
-    """Return whether NeCo differs from its start in the direction that the paper reports."""
-    by_key = {canonical(row.stub[0], row.stub[1]): row for row in rows}
+    """Return whether NeCo differs from its start in the direction that the paper reports.
+
+    A released student counts where it ran: whether it was asked for is the project's choice.
+    """
+    by_key = {row.key: row for row in rows if not row.released}
     claims = []
-    for (method, backbone), row in by_key.items():
+    for row in rows:
+        method, backbone = row.key
         start = by_key.get((method.removesuffix("+NeCo"), backbone))
         if not method.endswith("+NeCo") or start is None:
             continue
         after, before = row.cells[index], start.cells[index]
-        if after.paper is None or before.paper is None:
+        if after.paper is None or before.paper is None or (row.released and not after.ours):
             continue
         gain = after.paper.number - before.paper.number
-        text = f"NeCo on {_name(start)}: {signed(gain)} in {_place(table, table.columns[index])}"
+        who = "NeCo, released weights," if row.released else "NeCo"
+        text = f"{who} on {_name(start)}: {signed(gain)} in {_place(table, table.columns[index])}"
         if after.ours is None or before.ours is None:
             claims.append(Claim("gain", table.name, text, "not run"))
             continue
@@ -149,7 +155,7 @@ def _values(table: Table, rows: list[Row], index: int) -> list[Claim]:
     claims = []
     for row in rows:
         cell = row.cells[index]
-        if cell.paper is None:
+        if cell.paper is None or (row.released and not cell.ours):
             continue
         text = f"{_name(row)}: {cell.paper.text} in {_place(table, column)}"
         claims.append(_value(table, column, cell, text))

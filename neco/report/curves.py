@@ -16,9 +16,11 @@ from neco.report.style import LINES, OTHERS, SOFT, drawn
 PANELS = (
     ("excess", "excess over the entropy floor"),
     ("loss", "loss (dotted: its floor)"),
-    ("rank", "effective rank of features"),
-    ("images_per_second", "images per second"),
+    ("head_rank", "effective rank (dotted: backbone)"),
+    ("information", "what the targets say (0: nothing)"),
 )
+COMPANIONS = {"loss": "floor", "head_rank": "backbone_rank"}
+"""What is drawn dotted in a panel, beside its quantity."""
 
 
 @dataclass(frozen=True)
@@ -82,9 +84,9 @@ def _panel(panel: Axes, curves: Sequence[Curve], colours: dict[str, str], name: 
         any_drawn = True
         steps, colour = curve.columns["step"], colours[curve.run]
         panel.plot(steps, curve.columns[name], color=colour, linewidth=0.9, alpha=0.85)
-        if name == "loss" and "floor" in curve.columns:
-            floor = curve.columns["floor"]
-            panel.plot(steps, floor, color=colour, linewidth=0.8, linestyle=":")
+        companion = curve.columns.get(COMPANIONS.get(name, ""))
+        if companion is not None:
+            panel.plot(steps, companion, color=colour, linewidth=0.8, linestyle=":")
     if any_drawn:
         panel.grid(axis="y", color="#e4e4e4", linewidth=0.6)
         panel.set_axisbelow(True)

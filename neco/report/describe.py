@@ -22,7 +22,7 @@ def describe_models(project: Project, runs: Path) -> list[Model]:
             models.append(
                 Model(
                     model=file_stem(name), kind="backbone", method=spec.method,
-                    label=spec.label, params=params,
+                    label=spec.label, params=params, start=spec.start,
                 )
             )  # fmt: skip
             continue
@@ -30,7 +30,7 @@ def describe_models(project: Project, runs: Path) -> list[Model]:
         models.append(
             Model(
                 model=name, kind="run", run=run, seed=seed, method=asked.method, label=spec.label,
-                start=backbone, params=params, ablations=asked.ablations,
+                start=backbone, start_method=spec.method, params=params, ablations=asked.ablations,
                 training=_training(runs / name / "training.json", project.training(run)),
             )
         )  # fmt: skip
@@ -38,7 +38,11 @@ def describe_models(project: Project, runs: Path) -> list[Model]:
 
 
 def _training(path: Path, settings: Any) -> dict[str, Any]:
-    """Return dataset, epochs and batch size as asked; images and hours as measured."""
+    """Return dataset, epochs and batch size as asked; images, hours and device as measured.
+
+    `hours` and `epoch_minutes` pass on the clock, over all starts of the training; `gpu_hours` are
+    those of every process (each has one GPU).
+    """
     known = {
         "dataset": settings.dataset,
         "epochs": settings.epochs if settings.steps is None else None,
@@ -47,10 +51,28 @@ def _training(path: Path, settings: Any) -> dict[str, Any]:
     }
     if path.exists():
         measured = json.loads(path.read_text())
-        known |= {"images": measured["images"], "hours": round(measured["seconds"] / 3600, 4)}
+        hours, processes = measured["seconds"] / 3600, measured.get("processes", 1)
         passes = measured["steps"] * settings.batch_size / measured["images"]
-        known["epoch_minutes"] = round(measured["seconds"] / 60 / passes, 4)
+        known |= {
+            "images": measured["images"],
+            "hours": round(hours, 4),
+            "gpu_hours": round(hours * processes, 4),
+            "epoch_minutes": round(60 * hours / passes, 4),
+            "starts": measured.get("starts"),
+            "device": _device(measured, processes),
+        }
     return known
+
+
+def _device(measured: dict[str, Any], processes: int) -> str:
+    """Return what trained, in words: `4 x NVIDIA H100 80GB HBM3`, `CPU` where it has no name.
+
+    Trainings of earlier versions recorded no name, only PyTorch's `cpu` or `cuda:0`.
+    """
+    kind = str(measured.get("device", "")).partition(":")[0]
+    unnamed = {"cpu": "CPU", "cuda": "GPU"}.get(kind, "this project's hardware")
+    name = measured.get("device_name") or unnamed
+    return f"{processes} x {name}" if processes > 1 else str(name)
 
 
 def write_models(project: Project, runs: Path, into: Path) -> Path:

@@ -51,7 +51,7 @@ def draw(measured: Measured, reported: list[Reported], footer: Footer) -> Figure
         shown |= _ours(panel, dataset, lines, measured, shares)
         _frame(panel, dataset, shares)
     panels[0].set_ylabel("mIoU (%)")
-    _legend(figure, reported, [line for line in lines if line.group.name in shown])
+    _legend(figure, reported, [line for line in lines if line.group.handle in shown])
     figure.supxlabel(_note(measured, footer, shown), fontsize=6.5, color=SOFT)
     return figure
 
@@ -66,15 +66,20 @@ class _Line:
 
     @property
     def marker(self) -> str:
-        return "o" if self.method else "s"
+        if self.method is None:
+            return "s"
+        return "D" if self.group.is_released else "o"
 
 
 def _lines(groups: list[Group], reported: list[Reported]) -> list[_Line]:
+    """Return a line for each model; a released student takes the colour of the paper's own."""
     names = {canonical(row.method, row.backbone): row.method for row in reported}
+    free = dict(names)
     spare = cycle(OTHERS)
     lines = []
     for group in groups:
-        method = names.pop(group.key, None)  # a second model of that name is not the paper's
+        # A second model that would fill a row of the paper is not the paper's.
+        method = names.get(group.checked) if group.checked else free.pop(group.key, None)
         lines.append(_Line(group, method, LINES[method] if method else next(spare)))
     return lines
 
@@ -125,7 +130,7 @@ def _ours(
             spread = [scores[place].std or 0.0 for place in x]
             style: dict[str, Any] = {"color": line.colour, "marker": line.marker, "markersize": 4}
             panel.errorbar(x, y, yerr=spread, capsize=2, zorder=3, **style)
-            shown.add(line.group.name)
+            shown.add(line.group.handle)
     if not shown:
         place: dict[str, Any] = {"transform": panel.transAxes, "ha": "right", "style": "italic"}
         panel.text(0.98, 0.03, "ours: not run", color=SOFT, **place)
@@ -149,7 +154,7 @@ def _legend(figure: Figure, reported: list[Reported], ours: list[_Line]) -> None
         handles.append(Line2D([], [], **_paper_style(method)))
         labels.append(method)
     for line in ours:
-        if line.method is None:
+        if line.marker != "o":
             handles.append(Line2D([], [], color=line.colour, marker=line.marker, markersize=4))
             labels.append(fill(line.group.title, 24, break_on_hyphens=False))
     keys: dict[str, dict[str, Any]] = {

@@ -28,7 +28,7 @@ class Quantity:
 
 @dataclass(frozen=True)
 class Gain:
-    """A run against its starting backbone in one quantity."""
+    """A run, or a released student, against its starting backbone in one quantity."""
 
     run: Group
     start: Group
@@ -69,7 +69,7 @@ class Summary:
 
 
 def build_summary(measured: Measured, footer: Footer | None = None) -> Summary:
-    """Return the headline scores of every model and the gains of every run over its start.
+    """Return the headline scores of every model, and gains over the start where it has one.
 
     Headline settings are in-context with all training images, overclustering with the most
     clusters, and linear at 100x100. Runs that are cells of an ablation are left out.
@@ -96,8 +96,10 @@ def build_summary(measured: Measured, footer: Footer | None = None) -> Summary:
 
 
 def _order(group: Group) -> int:
-    """Floors first, then backbones, then runs."""
-    return 2 if group.is_run else int(not _is_floor(group))
+    """Floors first, then backbones, then released students, then runs."""
+    if group.is_run:
+        return 3
+    return 2 if group.is_released else int(not _is_floor(group))
 
 
 def _is_floor(group: Group) -> bool:
@@ -131,9 +133,10 @@ def _quantities(measured: Measured) -> list[Quantity]:
 
 
 def _fairness(measured: Measured, groups: list[Group], quantities: list[Quantity]) -> list[str]:
-    starts = {group.start for group in groups if group.is_run}
+    found = [measured.start_of(group) for group in groups if group.is_run]
+    starts = {start.handle for start in found if start}
     sentences = []
-    for start in (group for group in groups if group.name in starts):
+    for start in (group for group in groups if group.handle in starts):
         for floor in filter(_is_floor, groups):
             if floor is start:
                 continue

@@ -94,8 +94,9 @@ _LAYOUTS = (
     Layout(
         "10",
         "Cost and linear segmentation",
-        "Time of an epoch (min:sec), epochs, batch size and GPU hours of training as the paper "
-        "states them for 8 RTX A6000, and linear segmentation of COCO-Things (mIoU in percent).",
+        "Time of an epoch (min:sec), epochs, batch size and hours of training, as the paper states "
+        "them for 8 RTX A6000 together and as ours took on the device in the notes, over all "
+        "starts; and linear segmentation of COCO-Things (mIoU in percent).",
         stub=("Method", "Backbone"),
     ),
 )

@@ -51,7 +51,7 @@ class Measured:
 
     groups: list[Group]
     scores: dict[tuple[str, str, str, str], Score] = field(default_factory=dict)
-    """By (group, dataset, protocol, setting)."""
+    """By (handle of the group, dataset, protocol, setting)."""
     commits: list[str] = field(default_factory=list)
     date: str = ""
     """Day and time (UTC) of the newest metrics file."""
@@ -60,7 +60,7 @@ class Measured:
 
     def get(self, group: Group, dataset: str, protocol: str, setting: str) -> Score | None:
         """Return a score, None where it was not run."""
-        return self.scores.get((group.name, dataset, protocol, setting))
+        return self.scores.get((group.handle, dataset, protocol, setting))
 
     def settings(self, dataset: str, protocol: str) -> list[str]:
         """Return the settings that any model was evaluated in, in order of appearance."""
@@ -68,7 +68,7 @@ class Measured:
         return list(dict.fromkeys(found))
 
     def start_of(self, group: Group) -> Group | None:
-        """Return the group that a run started from, None for a backbone or an unknown start."""
+        """Return the backbone that a run or a released student started from, None if unknown."""
         named = (other for other in self.groups if other.name == group.start and not other.is_run)
         return next(named, None)
 
@@ -91,15 +91,15 @@ def read_measured(metrics: Path, models: Path) -> Measured:
         result = read_result(path)
         newest = max(newest, path.stat().st_mtime)
         commits[result.conditions.git_commit or "unknown"] = None
-        place = (owner[path.stem].name, result.dataset, result.protocol)
+        place = (owner[path.stem].handle, result.dataset, result.protocol)
         found.setdefault(place, {})[path.stem] = result
-    by_name = {group.name: group for group in measured.groups}
-    for (name, dataset, protocol), results in found.items():
-        group = by_name[name]
+    by_handle = {group.handle: group for group in measured.groups}
+    for (handle, dataset, protocol), results in found.items():
+        group = by_handle[handle]
         ordered = [results[m.model] for m in group.members if m.model in results]
         for setting in dict.fromkeys(s for result in ordered for s in result.summary):
             score = _score(group, results, setting)
-            measured.scores[name, dataset, protocol, setting] = score
+            measured.scores[handle, dataset, protocol, setting] = score
     measured.commits = list(commits)
     if newest:
         measured.date = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(newest))

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from neco.backbones.registry import file_stem
 from neco.errors import UserError
+from neco.report.reported import canonical
 
 ABLATION = re.compile(r"^(?:ablation-)?(5[a-e]|9[a-d])-(.+)$")
 
@@ -32,19 +33,25 @@ class Model(BaseModel):
     label: str = ""
     """Architecture as the paper writes it: ViT-S/14."""
     start: str | None = None
-    """Registry name of the backbone that a run started from."""
+    """Registry name of the backbone that a run or a released student started from."""
+    start_method: str | None = None
+    """That backbone's method, whether or not the project evaluates it."""
     params: str = ""
     ablations: list[str] = []
     """Cells of the ablation tables that this run is for: `5a/foreground`, `9a/all`."""
     training: dict[str, Any] = {}
-    """What is known of its training: dataset, images, epochs, batch_size, hours."""
+    """What is known of its training: dataset, images, epochs, batch_size; hours, gpu_hours,
+    epoch_minutes, starts (all starts together) and device."""
 
 
 @dataclass(frozen=True)
 class Group:
     """A backbone, or all training seeds of one run."""
 
+    handle: str
+    """What scores are kept under: no other group of the project has it."""
     name: str
+    """Of a backbone its registry name, of a run its own; one of each may bear the same name."""
     method: str
     label: str
     params: str
@@ -61,18 +68,31 @@ class Group:
         return self.members[0].kind == "run"
 
     @property
+    def is_released(self) -> bool:
+        """Whether this is a student that NeCo's authors released: nothing was trained here."""
+        return not self.is_run and self.start is not None
+
+    @property
     def key(self) -> tuple[str, str]:
-        """(method, backbone) as `reported.canonical` writes them.
+        """(method, backbone) of the paper's row that this group fills, as `canonical` writes it.
 
         A run counts as NeCo on its start only under that name, so a variant never fills its row;
         nor do the authors' released students, which this project did not train.
         """
         combined = f"{self.start_method}+NeCo"
-        if not self.is_run and "NeCo" in self.method:
+        if self.is_released:
             return f"{self.method}, released weights", self.label
         if self.is_run and self.method in ("NeCo", combined):
             return combined, self.label
         return self.method, self.label
+
+    @property
+    def checked(self) -> tuple[str, str] | None:
+        """(method, backbone) of the paper's row that a released student is held against.
+
+        None for what this project trained or what was released without NeCo.
+        """
+        return canonical(self.method, self.label) if self.is_released else None
 
     @property
     def short(self) -> str:
@@ -81,6 +101,11 @@ class Group:
             return f"{self.method} ({self.name}, from {self.start})"
         method = self.key[0]
         return method if self.unique else f"{method} ({self.name})"
+
+    def of_row(self, method: str) -> str:
+        """Return a released student's name beside the paper's row `method`."""
+        name = f"{method}, released weights"
+        return name if self.unique else f"{name} ({self.name})"
 
     @property
     def title(self) -> str:
@@ -108,20 +133,23 @@ def read_models(path: Path) -> list[Group]:
     for model in models:
         name = (model.run or model.model) if model.kind == "run" else model.model
         grouped.setdefault((model.kind, name), []).append(model)
+    shared = {("run", name) for kind, name in grouped if kind == "backbone"}
     return [
         Group(
+            handle=f"{name} (run)" if (kind, name) in shared else name,
             name=name,
             method=members[0].method,
             label=members[0].label,
             params=members[0].params,
             start=members[0].start and file_stem(members[0].start),
-            start_method=methods.get(file_stem(members[0].start or ""), members[0].start),
+            start_method=members[0].start_method
+            or methods.get(file_stem(members[0].start or ""), members[0].start),
             members=tuple(members),
             ablations=tuple(_ablations(members[0])),
             training=members[0].training,
             unique=kinds[members[0].method, members[0].label] <= 1,
         )
-        for (_, name), members in grouped.items()
+        for (kind, name), members in grouped.items()
     ]
 
 

@@ -49,7 +49,8 @@ def as_csv(table: Table) -> str:
         for column, cell in zip(table.columns, row.cells, strict=True):
             if cell.paper:
                 paper = cell.paper
-                place = [paper.method, paper.backbone, paper.params]
+                method = row.stub[0] if row.released else paper.method
+                place = [method, paper.backbone, paper.params]
                 place += [paper.dataset, paper.protocol, paper.setting]
             else:
                 stub = [*row.stub, "", "", ""][:3] if len(table.stub) > 1 else ["NeCo", "", ""]

@@ -3,6 +3,7 @@
 from typing import Any
 
 from neco.config.evaluation import PROTOCOLS
+from neco.config.protocol import laid
 from neco.evaluate.result import Metrics
 
 VAL_IMAGES = {
@@ -40,8 +41,6 @@ TRAINED = {
 ABLATION_EPOCHS = 10
 ABLATION_IMAGE_SIZE = 448
 """In-context input of the ablations (section 4.3); elsewhere it is the protocol's default."""
-SHORT_SEGMENTER = {"pascal-voc": 80_000, "pascal-context": 80_000}
-"""Iterations of the Segmenter protocol where they are not the default (appendix A.2)."""
 VARIED = {"5d": "images", "9b": "batch_size", "9d": "epochs"}
 """What an ablation table varies, and so is no difference of scale."""
 
@@ -70,11 +69,9 @@ def reasons(
 def _settings(result: Metrics, ablation: bool) -> list[str]:
     if result.protocol not in PROTOCOLS:
         return []
-    paper = PROTOCOLS[result.protocol]().model_dump(mode="json")
+    paper = laid(PROTOCOLS[result.protocol], [], result.dataset, "paper").model_dump(mode="json")
     if ablation and result.protocol == "in-context":
         paper["image_size"] = ABLATION_IMAGE_SIZE
-    if result.protocol == "segmenter":
-        paper["iterations"] = SHORT_SEGMENTER.get(result.dataset, paper["iterations"])
     unlike = NOT_SCALE | (SEARCHED if result.settings.get("trials") else set())
     found = [
         f"{key.replace('_', ' ')} {result.settings[key]} (paper {value})"

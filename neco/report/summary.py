@@ -34,14 +34,14 @@ def _blocks(summary: Summary) -> dict[str, list[int]]:
 
 def _rows(summary: Summary, block: list[int]) -> list[list[str]]:
     """Return texts: model, training seeds, then score and gain (or nothing) of each quantity."""
-    gains = {(gain.run.name, gain.quantity): gain for gain in summary.gains}
+    gains = {(gain.run.handle, gain.quantity): gain for gain in summary.gains}
     lines = []
     for group, scores in summary.rows:
         if not any(scores[index] for index in block):
             continue
         line = [group.title, str(len(group.members)) if group.is_run else ""]
         for index in block:
-            gain = gains.get((group.name, summary.quantities[index])) if group.is_run else None
+            gain = gains.get((group.handle, summary.quantities[index]))
             line += [_text(scores[index]), _gain_text(gain) if gain else ""]
         lines.append(line)
     return lines
@@ -127,14 +127,14 @@ def as_csv(summary: Summary) -> str:
     writer = csv.writer(buffer, lineterminator="\n")
     columns = ("model", "kind", "start", "dataset", "protocol", "setting", "mIoU", "std", "spread")
     writer.writerow((*columns, "gain", "gain_std", "seeds_better", "seeds"))
-    gains = {(gain.run.name, gain.quantity): gain for gain in summary.gains}
+    gains = {(gain.run.handle, gain.quantity): gain for gain in summary.gains}
     for group, scores in summary.rows:
         for quantity, score in zip(summary.quantities, scores, strict=True):
-            kind = "run" if group.is_run else "backbone"
-            place = [group.name, kind, group.start or ""]
+            kind = "released" if group.is_released else group.members[0].kind
+            place = [group.handle, kind, group.start or ""]
             place += [quantity.dataset, quantity.protocol, quantity.setting]
             values = [_number(score.mean if score else None), _number(score.std if score else None)]
-            gain = gains.get((group.name, quantity)) if group.is_run else None
+            gain = gains.get((group.handle, quantity))
             writer.writerow(
                 [
                     *place,

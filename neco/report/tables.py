@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from neco.report.cells import Cell, Column, Footer, Row, Table
+from neco.report.cells import REPORTED_ONLY, Cell, Column, Footer, Row, Table
 from neco.report.layout import ABLATION_FRACTION, LAYOUTS, PROTOCOL_TITLES, Layout, layout_of
 from neco.report.measured import Measured, Score, read_measured
 from neco.report.models import Group, slug
@@ -19,12 +19,15 @@ from neco.report.reported import (
 
 TABLES = tuple(LAYOUTS)
 COST = {
-    "train-hours": "hours",
+    "train-hours": "gpu_hours",
     "epochs": "epochs",
     "batch-size": "batch_size",
     "epoch-time-min:sec": "epoch_minutes",
 }
 """Columns that training itself measures: paper's name -> key of the model's `training`."""
+CLOCK = {"10": {"train-hours": "hours"}}
+"""Tables whose column is another quantity: Table 10's hours are its epochs times its epoch time,
+on eight GPUs together, where Table 9d's are GPU-hours."""
 
 
 def write_table(
@@ -70,6 +73,8 @@ def _columns(layout: Layout, printed: list[Reported], measured: Measured) -> lis
             title = setting
         if layout.name == "2" or layout.name == "4":
             title = "mIoU"
+        if row.protocol in CLOCK.get(layout.name, {}):
+            title = "Hours"
         place = (row.dataset, row.protocol, setting)
         columns.setdefault(place, Column(DATASET_TITLES[row.dataset], title, *place))
     if layout.name in ("1a", "2", "4", "7", "8"):
@@ -98,8 +103,22 @@ def _method_rows(
         for column in columns:
             paper = _printed(printed, method, backbone, column)
             score = _score(layout, method, group, column, measured)
-            cells.append(Cell(paper, score, "reported only" if method in NO_BACKBONE else ""))
-        rows.append(Row((method, backbone, params)[: len(layout.stub)], cells))
+            cells.append(Cell(paper, score, REPORTED_ONLY if method in NO_BACKBONE else ""))
+        key = canonical(method, backbone)
+        rows.append(Row((method, backbone, params)[: len(layout.stub)], cells, key=key))
+        for student in (g for g in groups if g.checked == key):
+            cells = [
+                Cell(
+                    _printed(printed, method, backbone, column),
+                    _score(layout, method, student, column, measured),
+                    REPORTED_ONLY if column.protocol in COST else "",
+                )
+                for column in columns
+            ]
+            shown.append(student)
+            if any(cell.ours for cell in cells):
+                stub = (student.of_row(method), backbone, params)[: len(layout.stub)]
+                rows.append(Row(stub, cells, key=key, released=True))
     if layout.gains:
         rows = _with_gains(rows)
     for group in groups:
@@ -131,7 +150,7 @@ def _score(
         return None
     dataset, protocol, setting = column.dataset, column.protocol, column.setting
     if protocol in COST:
-        return _cost(group, COST[protocol])
+        return _cost(group, CLOCK.get(layout.name, COST).get(protocol, COST[protocol]))
     if layout.name == "6":
         # the first two rows are plain clustering; CBFE and CD are the unsupervised protocol
         protocol, setting = {
@@ -142,19 +161,25 @@ def _score(
 
 
 def _cost(group: Group, key: str) -> Score | None:
+    """Return what a training took; None before it ran, also for what the settings ask of it."""
     value = group.training.get(key)
-    if not isinstance(value, int | float):
+    if value is None and key == "gpu_hours":  # recorded since trainings know their processes
+        value = group.training.get("hours")
+    if "hours" not in group.training or not isinstance(value, int | float):
         return None
-    return Score(float(value), None, {}, "", ("measured on this project's hardware",))
+    device = group.training.get("device") or "this project's hardware"
+    starts = group.training.get("starts") or 1
+    resumed = f", {starts} starts together" if starts > 1 else ""
+    return Score(float(value), None, {}, "", (f"trained on {device}{resumed}",))
 
 
 def _with_gains(rows: list[Row]) -> list[Row]:
     """Return start, NeCo and gain rows, three by three."""
-    by_method = {row.stub[0]: row for row in rows}
+    by_key = {row.key: row for row in rows if not row.released}
     result = []
     for row in rows:
         result.append(row)
-        start = by_method.get(row.stub[0].removesuffix("+NeCo"))
+        start = by_key.get((row.key[0].removesuffix("+NeCo"), row.key[1]))
         if start is not None and start is not row:
             cells = [
                 after.minus(before) for after, before in zip(row.cells, start.cells, strict=True)

@@ -3,7 +3,6 @@
 import json
 import logging
 import math
-import time
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -21,16 +20,26 @@ from neco.data.dataset import Dataset
 from neco.errors import UserError
 from neco.foreground import foreground_mask
 from neco.loss import LossTerms, NeCoLoss, effective_rank
+from neco.precision import device_name
 from neco.share import Share
 from neco.training.batches import total_steps, view_loader
 from neco.training.checkpoint import read_checkpoint, save_checkpoint
+from neco.training.clock import Clock
 from neco.training.launch import launch, refuse_unequal_shares
 from neco.training.metrics import MetricsWriter, StepMetrics
-from neco.training.networks import Projected, compile_blocks, follow, make_student, make_teacher
+from neco.training.networks import (
+    Projected,
+    compile_blocks,
+    follow,
+    make_student,
+    make_teacher,
+    some_tokens,
+)
 from neco.training.optimiser import build_optimiser, set_rates
 from neco.training.parts import joined, parts_of, total
 from neco.training.schedules import cosine
 from neco.training.stopping import StopRequest
+from neco.training.watch import CollapseWatch
 from neco.views import Photographs, Views, crops_on_device, photometric
 
 log = logging.getLogger(__name__)
@@ -48,7 +57,7 @@ class Training:
         self.student = make_student(backbone, settings).to(fabric.device).train()
         self.teacher: Projected | None = None
         if settings.teacher.kind == "ema":
-            self.teacher = make_teacher(self.student)
+            self.teacher = make_teacher(self.student, settings)
         if settings.compile:
             for network in filter(None, (self.student, self.teacher)):
                 compile_blocks(network)
@@ -60,7 +69,10 @@ class Training:
             fused=fabric.device.type == "cuda" and settings.precision != "16-mixed",
         )
         self.distributed, self.optimiser = fabric.setup(self.student, optimiser)
-        self.loss = NeCoLoss(settings.loss, self.student.head.output, fabric.device, self.share)
+        self.loss = NeCoLoss(
+            settings.loss, self.student.head.output, fabric.device, self.share,
+            settings.crops.global_count,
+        )  # fmt: skip
 
     def step(self, views: Views | Photographs, step: int) -> LossTerms:
         """Train on one batch; return its loss terms, still on the device."""
@@ -69,6 +81,8 @@ class Training:
         seed = (self.settings.seed * 1_000_003 + step) * 1009
         generator = torch.Generator().manual_seed(seed)
         crops, boxes = self._coloured(views, generator)
+        if step == 0 and self.settings.head.start == "principal":
+            self._fit_heads(crops[0])
         set_rates(self.optimiser, self.settings.optimiser, step, self.steps)
         parts = parts_of(len(boxes), self.settings.accumulate)
         # One part: its pass serves references and gradient. Several: references, which may come
@@ -91,10 +105,24 @@ class Training:
                 self.distributed, self.optimiser,
                 max_norm=self.settings.optimiser.gradient_clip, error_if_nonfinite=False,
             )  # fmt: skip
+        if self.settings.teacher.moves == "before_step":
+            self._move_teacher(step)
         self.optimiser.step()
+        if self.settings.teacher.moves == "after_step":
+            self._move_teacher(step)
+        return total(terms)
+
+    def _move_teacher(self, step: int) -> None:
         if self.teacher is not None:
             follow(self.teacher, self.student, self.momentum(step))
-        return total(terms)
+
+    def _fit_heads(self, crops: Tensor) -> None:
+        """Start both heads as the principal components of tokens of crops (B, G, 3, H, W)."""
+        with torch.no_grad(), self.fabric.autocast():
+            tokens = self.student.backbone(crops.flatten(0, 1))
+        tokens = self.share.gathered(some_tokens(tokens))
+        for network in filter(None, (self.student, self.teacher)):
+            network.head.fit(tokens)
 
     def _student(self, crops: list[Tensor], seed: int, part: int = 0) -> list[Tensor]:
         """Return projected grids (B, rows, columns, D) of all crops, global crops first.
@@ -156,10 +184,15 @@ class Training:
         masks = foreground_mask(attention, self.settings.loss.foreground_mass)
         return list(masks.unflatten(0, crops.shape[:2]).unbind(dim=1))
 
-    def state_dict(self, next_step: int) -> dict[str, Any]:
-        """Return everything that a later run needs to go on at `next_step`."""
+    def state_dict(self, next_step: int, seconds: float, starts: int) -> dict[str, Any]:
+        """Return everything that a later run needs to go on at `next_step`.
+
+        seconds, starts: how long the training took until now, in how many starts.
+        """
         return {
             "next_step": next_step,
+            "seconds": seconds,
+            "starts": starts,
             "settings_digest": digest(self.settings.identity()),
             "student": self.student.state_dict(),
             "teacher": self.teacher.state_dict() if self.teacher else None,
@@ -193,46 +226,49 @@ def train(
     refuse_unequal_shares(settings, fabric.world_size)
     steps = total_steps(len(dataset), settings)
     training = Training(backbone, settings, steps, fabric)
-    checkpoint, first = folder / "checkpoint.ckpt", 0
+    checkpoint, first, starts, before = folder / "checkpoint.ckpt", 0, 1, 0.0
     if fabric.broadcast(checkpoint.exists()):
         state = read_checkpoint(checkpoint, digest(settings.identity()), fabric.device)
         training.load_state_dict(state)
-        first = state["next_step"]
+        first, starts, before = state["next_step"], state["starts"] + 1, state["seconds"]
         log.info("%s: continues at step %d of %d", title, first, steps)
-    started = time.perf_counter()
+    clock = Clock(before)
+    watch = CollapseWatch(settings.watch)
     loader = view_loader(dataset, settings, first, *training.share)
     writer = MetricsWriter(folder, title, first, steps) if fabric.is_global_zero else None
     with StopRequest() as stop, writer or nullcontext():
-        waited, since, counted = 0.0, time.perf_counter(), 0
-        fetched = time.perf_counter()
         for step, views in enumerate(loader, start=first):
-            waited += time.perf_counter() - fetched
+            clock.fetched()
             terms = training.step(views, step)
-            counted += settings.batch_size
+            clock.stepped(settings.batch_size)
             last = step + 1 == steps
             telling = (step + 1) % settings.log_every == 0 or last
+            collapse: list[str] = []
             if telling:
-                row = _row(training, terms, step, since, waited, counted, started, folder)
+                row = _row(training, terms, step, clock, folder)
+                collapse = watch.look(row)
                 if writer:
                     writer.write(row)
-                waited, since, counted = 0.0, time.perf_counter(), 0
+                    for line in collapse:
+                        log.warning("%s: %s", title, line)
             saving = (step + 1) % settings.checkpoint_every == 0
             asked = stop.agreed(fabric) if telling or fabric.world_size == 1 else None
-            if (saving or asked) and not last and fabric.is_global_zero:
-                save_checkpoint(checkpoint, training.state_dict(step + 1))
-            if asked and not last:
+            ended = asked or (collapse and settings.watch.strict)
+            if (saving or ended) and not last and fabric.is_global_zero:
+                save_checkpoint(checkpoint, training.state_dict(step + 1, clock.seconds(), starts))
+            if ended and not last:
                 fabric.barrier()  # nobody leaves before the checkpoint is saved
+                why = f"stopped by {asked.name}" if asked else f"collapses, {collapse[0]}; stopped"
                 raise UserError(
-                    f"{title}: stopped by {asked.name} after step {step + 1} of {steps}; "
+                    f"{title}: {why} after step {step + 1} of {steps}; "
                     f"{checkpoint} is saved, the same command continues from it"
                 )
-            fetched = time.perf_counter()
     output = folder / "backbone.safetensors"
     if writer:
         unfinished = output.with_suffix(".partial")
         save_file(export_state_dict(training.student.backbone), unfinished)
         unfinished.replace(output)
-        _describe(folder, settings, len(dataset), steps, time.perf_counter() - started, fabric)
+        _describe(folder, training, len(dataset), clock.seconds(), starts)
         writer.publish()
         checkpoint.unlink(missing_ok=True)
         writer.path.unlink()
@@ -241,26 +277,26 @@ def train(
 
 
 def _row(
-    training: Training, terms: LossTerms, step: int, since: float, waited: float, images: int,
-    started: float, folder: Path,
-) -> StepMetrics:  # fmt: skip
+    training: Training, terms: LossTerms, step: int, clock: Clock, folder: Path
+) -> StepMetrics:
     """Return the metrics of a step over all processes; every process has to ask."""
     means = training.fabric.all_reduce(torch.stack([terms.loss.detach(), terms.floor]))
     loss, floor = means.tolist()
     _refuse_divergence(loss, step, folder)
-    longest_wait = training.fabric.all_reduce(torch.tensor(waited), reduce_op="max").item()
-    now = time.perf_counter()
+    longest_wait = training.fabric.all_reduce(torch.tensor(clock.waited), reduce_op="max").item()
+    settings, seen = training.settings.loss, training.student.seen
+    assert seen is not None  # there was a step
     return StepMetrics(
         step=step,
         loss=loss,
         floor=floor,
         excess=loss - floor,
-        rank=effective_rank(training.share.gathered(terms.aligned)),
+        information=1 - floor / (math.log(settings.references.count) * (1 + settings.two_way)),
+        head_rank=effective_rank(training.share.gathered(terms.aligned)),
+        backbone_rank=effective_rank(training.share.gathered(seen)),
         learning_rate=training.optimiser.param_groups[0]["lr"],
         momentum=training.momentum(step),
-        images_per_second=images / (now - since),
-        data_wait=longest_wait / (now - since),
-        seconds=now - started,
+        **clock.pace(longest_wait)._asdict(),
     )
 
 
@@ -272,17 +308,18 @@ def _refuse_divergence(loss: float, step: int, folder: Path) -> None:
         )
 
 
-def _describe(
-    folder: Path, settings: Train, images: int, steps: int, seconds: float, fabric: Fabric
-) -> None:
-    """Write training.json: what was run, and how long it took from the last start."""
+def _describe(folder: Path, training: Training, images: int, seconds: float, starts: int) -> None:
+    """Write training.json: what was run, on what, and how long it took over all its starts."""
+    fabric, settings = training.fabric, training.settings
     about = {
         "settings": settings.model_dump(mode="json"),
         "settings_digest": digest(settings.identity()),
         "images": images,
-        "steps": steps,
+        "steps": training.steps,
         "seconds": round(seconds, 1),
+        "starts": starts,
         "device": str(fabric.device),
+        "device_name": device_name(fabric.device),
         "processes": fabric.world_size,
         "precision": fabric.strategy.precision.precision,
         "torch": torch.__version__,

@@ -24,8 +24,12 @@ class StepMetrics(NamedTuple):
     """Entropy of the targets: the least the loss can be."""
     excess: float
     """loss - floor."""
-    rank: float
+    information: float
+    """1 - floor / its largest value: how much the targets say about the order, 0 to 1."""
+    head_rank: float
     """Effective rank of the student's aligned features; 1 means collapse."""
+    backbone_rank: float
+    """Effective rank of the backbone's tokens, before the head."""
     learning_rate: float
     momentum: float
     images_per_second: float
@@ -86,7 +90,8 @@ class MetricsWriter:
         for name, value in zip(row._fields[1:], row[1:], strict=True):
             self._board.add_scalar(name, value, row.step)
         told = (
-            f"loss {row.loss:.3f}  excess {row.excess:.3f}  rank {row.rank:.1f}  "
+            f"loss {row.loss:.3f}  excess {row.excess:.3f}  targets say {row.information:.2f}  "
+            f"rank {row.head_rank:.1f}  "
             f"{row.images_per_second:.1f} images/s"
         )
         done = row.step + 1

@@ -10,6 +10,9 @@ from neco.config.training import Train
 from neco.errors import UserError
 from neco.head import ProjectionHead
 
+RANKED = 2048
+"""Tokens whose rank is logged: enough for a ViT-B's 768 dimensions."""
+
 
 class Projected(nn.Module):
     """A backbone and its projection head."""
@@ -18,6 +21,8 @@ class Projected(nn.Module):
         super().__init__()
         self.backbone = backbone
         self.head = head
+        self.seen: Tensor | None = None
+        """Some of the backbone's tokens (n, dim) of the last call's first group, for their rank."""
 
     def forward(self, crops: list[Tensor]) -> list[list[Tensor]]:
         """Return projected patch tokens of every crop.
@@ -26,14 +31,18 @@ class Projected(nn.Module):
         Returns, per group, `count` grids (B, H/patch, W/patch, D). One call for all groups, as
         distributed training wants it.
         """
-        return [self._project(group) for group in crops]
+        tokens = [self.backbone(group.flatten(0, 1)) for group in crops]
+        self.seen = some_tokens(tokens[0])
+        return [
+            list(self.head(grids).unflatten(0, group.shape[:2]).unbind(dim=1))
+            for grids, group in zip(tokens, crops, strict=True)
+        ]
 
-    def _project(self, group: Tensor) -> list[Tensor]:
-        batch, count = group.shape[:2]
-        if count == 0:
-            return []
-        grids = self.head(self.backbone(group.flatten(0, 1)))  # (B * count, rows, columns, D)
-        return list(grids.unflatten(0, (batch, count)).unbind(dim=1))
+
+def some_tokens(grids: Tensor) -> Tensor:
+    """Return at most `RANKED` tokens (n, dim), spread evenly over grids (B, rows, columns, dim)."""
+    tokens = grids.detach().flatten(0, 2)
+    return tokens[:: -(-len(tokens) // RANKED)]
 
 
 def freeze_early_blocks(backbone: Backbone, trainable: int | None) -> None:
@@ -57,9 +66,17 @@ def make_student(backbone: Backbone, settings: Train) -> Projected:
     return Projected(backbone, ProjectionHead(backbone.dim, settings.head))
 
 
-def make_teacher(student: Projected) -> Projected:
-    """Return a copy of the student without gradient; in evaluation mode it drops no paths."""
-    return copy.deepcopy(student).requires_grad_(False).eval()
+def make_teacher(student: Projected, settings: Train) -> Projected:
+    """Return a copy of the student without gradient; in evaluation mode it drops no paths.
+
+    Its head has random weights of its own where the settings say so. In the released code student
+    and teacher are built one after the other, and pretrained weights fill the backbones alone.
+    """
+    teacher = copy.deepcopy(student)
+    if settings.teacher.head == "apart" and settings.head.start in ("random", "uniform"):
+        device = next(student.parameters()).device
+        teacher.head = ProjectionHead(student.backbone.dim, settings.head).to(device)
+    return teacher.requires_grad_(False).eval()
 
 
 @torch.no_grad()

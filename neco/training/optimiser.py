@@ -1,10 +1,14 @@
 """The optimiser: its parameter groups and what changes in them at every step."""
 
+import logging
+
 import torch
 from torch import nn
 
 from neco.config.training import Optimiser
 from neco.training.schedules import cosine
+
+log = logging.getLogger(__name__)
 
 
 def build_optimiser(
@@ -13,8 +17,13 @@ def build_optimiser(
     """Return the optimiser over what requires gradient.
 
     Four groups: backbone and head, each with and without weight decay; norms, biases and other
-    vectors are not decayed (reference implementation). fused: one kernel for a step, on a GPU.
+    vectors are not decayed (released code). fused: one kernel for a step, on a GPU.
     """
+    if settings.name == "adam" and max(settings.weight_decay, settings.final_weight_decay) > 0:
+        log.warning(
+            "optimiser adam with weight decay: the decay enters the gradient and takes the weights "
+            "to zero; set train.optimiser.name=adamw, or both weight decays to 0"
+        )
     groups = []
     for part, module in (("backbone", backbone), ("head", head)):
         trained = [p for p in module.parameters() if p.requires_grad]
@@ -38,6 +47,8 @@ def set_rates(
             ("head", settings.head_learning_rate),
         )
     }
+    if step < settings.head_alone:
+        rates["backbone"] = 0.0
     decay = cosine(step, steps, settings.weight_decay, settings.final_weight_decay)
     for group in optimiser.param_groups:
         group["lr"] = rates[group["part"]]

@@ -51,6 +51,29 @@ def test_no_two_sources_share_a_file_name() -> None:
             assert "/" not in row.source.file and "?" not in row.source.file
 
 
+def test_released_students_know_their_start() -> None:
+    starts = {name: row.start for name, row in BACKBONES.items() if row.start}
+    released = {
+        name
+        for name, row in BACKBONES.items()
+        if isinstance(row.source, Download) and "/NeCo/" in row.source.url
+    }
+    assert set(starts) == released == {name for name in BACKBONES if name.startswith("neco-")}
+    for name, start in starts.items():
+        assert name == f"neco-{start}"
+        shape = ("label", "architecture", "prefix_tokens")
+        own, before = BACKBONES[name], BACKBONES[start]
+        assert all(getattr(own, key) == getattr(before, key) for key in shape)
+
+
+def test_the_papers_names_belong_to_dinov2r_without_registers() -> None:
+    for size in ("s14", "b14"):
+        assert BACKBONES[f"dinov2xr-vit{size}"].method == "DINOv2R"
+        assert BACKBONES[f"neco-dinov2xr-vit{size}"].method == "NeCo"
+        for kept in (f"dinov2r-vit{size}", f"neco-dinov2r-vit{size}"):
+            assert BACKBONES[kept].method.endswith(" with registers")
+
+
 def test_digests_are_sha256() -> None:
     digests = [getattr(row.source, "sha256", None) for row in BACKBONES.values()]
     stated = [digest for digest in digests if digest is not None]
@@ -68,6 +91,8 @@ def test_file_of_ones_own_takes_the_shape_of_a_row() -> None:
     assert row.source == LocalFile(Path("/some/folder@home/x.safetensors"))
     assert row.architecture == BACKBONES["dinov2r-vits14"].architecture
     assert row.name.startswith("file:")
+    assert row.method == "DINOv2R with registers (weights of x.safetensors)"
+    assert backbone_spec("file:/x.ckpt@neco-dino-vits16").start is None
     for wrong in ("file:/x.safetensors", "file:/x@nothing", "file:/x@patch-colours"):
         with pytest.raises(UserError, match=r"which architecture|unknown backbone|no network"):
             backbone_spec(wrong)

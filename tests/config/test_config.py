@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
@@ -9,7 +10,8 @@ import yaml
 from neco.config import PRESETS, Project, Train, digest, load_project
 from neco.config.base import merged, validated
 from neco.config.documents import defaults_document, schema_document
-from neco.config.evaluation import UNSUPERVISED_PRESETS, Unsupervised
+from neco.config.evaluation import PROTOCOLS, InContext, Segmenter, Unsupervised
+from neco.config.protocol import laid
 from neco.errors import UserError
 from neco.report.reported import read_reported
 
@@ -118,6 +120,50 @@ def test_ablations_have_evaluations_and_settings_of_their_own():
     assert project.settings_for("linear", "pascal-voc", "neco.seed0").epochs == 20
 
 
+def test_a_name_takes_every_model_that_bears_it():
+    name = "neco-dino-vits16"
+    run = {"backbone": "dino-vits16", "seeds": [0, 1]}
+    values = {
+        "datasets": {"pascal-voc": {}},
+        "backbones": [name],
+        "runs": {name: run, "other": run},
+        "evaluations": [{"protocol": "linear", "datasets": ["pascal-voc"], "models": [name]}],
+    }
+    asked = [model for _, _, model in validated(Project, values, "").evaluated()]
+    assert asked == [name, f"{name}.seed0", f"{name}.seed1"]
+    values["evaluations"][0]["models"] = [f"{name}.seed1"]
+    asked = [model for _, _, model in validated(Project, values, "").evaluated()]
+    assert asked == [f"{name}.seed1"]
+
+
+def test_the_paper_is_run_without_registers_and_checked_on_released_students():
+    project = load_project(CONFIGS / "config.yaml")
+    starts = {run.backbone for run in project.runs.values()}
+    assert {start for start in starts if "dinov2" in start} == {
+        "dinov2xr-vits14",
+        "dinov2xr-vitb14",
+    }
+    asked = {}
+    for protocol, dataset, model in project.evaluated():
+        asked.setdefault(model, set()).add((protocol, dataset))
+    with_registers = [model for model in asked if "dinov2r-" in model]
+    assert not any(project.models()[model][1] for model in with_registers)
+    headline = {
+        ("overcluster", "pascal-voc"), ("overcluster", "coco-things"),
+        ("linear", "pascal-voc"), ("linear", "coco-things"),
+        ("linear", "coco-stuff"), ("linear", "ade20k"),
+        ("in-context", "pascal-voc"), ("in-context", "ade20k"),
+    }  # fmt: skip
+    for size in ("vits14", "vitb14"):
+        for family in ("dinov2xr", "dinov2r"):
+            assert asked[f"neco-{family}-{size}"] == headline <= asked[f"{family}-{size}"]
+    for family in ("dino", "timet", "leopart"):
+        table_3 = {key for key in headline if key[0] != "in-context"} - {
+            ("linear", "coco-stuff"), ("linear", "ade20k"),
+        }  # fmt: skip
+        assert asked[f"neco-{family}-vits16"] == table_3 <= asked[f"{family}-vits16"]
+
+
 @pytest.mark.parametrize("name", SHIPPED)
 def test_what_ships_parses(name):
     project = load_project(CONFIGS / name)
@@ -142,7 +188,7 @@ def test_overrides_are_laid_in_order():
     project = validated(
         Project,
         {
-            "train": {"preset": "reference", "epochs": 3, "optimiser": {"weight_decay": 0.1}},
+            "train": {"preset": "released", "epochs": 3, "optimiser": {"weight_decay": 0.1}},
             "runs": {"a": {"backbone": "x", "train": {"epochs": 5}}},
         },
         "test",
@@ -170,29 +216,67 @@ def test_presets_hold_differences_only(preset):
         assert known != value, f"{preset}: {'.'.join(path)} says the default"
 
 
-@pytest.mark.parametrize("preset", UNSUPERVISED_PRESETS)
-def test_presets_of_unsupervised_segmentation_hold_differences_only(preset):
-    default = Unsupervised().model_dump()
-    for key, value in UNSUPERVISED_PRESETS[preset].items():
-        assert default[key] != value, f"{preset}: {key} says the default"
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_presets_of_protocols_hold_differences_only(protocol):
+    model = PROTOCOLS[protocol]
+    offered = get_args(model.model_fields["preset"].annotation)
+    assert set(model.presets) == set(offered) >= {"paper", "released"}
+    assert not model.presets["paper"].settings, "the defaults are the paper's"
+    default = model().model_dump()
+    for name, preset in model.presets.items():
+        for key, value in preset.settings.items():
+            inside = {**default[key], **value} if isinstance(value, dict) else value
+            assert default[key] != inside, f"{name}: {key} says the default"
+        general = model(preset=name).model_dump()
+        for dataset, values in preset.on.items():
+            for key, value in values.items():
+                assert general[key] != value, f"{name} on {dataset}: {key} says what is so anyway"
+            assert laid(model, [{"preset": name}], dataset, "").model_dump() == general | values
 
 
-def test_a_preset_named_later_replaces_the_earlier_one(tmp_path):
+def test_layers_lie_in_order_whatever_layer_names_the_preset():
+    datasets = {"pascal-voc": {}, "ade20k": {}}
+    asked = {"image_size": 224, "augmentation": {"jitter": 0.2}}
+    project = validated(Project, {"datasets": datasets, "in_context": asked}, "test")
+    assert project.settings_for("in-context", "pascal-voc").augmentation.epochs == 0
+    found = project.protocol_settings(
+        "in-context", "pascal-voc", {"preset": "hummingbird", "subsets": "balanced"}
+    )
+    assert found.image_size == 224, "the project's own values lie over any preset"
+    assert (found.augmentation.epochs, found.augmentation.jitter) == (2, 0.2)
+    assert (found.matching, found.subsets) == ("hungarian", "balanced")
+    assert found.ignored_class == "left out"
+    ade20k = project.protocol_settings("in-context", "ade20k", {"preset": "hummingbird"})
+    assert ade20k.ignored_class == "zero"
+    assert InContext(preset="hummingbird", image_size=224) == validated(
+        Project, {"in_context": {"preset": "hummingbird", "image_size": 224}}, ""
+    ).settings_for("in-context", "pascal-voc")
+    context = project.protocol_settings("segmenter", "pascal-context", {"preset": "cribo"})
+    assert (context.image_scale, context.cut_size, context.iterations) == ((520, 520), 480, 80_000)
+    assert Segmenter().colours == Segmenter(preset="cribo").colours == "cribo"
+    refused({"linear": {"preset": "relased"}}, "linear.preset: Input should be 'paper' or")
+
+
+def test_a_preset_named_later_still_has_its_effect(tmp_path):
     project = validated(
-        Project, {"unsupervised": {"preset": "reference", "attention_mass": 0.5}}, "test"
+        Project, {"unsupervised": {"preset": "released", "attention_mass": 0.5}}, "test"
     )
     assert project.unsupervised.reported == "mean" and project.unsupervised.trials == 300
-    assert project.unsupervised.attention_mass == 0.5
-    written = tmp_path / "project.yaml"  # whole, as a workflow writes it
-    written.write_text(yaml.safe_dump(project.model_dump(mode="json")))
-    assert load_project(written).unsupervised == project.unsupervised
+    written = tmp_path / "project.yaml"  # as a workflow writes it
+    written.write_text(yaml.safe_dump(project.written()))
+    assert load_project(written) == project
     for found in (
         load_project(written, {"unsupervised": {"preset": "paper"}}).unsupervised,
-        project.protocol_settings("unsupervised", {"preset": "paper"}),
+        project.protocol_settings("unsupervised", "pascal-voc", {"preset": "paper"}),
     ):
-        assert found == Unsupervised()
-    found = load_project(written, {"unsupervised": {"preset": "reference", "trials": 3}})
-    assert found.unsupervised.trials == 3 and found.unsupervised.attention_mass == 0.65
+        assert found == Unsupervised(attention_mass=0.5)
+    found = load_project(written, {"unsupervised": {"preset": "released", "trials": 3}})
+    assert found.unsupervised.trials == 3 and found.unsupervised.attention_mass == 0.5
+
+
+def test_a_step_of_the_learning_rate_that_never_comes_is_refused():
+    refused({"linear": {"decay_epochs": 20}}, "linear: decay_epochs: a step after 20 of 20 epochs")
+    assert validated(Project, {"linear": {"preset": "released"}}, "").linear.decay_epochs == 20
 
 
 def test_digest_sees_every_setting_but_not_speed():

@@ -30,9 +30,9 @@ def test_categories_merge_into_sorted_supercategories(official, things):
 
 
 def test_images_without_any_thing_are_counted(official, things):
-    official.coco({"train": ["a"], "val": ["b"]})
-    sky = np.full((16, 24), 187)
-    official.panoptic({"train": {"a": sky}, "val": {"b": official.labels([1, 187])}}, things)
+    official.coco({"train": ["a", "c"], "val": ["b"]})
+    sky, people = np.full((16, 24), 187), official.labels([1, 187])
+    official.panoptic({"train": {"a": sky, "c": people}, "val": {"b": people}}, things)
     run(official, "coco", "coco-things")
     assert official.description("coco-things")["notes"]["all_pixels_ignored"] == {"train": 1}
 

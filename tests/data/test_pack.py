@@ -10,6 +10,7 @@ from PIL import Image
 from neco.config.packing import Packing
 from neco.data.dataset import read_dataset
 from neco.data.pack import pack
+from neco.data.prepare import prepare
 from neco.errors import UserError
 
 
@@ -46,6 +47,17 @@ def test_without_a_cap_nothing_differs_from_the_folder(prepared, tmp_path):
             assert ours.image.read_bytes() == theirs.image.read_bytes()
             assert ours.read_image() == theirs.read_image()
             assert (ours.read_mask() == theirs.read_mask()).all()
+
+
+def test_the_digest_is_kept_unless_images_shrink(official, tmp_path):
+    ids = official.labels([0, 1, 255])
+    official.voc({"train": {"a": ids, "b": ids}, "val": {"c": ids}})
+    folder = official.prepared / "pascal-voc"
+    prepare("pascal-voc", official.archives, folder, prepared=official.prepared)
+    plain = read_dataset(folder, "train").digest()
+    for name, packing, same in (("p", Packing(), True), ("s", Packing(shorter_side=8), False)):
+        packed = pack(folder, tmp_path / name, packing)
+        assert (read_dataset(packed, "train").digest() == plain) is same
 
 
 def test_a_shard_is_a_tar_whose_index_tells_the_truth(prepared, tmp_path):

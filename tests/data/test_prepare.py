@@ -1,4 +1,5 @@
 import csv
+import os
 
 import numpy as np
 import pytest
@@ -138,10 +139,12 @@ def test_photographs_are_found_relative_to_a_sibling(official):
     official.coco({"train": ["a"], "val": ["b"]})
     run("coco", official.archives, official.prepared / "coco", prepared=official.prepared)
     found = coco.photographs_of(official.prepared, "val")
-    assert found == {"b.jpg": "../coco/images/val2017/b.jpg"}
+    assert {name: image.path for name, image in found.items()} == {
+        "b.jpg": "../coco/images/val2017/b.jpg"
+    }
     sibling = official.prepared / "coco-things"
     sibling.mkdir()
-    assert coco.photograph_size(sibling / found["b.jpg"]) == (24, 16)
+    assert coco.photograph_size(sibling / found["b.jpg"].path) == (24, 16)
 
 
 def test_masks_are_not_stretched_over_images(official):
@@ -154,3 +157,24 @@ def test_masks_are_not_stretched_over_images(official):
     with pytest.raises(UserError, match=r"c\.png: the mask is 10x8 but its image is 24x16"):
         voc_run(official, official.prepared / "pascal-voc")
     assert pascal_voc.ROOT in name
+
+
+def test_a_folder_linked_to_another_disk_is_filled_there(official, voc, tmp_path):
+    scratch = tmp_path / "scratch" / "voc"
+    official.prepared.mkdir()
+    voc.symlink_to(scratch)
+    for _ in range(2):
+        voc_run(official, voc)
+        assert voc.is_symlink() and (scratch / "index.csv").exists()
+        assert official.leftovers() == ["pascal-voc"]
+        assert [path.name for path in scratch.parent.iterdir()] == ["voc"]
+
+
+def test_others_may_read_what_was_prepared(official, voc):
+    before = os.umask(0o022)
+    try:
+        voc_run(official, voc)
+    finally:
+        os.umask(before)
+    for path in (voc, *voc.rglob("*")):
+        assert path.stat().st_mode & 0o777 == (0o755 if path.is_dir() else 0o644)

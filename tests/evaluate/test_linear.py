@@ -6,7 +6,7 @@ from torch import nn
 from neco.backbones.backbone import PatchColours
 from neco.config.evaluation import Extraction, Linear
 from neco.errors import UserError
-from neco.evaluate.linear import cached_batches, evaluate, fit
+from neco.evaluate.linear import BEST_EPOCH, LAST_EPOCH, cached_batches, evaluate, fit
 from neco.evaluate.result import FULL_RESOLUTION, Metrics
 from neco.evaluate.transforms import resize_nearest
 from neco.features import extract_features
@@ -32,7 +32,8 @@ def test_head_equals_interpolating_tokens_first(features, coloured):
     train, _ = features
     settings = SETTINGS.model_copy(update={"epochs": 2})
     chosen = np.arange(12)
-    head = fit(cached_batches(train, coloured[0], chosen, settings, 0), 12, 4, settings, 0, CPU)
+    batches = cached_batches(train, coloured[0], chosen, settings, 0)
+    *_, head = fit(batches, 12, 4, settings, 0, CPU)
     torch.manual_seed(0)
     twin = nn.Conv2d(12, 4, 1)
     optimiser = torch.optim.SGD(twin.parameters(), 0.3, momentum=0.9, weight_decay=1e-4)
@@ -60,6 +61,7 @@ def test_both_resolutions_are_reported_and_labelled(features, coloured):
     assert [(r.setting, r.mask_resolution) for r in found.results] == [
         ("", None),
         (FULL_RESOLUTION, "full"),
+        (BEST_EPOCH, None),
     ]
     assert found.conditions.mask_resolution == "20x20"
     assert found.conditions.augment is False
@@ -79,7 +81,36 @@ def test_the_protocol_sends_augmented_images_through_the_backbone(features, colo
     assert sum(seen) == 6 * 12
     assert found["conditions"]["augment"] is True
     assert found["mIoU"] > 60
-    assert len(found["results"]) == 1
+    assert [r["setting"] for r in found["results"]] == ["", BEST_EPOCH]
+
+
+def test_last_and_best_epoch_are_both_recorded_and_either_can_be_the_result(features, coloured):
+    train, val = features
+    shaky = SETTINGS.model_copy(
+        update={"learning_rate": 3.0, "epochs": 6, "full_resolution": False}
+    )
+    last, best = (
+        evaluate(
+            train, coloured[0], val, coloured[1], shaky.model_copy(update={"reported": reported})
+        )
+        for reported in ("last", "best")
+    )
+    curve = last["results"][0]["details"]["curve"]
+    assert len(curve) == 6 and max(curve) > curve[-1] == last["mIoU"] == curve[5]
+    assert best["mIoU"] == max(curve) == last["summary"][BEST_EPOCH]["mIoU"]
+    assert best["summary"][LAST_EPOCH]["mIoU"] == last["mIoU"]
+    about = best["results"][0]["details"]
+    assert (about["epoch"], about["best_of_epochs"]) == (1 + curve.index(max(curve)), 6)
+
+
+def test_no_full_batch_is_refused_where_the_others_are_dropped(features, coloured):
+    train, val = features
+    settings = SETTINGS.model_copy(update={"drop_last": True, "batch_size": 13})
+    with pytest.raises(UserError, match="leaves none of 12 training images"):
+        evaluate(train, coloured[0], val, coloured[1], settings)
+    settings = SETTINGS.model_copy(update={"whole_batches": 7})
+    with pytest.raises(UserError, match="has 6 images, fewer than one batch of 7"):
+        evaluate(train, coloured[0], val, coloured[1], settings)
 
 
 def test_a_share_of_the_training_images_is_drawn_by_seed(features, coloured):

@@ -116,4 +116,10 @@ def test_memory_does_not_grow_with_images():
     for seed in range(20):
         score.update(*labels(seed))
     assert held() == before
-    assert {type(value) for value in vars(score).values()} == {list, str, np.ndarray, Bootstrap}
+    assert {type(value) for value in vars(score).values()} == {
+        list,
+        str,
+        int,
+        np.ndarray,
+        Bootstrap,
+    }

@@ -44,7 +44,7 @@ def test_settings_are_those_of_the_tables(features, coloured):
 def test_numbers_equal_scikit_learn_on_all_pixels(features, coloured):
     found = evaluate(features, coloured[0], SETTINGS)
     maps = enlarged(cluster_maps(features, 9, SETTINGS, seed=1), 20)
-    masks = read_masks(coloured[0], 20)
+    masks = read_masks(coloured[0], 20, 40)
     matched = match_by_precision(contingency(maps, masks, 9, 4))
     kept = masks != 255
     expected = jaccard_score(masks[kept], matched[maps[kept]], average="macro", zero_division=0)
@@ -54,12 +54,12 @@ def test_numbers_equal_scikit_learn_on_all_pixels(features, coloured):
 def test_an_impossible_id_is_refused(coloured):
     fewer = replace(coloured[0], classes=["ground", "red"])
     with pytest.raises(UserError, match=r"a mask holds class [23], but the dataset has 2"):
-        read_masks(fewer, 20)
+        read_masks(fewer, 20, 40)
 
 
 def test_cluster_names_do_not_matter(features, coloured):
     maps = enlarged(cluster_maps(features, 9, SETTINGS), 20)
-    masks = read_masks(coloured[0], 20)
+    masks = read_masks(coloured[0], 20, 40)
     renamed = np.random.default_rng(0).permutation(9)[maps]
     scores = []
     for clusters in (maps, renamed):

@@ -8,6 +8,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from neco.backbones.load import load_backbone
+from neco.backbones.registry import backbone_spec
 from neco.cli import main
 from neco.config import Project, Train, load_project
 from neco.config.base import validated
@@ -31,24 +32,24 @@ def test_a_forward_pass_is_what_pytorch_counts(side):
 
 
 def test_an_image_of_the_paper_costs_about_150_gflop():
-    assert training_flops(shape_of("dinov2r-vits14"), Train()) == pytest.approx(150e9, rel=0.05)
+    assert training_flops(shape_of("dinov2xr-vits14"), Train()) == pytest.approx(150e9, rel=0.05)
 
 
 def test_the_papers_run_takes_the_papers_hours():
-    project = validated(Project, {"runs": {"neco": {"backbone": "dinov2r-vits14"}}}, "")
+    project = validated(Project, {"runs": {"neco": {"backbone": "dinov2xr-vits14"}}}, "")
     (train,) = gpu_hours(project, paper_speed())
     assert (train.rule, train.jobs) == ("train", 1) and train.hours == pytest.approx(19.0)
     twice = validated(
-        Project, {"runs": {"neco": {"backbone": "dinov2r-vits14", "seeds": [0, 1]}}}, ""
+        Project, {"runs": {"neco": {"backbone": "dinov2xr-vits14", "seeds": [0, 1]}}}, ""
     )
     assert gpu_hours(twice, paper_speed())[0].hours == pytest.approx(38.0)
 
 
 def test_a_measured_line_sets_the_speed(tmp_path):
     lines = tmp_path / "training.jsonl"
-    line = {"backbone": "dinov2r-vits14", "device": "x", "images_per_second": 820.0}
+    line = {"backbone": "dinov2xr-vits14", "device": "x", "images_per_second": 820.0}
     lines.write_text(json.dumps(line) + "\n")
-    project = validated(Project, {"runs": {"neco": {"backbone": "dinov2r-vits14"}}}, "")
+    project = validated(Project, {"runs": {"neco": {"backbone": "dinov2xr-vits14"}}}, "")
     hours = gpu_hours(project, measured_speed(lines))[0].hours
     assert hours == pytest.approx(25 * 118_287 / 820 / 3600)
     several = {**line, "images_per_second": 4 * 820.0, "processes": 4}
@@ -61,13 +62,41 @@ def test_a_measured_line_sets_the_speed(tmp_path):
 
 
 def test_jobs_that_share_features_count_once():
-    common = {"datasets": {"pascal-voc": {}}, "backbones": ["dinov2r-vits14"]}
+    common = {"datasets": {"pascal-voc": {}}, "backbones": ["dinov2xr-vits14"]}
     one = [{"protocol": "overcluster", "datasets": ["pascal-voc"]}]
     more = [*one, {"protocol": "linear", "datasets": ["pascal-voc"]}]
     few = gpu_hours(validated(Project, {**common, "evaluations": one}, ""), paper_speed())
     many = gpu_hours(validated(Project, {**common, "evaluations": more}, ""), paper_speed())
     assert [cost.rule for cost in few] == ["extract"]
     assert {cost.rule: cost.jobs for cost in many} == {"extract": 1, "linear": 1}
+
+
+def test_released_students_cost_their_evaluations_and_no_training():
+    paper = load_project(CONFIGS / "config.yaml")
+    students = [name for name in paper.backbones if backbone_spec(name).start]
+    assert len(students) == 7
+    without = paper.model_copy(
+        update={
+            "backbones": [name for name in paper.backbones if name not in students],
+            "evaluations": [
+                one.model_copy(
+                    update={"models": [m for m in one.models if m not in students]}
+                )
+                if isinstance(one.models, list)
+                else one
+                for one in paper.evaluations
+            ],
+        }
+    )  # fmt: skip
+    after = {cost.rule: cost for cost in gpu_hours(paper, paper_speed())}
+    before = {cost.rule: cost for cost in gpu_hours(without, paper_speed())}
+    asked = [key for key in paper.evaluated() if key[2] in students]
+    more = {rule: after[rule].jobs - before[rule].jobs for rule in after}
+    assert more["in_context"] == sum(protocol == "in-context" for protocol, *_ in asked) == 8
+    assert more["linear"] == sum(protocol == "linear" for protocol, *_ in asked) == 22
+    assert more["extract"] > 0
+    assert more["train"] == more["fine_tune"] == more["attend"] == 0
+    assert after["train"].hours == before["train"].hours
 
 
 def test_images_are_counted_generated_or_official(tmp_path):

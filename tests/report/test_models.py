@@ -13,8 +13,8 @@ def write(path: Path, *models: dict) -> Path:
     return path
 
 
-def start(method: str, name: str, label: str) -> dict:
-    return {"model": name, "kind": "backbone", "method": method, "label": label}
+def start(method: str, name: str, label: str, **more: object) -> dict:
+    return {"model": name, "kind": "backbone", "method": method, "label": label, **more}
 
 
 def trained(name: str, begin: str, label: str, **more: object) -> dict:
@@ -76,12 +76,37 @@ def test_a_released_student_never_fills_the_row_of_a_run(tmp_path: Path) -> None
     path = write(
         tmp_path / "models.json",
         start("DINO", "dino-vits16", "ViT-S/16"),
-        start("DINO+NeCo", "neco-dino-vits16", "ViT-S/16"),
+        start("DINO+NeCo", "neco-dino-vits16", "ViT-S/16", start="dino-vits16"),
+        start("NeCo", "neco-dinov2xr-vits14", "ViT-S/14", start="dinov2xr-vits14"),
         trained("mine", "dino-vits16", "ViT-S/16"),
     )
-    released, mine = read_models(path)[1:]
+    dino, released, headline, mine = read_models(path)
     assert mine.key == ("DINO+NeCo", "ViT-S/16") != released.key
+    assert released.checked == mine.key
+    assert headline.checked == ("DINOv2R+NeCo", "ViT-S/14")
     assert released.title == "DINO+NeCo, released weights ViT-S/16"
+    assert released.is_released and not (mine.is_released or dino.is_released)
+    assert mine.checked is dino.checked is None
+
+
+def test_a_run_and_a_backbone_of_one_name_are_two_groups(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "models.json",
+        start("DINO", "dino-vits16", "ViT-S/16"),
+        trained("dino-vits16", "dino-vits16", "ViT-S/16"),
+        trained("other", "dino-vits16", "ViT-S/16"),
+    )
+    backbone, run, other = read_models(path)
+    assert [g.handle for g in (backbone, run, other)] == [
+        "dino-vits16", "dino-vits16 (run)", "other",
+    ]  # fmt: skip
+    assert Measured([backbone, run, other]).start_of(run) == backbone
+
+
+def test_a_start_that_is_not_evaluated_still_names_its_runs(tmp_path: Path) -> None:
+    mine = trained("mine", "dinov2xr-vits14", "ViT-S/14", start_method="DINOv2R")
+    (group,) = read_models(write(tmp_path / "models.json", mine))
+    assert group.key == ("DINOv2R+NeCo", "ViT-S/14")
 
 
 def test_a_start_is_found_under_the_name_its_files_have(tmp_path: Path) -> None:

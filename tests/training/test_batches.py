@@ -21,7 +21,12 @@ def small(views: str, workers: int) -> Train:
         "crops": {"global_size": 32, "local_size": 16, "local_count": 2},
         "head": {"hidden": 16, "output": 8},
         "loss": {
-            "aligned_size": 3, "references": {"count": 9}, "sorting": {"implementation": "torch"}
+            "aligned_size": 3, "references": {"count": 9},
+            # Gentle: a loss of steepness 100 jumps by percents where two patches are nearly tied,
+            # and the two places differ by the rounding of a crop to whole levels.
+            "sorting": {
+                "implementation": "torch", "student_steepness": 10, "teacher_steepness": 10
+            },
         },
     }  # fmt: skip
     return validated(Train, values, "test")
@@ -53,4 +58,4 @@ def test_a_training_is_the_same_wherever_its_crops_are_cut(photos, tmp_path):
         with (folder / "metrics.csv").open(newline="") as file:
             losses.append([float(row["loss"]) for row in csv.DictReader(file)])
     assert losses[1] == losses[2]
-    assert losses[1] == pytest.approx(losses[0], rel=1e-2)
+    assert losses[1] == pytest.approx(losses[0], rel=2e-3)

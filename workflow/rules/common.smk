@@ -36,7 +36,7 @@ onstart:
     # The whole configuration as it runs, command line included; every step reads this file.
     Path(RESULTS).mkdir(parents=True, exist_ok=True)
     Path(SETTINGS).write_text(
-        yaml.safe_dump(PROJECT.model_dump(mode="json"), sort_keys=False)
+        yaml.safe_dump(PROJECT.written(), sort_keys=False)
     )
 
 
@@ -48,4 +48,5 @@ wildcard_constraints:
     dataset=r"[a-z0-9-]+",
     split=r"[a-z0-9]+",
     size=r"\d+",
+    colours=r"(\.[a-z]+)?",
     seed=r"\d+",

@@ -6,11 +6,11 @@ rule extract:
         data=f"{DATA}/prepared/{{dataset}}",
         weights=lambda wildcards: weights_of(MODEL_OF[wildcards.model]),
     output:
-        temp(directory(f"{RESULTS}/features/{{model}}/{{dataset}}.{{split}}.{{size}}")),
+        temp(directory(f"{RESULTS}/features/{{model}}/{{dataset}}.{{split}}.{{size}}{{colours}}")),
     log:
-        f"{RESULTS}/logs/extract/{{model}}.{{dataset}}.{{split}}.{{size}}.log",
+        f"{RESULTS}/logs/extract/{{model}}.{{dataset}}.{{split}}.{{size}}{{colours}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/extract/{{model}}.{{dataset}}.{{split}}.{{size}}.tsv"
+        f"{RESULTS}/benchmarks/extract/{{model}}.{{dataset}}.{{split}}.{{size}}{{colours}}.tsv"
     conda:
         "../../envs/evaluate.yaml"
     threads: PROJECT.resources.evaluate_threads
@@ -22,11 +22,13 @@ rule extract:
         config=SETTINGS,
         backbone=lambda wildcards: MODELS[MODEL_OF[wildcards.model]][0],
         settings=digest(PROJECT.extraction),
+        colours=lambda wildcards: wildcards.colours.lstrip(".") or "backbone",
     shell:
         "python -m neco extract --config {params.config} --model {wildcards.model} --threads"
         " {threads}"
         " --backbone '{params.backbone}' --weights {input.weights} --data {input.data}"
-        " --split {wildcards.split} --image-size {wildcards.size} --into {output} > {log} 2>&1"
+        " --split {wildcards.split} --image-size {wildcards.size} --colours {params.colours}"
+        " --into {output} > {log} 2>&1"
 
 
 rule in_context:

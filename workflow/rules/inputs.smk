@@ -12,8 +12,9 @@ def dataset_folder(dataset):
     return f"{DATA}/prepared/{dataset}"
 
 
-def features_folder(model, dataset, split, size):
-    return f"{RESULTS}/features/{file_stem(model)}/{dataset}.{split}.{size}"
+def features_folder(model, dataset, split, size, colours="backbone"):
+    own = "" if colours == "backbone" else f".{colours}"
+    return f"{RESULTS}/features/{file_stem(model)}/{dataset}.{split}.{size}{own}"
 
 
 def needed_archives(dataset):
@@ -61,9 +62,13 @@ def features_of(protocol, part):
 
     def inputs(wildcards):
         split = getattr(PROJECT.datasets[wildcards.dataset], part)
-        size = settings_of(protocol, wildcards).image_size
+        settings = settings_of(protocol, wildcards)
         return features_folder(
-            MODEL_OF[wildcards.model], wildcards.dataset, split, size
+            MODEL_OF[wildcards.model],
+            wildcards.dataset,
+            split,
+            settings.image_size,
+            getattr(settings, "colours", "backbone"),
         )
 
     return inputs
@@ -151,12 +156,14 @@ def compared_features(wildcards):
     """Return the six feature folders of the start and the run that figures compare."""
     dataset = PROJECT.report.dataset
     splits = PROJECT.datasets[dataset]
-    retrieval = PROJECT.settings_for("in-context", dataset, PICTURED[1]).image_size
-    clustering = PROJECT.settings_for("overcluster", dataset, PICTURED[1]).image_size
+    shown = PROJECT.settings_for("in-context", dataset, PICTURED[1])
+    retrieval = (shown.image_size, shown.colours)
+    clustered = PROJECT.settings_for("overcluster", dataset, PICTURED[1])
+    clustering = (clustered.image_size,)
     return {
-        f"{side}_{part}": features_folder(model, dataset, split, size)
+        f"{side}_{part}": features_folder(model, dataset, split, *images)
         for side, model in zip(("start", "run"), PICTURED)
-        for part, split, size in (
+        for part, split, images in (
             ("train", splits.train, retrieval),
             ("val", splits.val, retrieval),
             ("cluster", splits.val, clustering),

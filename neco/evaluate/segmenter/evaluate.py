@@ -24,7 +24,7 @@ TOKENS = "patch tokens after the final norm, fine-tuned with the head"
 def score(network: PaddedSegmenter, dataset: Dataset, settings: Segmenter, workers: int) -> Score:
     """Return the confusion of the network's predictions with masks at their own size."""
     network.eval()
-    found = Score(dataset.classes, settings.absent, settings.bootstrap)
+    found = Score.of(dataset, settings)
     for batch in held_out_batches(dataset, settings, workers):
         for sample in network.predict(**network.data_preprocessor(batch, training=False)):
             predicted = sample.pred_sem_seg.data[0].cpu().numpy()  # (H, W)

@@ -42,11 +42,11 @@ class TrainingCrops(TorchDataset):
     def __init__(self, dataset: Dataset, settings: Segmenter, seed: int) -> None:
         self.dataset = dataset
         self.seed = seed
-        crop = (settings.crop_size, settings.crop_size)
+        cut = settings.cut_size or settings.crop_size
         self.transforms = Compose(
             [
                 RandomResize(settings.image_scale, settings.scale_range, keep_ratio=True),
-                RandomCrop(crop, settings.largest_share, IGNORED),
+                RandomCrop((cut, cut), settings.largest_share, IGNORED),
                 RandomFlip(settings.flip_probability),
                 PhotoMetricDistortion(),
                 PackSegInputs(),

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from neco.backbones.backbone import Backbone
 from neco.config.evaluation import Segmenter
 from neco.evaluate.segmenter.library import ConfigDict, EncoderDecoder, resize
-from neco.normalisation import IMAGENET, Normalisation
+from neco.normalisation import IMAGENET, Normalisation, normalisation_of
 from neco.precision import training_precision
 
 
@@ -72,7 +72,8 @@ def network_config(
 
     Values that no setting names are those of its Segmenter ViT-S and ViT-B configurations.
     """
-    mean, std = ([255.0 * value for value in colour] for colour in normalisation)
+    colours = normalisation_of(settings.colours, normalisation)
+    mean, std = ([255.0 * value for value in colour] for colour in colours)
     crop = (settings.crop_size, settings.crop_size)
     stride = (settings.window_stride, settings.window_stride)
     return {

@@ -15,13 +15,13 @@ Offset = tuple[int, int]
 """Rows and columns from a cell to its neighbour."""
 
 
-def neighbourhood(kind: Literal["square", "reference"], distances: Iterable[int]) -> list[Offset]:
+def neighbourhood(kind: Literal["square", "released"], distances: Iterable[int]) -> list[Offset]:
     """Return the eight neighbours at each distance; one that is listed twice counts twice.
 
     square: straight and diagonal steps of that many cells.
-    reference: the cells that scikit-image's co-occurrence matrix reads at the reference's angles,
-    of which one is 240 degrees instead of 225. At distance 1 all is the same. At distance 2 a
-    diagonal of that length rounds to the neighbours at distance 1, which count again, and 240
+    released: the cells that scikit-image's co-occurrence matrix reads at the released code's
+    angles, of which one is 240 degrees instead of 225. At distance 1 all is the same. At distance 2
+    a diagonal of that length rounds to the neighbours at distance 1, which count again, and 240
     degrees to the cell two up and one left.
     """
     if kind == "square":

@@ -21,6 +21,7 @@ from neco.evaluate.matching import contingency, match_one_to_one
 from neco.evaluate.metrics import Score
 from neco.evaluate.overcluster import IMAGES, enlarged, read_masks
 from neco.evaluate.result import Result, metrics_of
+from neco.evaluate.transforms import Resampling
 from neco.evaluate.unsupervised.search import Clustered, search, segments_of
 from neco.evaluate.unsupervised.segment import (
     Foreground,
@@ -52,8 +53,9 @@ def evaluate(
     began = time.perf_counter()
     train.matches(train_dataset)
     val.matches(val_dataset)
-    masks = read_masks(val_dataset, settings.mask_size)
-    train_masks = read_masks(train_dataset, settings.mask_size)
+    side = val.about["image_size"]
+    masks = read_masks(val_dataset, settings.mask_size, side, settings.resampling)
+    train_masks = read_masks(train_dataset, settings.mask_size, side, settings.resampling)
     patches = gather(train, val, attention, settings)
     held_out = slice(patches.train_images, None)
     classes = len(val_dataset.classes)
@@ -109,7 +111,7 @@ def evaluate(
     results += reported(every, best, settings, headline)
     if maps is not None:
         shown = best.seed if settings.reported == "best" else settings.seeds[0]
-        _write_maps(segments(shown), masks, val_dataset, maps)
+        _write_maps(segments(shown), masks, val_dataset, settings, maps)
     conditions = state_conditions(
         val.about,
         val_dataset,
@@ -155,7 +157,8 @@ def _clustered(
     table = np.zeros((count + 1, classes), np.int64)
     for start in range(0, len(masks), IMAGES):
         some = slice(start, min(start + IMAGES, len(masks)))
-        table += contingency(enlarged(clusters[some], masks.shape[1]), masks[some], *table.shape)
+        large = enlarged(clusters[some], masks.shape[1], settings.resampling)
+        table += contingency(large, masks[some], *table.shape)
     return Clustered(company(clusters, count, settings), table)
 
 
@@ -167,12 +170,14 @@ def _about(foreground: Foreground, held_out: slice) -> dict[str, Any]:
     }
 
 
-def matched_classes(segments: np.ndarray, masks: np.ndarray, classes: int) -> np.ndarray:
+def matched_classes(
+    segments: np.ndarray, masks: np.ndarray, classes: int, at: Resampling = "centre"
+) -> np.ndarray:
     """Return the class of every cell, int64 (images, size, size); segments no class wants are 0.
 
     segments: int (images, rows, columns). masks: uint8 (images, size, size), 255 = ignored.
     """
-    large = enlarged(segments, masks.shape[1])
+    large = enlarged(segments, masks.shape[1], at)
     table = contingency(large, masks, int(segments.max()) + 1, classes)
     return match_one_to_one(table)[large]
 
@@ -186,16 +191,17 @@ def _result(
     seed: int,
     details: dict[str, Any] | None = None,
 ) -> Result:
-    score = Score(dataset.classes, settings.absent, settings.bootstrap)
-    for predicted, mask in zip(
-        matched_classes(segments, masks, len(dataset.classes)), masks, strict=True
-    ):
+    score = Score.of(dataset, settings)
+    matched = matched_classes(segments, masks, len(dataset.classes), settings.resampling)
+    for predicted, mask in zip(matched, masks, strict=True):
         score.update(predicted, mask)
     return score.result(setting, seed, {"matching": "Hungarian on IoU", **(details or {})})
 
 
-def _write_maps(segments: np.ndarray, masks: np.ndarray, dataset: Dataset, path: Path) -> None:
+def _write_maps(
+    segments: np.ndarray, masks: np.ndarray, dataset: Dataset, settings: Unsupervised, path: Path
+) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    found = matched_classes(segments, masks, len(dataset.classes)).astype(np.uint8)
+    matched = matched_classes(segments, masks, len(dataset.classes), settings.resampling)
     with path.open("wb") as file:
-        np.savez_compressed(file, classes=found)
+        np.savez_compressed(file, classes=matched.astype(np.uint8))

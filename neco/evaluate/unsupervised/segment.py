@@ -14,7 +14,7 @@ from torch import Tensor
 from neco.config.evaluation import Unsupervised
 from neco.evaluate.clustering import kmeans, reduced_tokens
 from neco.evaluate.overcluster import enlarged
-from neco.evaluate.transforms import nearest_index
+from neco.evaluate.transforms import Resampling, nearest_index
 from neco.evaluate.unsupervised.communities import co_occurrence, neighbourhood
 from neco.evaluate.unsupervised.foreground import (
     cluster_precision,
@@ -97,7 +97,7 @@ def extract_foreground(
         train = parts[0]
         if settings.threshold_by == "labels":
             threshold = threshold_by_labels(
-                enlarged(clusters[train], settings.mask_size),
+                enlarged(clusters[train], settings.mask_size, settings.resampling),
                 labels != 0,  # what is ignored is object, as in the reference
                 precisions[0],
                 settings.threshold_step,
@@ -125,7 +125,9 @@ def cluster_foreground(
     if len(inside):
         training = inside
         if settings.enlarged:
-            weights = np.broadcast_to(cell_counts(patches.shape, settings.mask_size), patches.shape)
+            weights = np.broadcast_to(
+                cell_counts(patches.shape, settings.mask_size, settings.resampling), patches.shape
+            )
             chosen = sample_cells(weights[foreground.mask], POINTS_PER_CLUSTER * clusters, seed)
             training = inside[chosen]
         maps[foreground.mask] = kmeans(
@@ -140,12 +142,12 @@ def cluster_foreground(
     return maps
 
 
-def cell_counts(shape: tuple[int, ...], size: int) -> np.ndarray:
+def cell_counts(shape: tuple[int, ...], size: int, at: Resampling = "centre") -> np.ndarray:
     """Return how many of size x size cells each patch covers, int64 (rows, columns).
 
     shape: (..., rows, columns) of the patches.
     """
-    down, across = (np.bincount(nearest_index(n, size), minlength=n) for n in shape[-2:])
+    down, across = (np.bincount(nearest_index(n, size, at), minlength=n) for n in shape[-2:])
     return np.outer(down, across)
 
 
@@ -180,4 +182,6 @@ def company(maps: np.ndarray, clusters: int, settings: Unsupervised) -> np.ndarr
 
 
 def _cells(maps: np.ndarray, settings: Unsupervised) -> np.ndarray:
-    return enlarged(maps, settings.mask_size) if settings.enlarged else maps
+    if not settings.enlarged:
+        return maps
+    return enlarged(maps, settings.mask_size, settings.resampling)

@@ -101,6 +101,22 @@ def test_the_config_is_mmsegmentations_for_vit_s_and_vit_b(dim, heads):
     assert (head["num_heads"], head["num_layers"], head["embed_dims"]) == (heads, 2, dim)
 
 
+def test_cribos_colours_and_a_cut_filled_up_with_zeros(coloured):
+    """Less 127.5, over 127.5; beyond the cut the image is zero and its labels are ignored."""
+    settings = SETTINGS.model_copy(update={"cut_size": 24})
+    crop = TrainingCrops(coloured[0], settings, 0)[0]
+    assert crop["inputs"].shape == (3, 24, 24)
+    batch = {"inputs": [crop["inputs"]], "data_samples": [crop["data_samples"]]}
+    seen = network_of(settings).data_preprocessor(batch, training=True)
+    expected = (crop["inputs"].flip(0).float() - 127.5) / 127.5
+    torch.testing.assert_close(seen["inputs"][0, :, :24, :24], expected)
+    assert not seen["inputs"][0, :, 24:].any() and not seen["inputs"][0, ..., 24:].any()
+    labels = seen["data_samples"][0].gt_sem_seg.data[0]
+    assert labels.shape == (32, 32) and (labels[24:] == 255).all() and (labels[:, 24:] == 255).all()
+    own = network_config(load_backbone("demo-vit", None), 4, Segmenter(colours="backbone"))
+    assert own["data_preprocessor"]["mean"][0] == pytest.approx(255 * 0.485)
+
+
 def test_held_out_images_are_what_our_reader_reads(coloured):
     _, val = coloured
     item = ScaledImages(val, Segmenter(image_scale=(96, 40)))[1]  # its own size

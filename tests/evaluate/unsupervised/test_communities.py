@@ -32,7 +32,7 @@ def slow_co_occurrence(maps, count, offsets):
     return total / np.maximum(seen, 1)[:, None]
 
 
-@pytest.mark.parametrize("kind", ["square", "reference"])
+@pytest.mark.parametrize("kind", ["square", "released"])
 @pytest.mark.parametrize("distances", [(1,), (1, 2), (3,)])
 def test_co_occurrence_equals_the_double_loop(kind, distances):
     maps = np.random.default_rng(0).integers(-1, 5, (4, 6, 5))
@@ -49,11 +49,11 @@ def test_neighbours_are_the_squares_corners_and_sides():
     )
 
 
-def test_the_references_neighbours_are_those_that_scikit_image_reads():
+def test_the_released_neighbours_are_those_that_scikit_image_reads():
     """Read off graycomatrix (scikit-image 0.26) with a single pair of grey levels per cell."""
     near = [(0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1), (-1, 0), (-1, 1)]
     far = [(0, 2), (1, 1), (2, 0), (1, -1), (0, -2), (-2, -1), (-2, 0), (-1, 1)]
-    assert neighbourhood("reference", (1, 2)) == near + far
+    assert neighbourhood("released", (1, 2)) == near + far
     assert sorted(near) == sorted(neighbourhood("square", (1,)))
 
 

@@ -59,7 +59,7 @@ def splits(tmp_path):
     [
         {},
         {"threshold_by": "attention", "enlarged": False, "clustering_seed": None},
-        {"unit_length": False, "neighbourhood": "reference"},
+        {"unit_length": False, "neighbourhood": "released"},
     ],
 )
 def test_separable_objects_are_segmented(splits, tmp_path, choice):
@@ -94,7 +94,7 @@ def test_the_best_seed_or_the_mean_is_reported_and_the_other_kept(splits):
 def test_a_search_looks_at_training_labels_only(splits):
     (train_data, train, seen), (val_data, val, looked) = splits
     settings = SETTINGS.model_copy(
-        update={"trials": 3, "search_clusters": (4, 8, 2), "preset": "reference"}
+        update={"trials": 3, "search_clusters": (4, 8, 2), "preset": "released"}
     )
     metrics = evaluate(train, train_data, val, val_data, (seen, looked), settings)
     details = metrics["results"][-1]["details"]

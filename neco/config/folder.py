@@ -1,0 +1,101 @@
+"""What `dataset.yaml` in a folder of one's own images says. A key that is absent is guessed."""
+
+import re
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from neco.config.base import Settings
+
+SPLIT = r"^[a-z0-9]+$"
+
+
+class FolderSplit(Settings):
+    """Where one split differs from what the file says for all of them."""
+
+    folder: str | None = None
+    """What `{split}` stands for in the patterns (default: the split's own name)."""
+    list: str | None = None
+    """Text file in the folder that names the split's images, one a line: with or without suffix,
+    with or without folders."""
+
+
+class Folder(Settings):
+    """A folder of images, with masks or without. What is left out is guessed and said."""
+
+    images: str | None = None
+    """Pattern of the images' paths below the folder, as in `images/{split}/{id}.jpg`. `{id}` is
+    what an image and its mask have in common (folders included), `{split}` the name of the split's
+    folder, `{folder}` one more folder, `*` anything within a name."""
+    masks: str | None = None
+    """Pattern of the masks' paths, as in `masks/{split}/{id}.png`; empty where there are none.
+    Masks are images (grey or palette: ids; colours) or NumPy files of ids."""
+    annotations: str | None = None
+    """Pattern of COCO JSON files with polygons or run-length masks, as in
+    `annotations/{split}.json`; takes the place of `masks`."""
+    splits: dict[str, FolderSplit] | None = None
+    """The splits by name (lower case letters and digits). Without it they come from the folders
+    that `{split}` finds, else from lists called `train.txt`, `val.txt`, else one labelled image in
+    `hold_out` is `val`."""
+    hold_out: int = Field(5, ge=2)
+    """Of labelled images without splits, in alphabetical order, every how many-th is held out as
+    `val`. Raised, fewer are held out."""
+    classes: list[str] | dict[int, str] | dict[str, str] | None = None
+    """Class names in the order of the ids from 0; or a map from ids to names; or a map from colours
+    (`"#804000"` or `"128 64 0"`) to names. Ids or colours of one name are one class."""
+    ignore: list[int | str] | Literal["others"] | None = None
+    """Ids or colours that are not scored, or `others`: all that `classes` does not name. Without
+    it the id 255 is ignored unless it names a class, and no colour is."""
+    background: bool | None = None
+    """Whether the first class is background (default: where it is called so)."""
+    unannotated: Literal["background", "ignored"] = "background"
+    """With `annotations`: what a pixel without annotation is. `background` is a class of its own,
+    before the others; where annotations overlap, the smaller one is seen."""
+    orientation: Literal["upright", "stored"] = "upright"
+    """`upright`: images and masks are turned as their EXIF data say, as every viewer does.
+    `stored`: both stay as their pixels are stored, for masks that were drawn on those."""
+    skip: int = Field(0, ge=0)
+    """How many files that cannot be used (broken, too large, unreadable, of an unknown kind) are
+    left out, said and counted, before that is an error. At 0 any is."""
+
+    @field_validator("splits", mode="before")
+    @classmethod
+    def _bare(cls, value: Any) -> Any:
+        """Take `train:` without anything, and a list of names, as splits without settings."""
+        if isinstance(value, list):
+            value = dict.fromkeys(value)
+        if isinstance(value, dict):
+            return {key: {} if entry is None else entry for key, entry in value.items()}
+        return value
+
+    @field_validator("classes", mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        """Take numbers as names and numbers in quotes as ids; refuse what YAML made of `no`."""
+        if value is None:
+            return value
+        names = value.values() if isinstance(value, dict) else value
+        if not isinstance(value, list | dict) or any(isinstance(n, bool | None) for n in names):
+            raise ValueError(
+                "write a list of names, or a map from ids or colours to names (a name like no, "
+                "yes, on or null in quotes)"
+            )
+        if any(not isinstance(name, str | int | float) for name in names):
+            raise ValueError("every name is one word or text in quotes")
+        if not value:
+            raise ValueError("name at least one, or leave the key out")
+        if isinstance(value, list):
+            return [str(name) for name in value]
+        keys = [int(k) if isinstance(k, str) and k.isdecimal() and len(k) < 6 else k for k in value]
+        if len({type(key) for key in keys}) > 1 or not isinstance(keys[0], int | str):
+            raise ValueError('name all classes by ids, or all by colours like "#804000"')
+        return {key: str(name) for key, name in zip(keys, names, strict=True)}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Folder":
+        for name in self.splits or {}:
+            if not re.match(SPLIT, name):
+                raise ValueError(f"splits: {name!r} is no name of lower case letters and digits")
+        if self.masks and self.annotations:
+            raise ValueError("masks and annotations exclude each other; keep one")
+        return self

@@ -1,0 +1,9 @@
+"""A folder of one's own images, with labels or without (see docs/data.md).
+
+walk      which files there are, and which are passed over
+pairs     guessing how images and masks are named, from the paths alone
+plan      dataset.yaml and guesses -> splits, images, masks
+classes   which class every id or colour means
+build     checked images and masks of the common layout
+look      what was found, in words and as a dataset.yaml to edit
+"""

@@ -1,0 +1,47 @@
+"""What a training's time went into: since the last row, and over all starts."""
+
+import time
+from typing import NamedTuple
+
+
+class Pace(NamedTuple):
+    """How fast the steps since the last row were."""
+
+    images_per_second: float
+    data_wait: float
+    """Share of the time in which the steps waited for images."""
+    seconds: float
+    """Of training until now, over all starts."""
+
+
+class Clock:
+    """Runs from its making; `before` are the seconds of earlier starts."""
+
+    def __init__(self, before: float = 0.0) -> None:
+        self._started = time.perf_counter() - before
+        self._begin()
+
+    def _begin(self) -> None:
+        self._since = self._left_step = time.perf_counter()
+        self.waited, self._images = 0.0, 0
+
+    def fetched(self) -> None:
+        """Note that the next batch is there."""
+        self.waited += time.perf_counter() - self._left_step
+
+    def stepped(self, images: int) -> None:
+        """Note that a step on so many images is done."""
+        self._images += images
+        self._left_step = time.perf_counter()
+
+    def seconds(self) -> float:
+        """Return the seconds of training until now, over all starts."""
+        return time.perf_counter() - self._started
+
+    def pace(self, waited: float) -> Pace:
+        """Return how fast the steps since the last call were, of which `waited` were seconds of
+        waiting, and begin anew."""
+        passed = time.perf_counter() - self._since
+        pace = Pace(self._images / passed, waited / passed, self.seconds())
+        self._begin()
+        return pace
