@@ -27,6 +27,7 @@ from neco.sorting import triton_kernel
 
 ARCHITECTURES = {80: "A100", 90: "H100, H200", 100: "B200"}
 WIDTHS = (32, 49, 64, 128, 256)
+WAYS = ("one", "two")
 RELAXATIONS = ("cauchy", "logistic", "logistic_phi")
 
 
@@ -85,13 +86,15 @@ def resources(ptx: str, architecture: int) -> dict[str, int]:
     return {name: int(re.findall(pattern, told)[-1]) for name, pattern in patterns.items()}
 
 
-def variants(widths: list[int], relaxations: list[str]) -> Iterator[tuple[int, Launch]]:
+def variants(
+    widths: list[int], relaxations: list[str], ways: list[str]
+) -> Iterator[tuple[int, Launch]]:
     """Yield every different launch with the first width that makes it."""
     seen = set()
     for width in widths:
         for relaxation in relaxations:
-            for two_way in (False, True):
-                for launch in launches_of(width, relaxation, two_way=two_way):
+            for way in ways:
+                for launch in launches_of(width, relaxation, two_way=way == "two"):
                     if launch not in seen:
                         seen.add(launch)
                         yield width, launch
@@ -105,10 +108,11 @@ def main() -> None:
     )
     parser.add_argument("--widths", type=int, nargs="+", default=list(WIDTHS))
     parser.add_argument("--relaxations", nargs="+", default=list(RELAXATIONS))
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--json", type=Path, help="file to append JSON lines to")
     chosen = parser.parse_args()
     command = " ".join(["python -m benchmarks.gpu.ahead", *sys.argv[1:]])
-    for width, launch in variants(chosen.widths, chosen.relaxations):
+    for width, launch in variants(chosen.widths, chosen.relaxations, chosen.ways):
         for architecture in chosen.architectures:
             row = {"width": width, **compiled(launch, architecture), "command": command}
             constants = " ".join(f"{k}={v}" for k, v in launch.about().items())

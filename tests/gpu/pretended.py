@@ -2,6 +2,9 @@
 
 What runs on the CPU is computed as always; what touches the card runs in PyTorch's fake mode, so
 that a wrong device, type or shape raises as it would on a card. Triton's kernels are recorded.
+PyTorch's autograd engine asks the driver for streams: `backward` walks the graph instead.
+
+Use it in a process of its own: PyTorch's guard of the current device stays replaced.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from torch.utils._pytree import tree_flatten, tree_map_only
 
 from benchmarks.gpu.launches import Launch, recorded
 from neco.sorting import implementations
+from neco.sorting.row_loss import RowLoss
 
 CARD = torch.device("cuda", 0)
 ANSWERS: dict[str, Callable[..., Any]] = {
@@ -69,6 +73,8 @@ class Card(TorchDispatchMode):
 def pretended_card() -> Iterator[list[Launch]]:
     """Yield the Triton kernels that are launched on a card that only pretends to be there."""
     with ExitStack() as stack:
+        card = Card()  # made while PyTorch still knows that there is none
+        torch._C._ensureCUDADeviceGuardSet()  # nobody asks the driver which device is current
         for name, answer in ANSWERS.items():
             stack.enter_context(patch.object(torch.cuda, name, answer))
         # Pinning needs a driver; a copy from a pinned tensor is a copy.
@@ -81,5 +87,28 @@ def pretended_card() -> Iterator[list[Launch]]:
         torch._C._set_only_lift_cpu_tensors(True)  # torch.tensor(..., device=CARD) asks no driver
         stack.callback(torch._C._set_only_lift_cpu_tensors, before)
         launches = stack.enter_context(recorded())
-        stack.enter_context(Card())
+        stack.enter_context(card)
         yield launches
+
+
+def backward(loss: Tensor) -> int:
+    """Give every parameter that the loss depends on a gradient without contents.
+
+    The project's own backward pass, that of the sorting loss, is run. Returns how often.
+    """
+    assert loss.grad_fn is not None and loss.shape == ()
+    waiting, seen, sorts = [loss.grad_fn], {loss.grad_fn}, 0
+    while waiting:
+        node = waiting.pop()
+        if hasattr(node, "variable"):
+            node.variable.grad = torch.zeros_like(node.variable)
+        if isinstance(node, RowLoss._backward_cls):  # type: ignore[attr-defined]
+            rows = torch.zeros(len(node.saved_tensors[0]), device=CARD)
+            student, *_ = node.apply(rows, None)
+            assert student.device == CARD and student.shape == node.saved_tensors[0].shape
+            sorts += 1
+        for following, _ in node.next_functions:
+            if following is not None and following not in seen:
+                seen.add(following)
+                waiting.append(following)
+    return sorts
