@@ -4,14 +4,19 @@ Keys are stored as the tokens came (float16: 10.24 million x 384 take 7.9 GB) be
 of their norms, so a normalised key is the float32 it would be without compression.
 """
 
+from __future__ import annotations
+
 import tempfile
 from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.sparse import csr_matrix, vstack
+
+if TYPE_CHECKING:  # searching a bank needs no scipy
+    from scipy.sparse import csr_matrix
 
 
 @dataclass
@@ -62,6 +67,8 @@ def build_bank(
     The parts may come straight from the extractor: one at a time is held. count: patches in all.
     With `folder` the tokens go to an unnamed memory-mapped file there instead of memory.
     """
+    from scipy.sparse import vstack
+
     scales = np.empty(count, np.float32)
     soft: list[csr_matrix] = []
     done = 0

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
-import faiss
 import numpy as np
 import torch
 from torch import Tensor
@@ -109,6 +108,8 @@ class ExactSearch:
             keys = self.keys.block(start, stop)
             kept = min(k, stop - start)
             if self.device.type == "cpu":
+                import faiss  # a GPU does without
+
                 scores, indices = faiss.knn(
                     queries.numpy(), keys.numpy(), kept, metric=faiss.METRIC_INNER_PRODUCT
                 )

@@ -8,7 +8,6 @@ import torch
 from neco.config.evaluation import InContext
 from neco.evaluate.bank import Bank
 from neco.evaluate.exact_search import ExactSearch
-from neco.evaluate.library_search import ScannSearch, faiss_flat, faiss_gpu, faiss_ivf
 
 
 class Search(Protocol):
@@ -34,15 +33,17 @@ def build_search(bank: Bank, settings: InContext, device: torch.device) -> Searc
 
     Raises UserError where its package or a GPU is missing.
     """
+    if settings.search == "exact":  # which needs none of the libraries
+        return ExactSearch(bank, device, settings.storage)
+    from neco.evaluate.library_search import ScannSearch, faiss_flat, faiss_gpu, faiss_ivf
+
     if settings.search == "faiss-flat":
         return faiss_flat(bank)
     if settings.search == "faiss-gpu":
         return faiss_gpu(bank)
     if settings.search == "faiss-ivf":
         return faiss_ivf(bank, settings.ivf)
-    if settings.search == "scann":
-        return ScannSearch(bank, min(settings.neighbours, len(bank)), settings.scann)
-    return ExactSearch(bank, device, settings.storage)
+    return ScannSearch(bank, min(settings.neighbours, len(bank)), settings.scann)
 
 
 def recall(found: np.ndarray, exact: np.ndarray) -> float:

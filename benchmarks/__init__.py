@@ -1,0 +1,1 @@
+"""Measurements, each runnable alone; gpu/ holds those that wait for a graphics card."""

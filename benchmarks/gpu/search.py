@@ -1,0 +1,114 @@
+"""Exact in-context search at the paper's size: 10.24 million keys, the queries of VOC's val."""
+
+import time
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from benchmarks.gpu.bench import Bench, digits
+from neco.evaluate.bank import Bank
+from neco.evaluate.exact_search import PASS_QUERIES, ExactSearch
+from neco.evaluate.selection import Keys
+
+KEYS, QUERIES, DIM, NEIGHBOURS = 10_240_000, 1_449 * 37**2, 384, 30
+"""Memory bank of the paper; 1,449 images of 518 pixels; ViT-S/14."""
+CHECKED = 256
+"""Queries whose neighbours are compared with those of one float32 product over all keys"""
+TOLD = 10.0
+"""Seconds between two records of a search that goes on"""
+
+
+def measure(bench: Bench) -> Iterator[dict[str, Any]]:
+    """Yield time and share of proofs, then how far the neighbours are from plain float32 ones."""
+    keys, queries = bench.size((KEYS, QUERIES), (20_000, 600))
+    began = time.perf_counter()
+    bank = bank_of(keys, bench.device)
+    yield {"measured": "bank", "keys": keys, "dim": DIM, "seconds": since(began)}
+    storages: tuple[Literal["float16", "int8"], ...] = ("float16", "int8")
+    for storage in bench.size(storages, storages[1:]):
+        if bench.left() < 10:
+            return
+        yield from searched(bench, bank, queries, storage)
+
+
+def tokens(count: int, seed: int, device: torch.device) -> Tensor:
+    """Return float16 (count, DIM), distributed as in benchmarks/evaluation_measure.py."""
+    fixed = torch.Generator(device).manual_seed(1)
+    own = torch.Generator(device).manual_seed(1000 + seed)
+
+    def normal(*shape: int, generator: torch.Generator = own) -> Tensor:
+        return torch.randn(*shape, generator=generator, device=device)
+
+    centres = normal(20, DIM, generator=fixed) + 0.8
+    basis = normal(4, DIM, generator=fixed) * 0.3
+    scales = torch.linspace(1.5, 0.5, 4, device=device)
+    which = torch.randint(0, 20, (count,), generator=own, device=device)
+    near = normal(count, 4) * scales
+    return (centres[which] + near @ basis + 0.3 * normal(count, DIM)).half()
+
+
+def bank_of(count: int, device: torch.device) -> Bank:
+    """Return a bank of so many keys, made on the device block by block; it has no labels."""
+    stored, scales = np.empty((count, DIM), np.float16), np.empty(count, np.float32)
+    for number, start in enumerate(range(0, count, PASS_QUERIES)):
+        block = tokens(min(PASS_QUERIES, count - start), number, device)
+        stored[start : start + len(block)] = block.cpu().numpy()
+        scales[start : start + len(block)] = (1 / block.float().norm(dim=1)).cpu().numpy()
+    return Bank(stored, scales, None)  # type: ignore[arg-type]
+
+
+def searched(
+    bench: Bench, bank: Bank, queries: int, storage: Literal["float16", "int8"]
+) -> Iterator[dict[str, Any]]:
+    """Yield what a search of all queries takes, in between as well, and its error."""
+    began = time.perf_counter()
+    search = ExactSearch(bank, bench.device, storage)
+    bench.wait()
+    common = {"search": search.name, "keys": len(bank), "neighbours": NEIGHBOURS}
+    yield {"measured": "index", **common, "seconds": since(began)}
+    done, spent, told = 0, 0.0, time.perf_counter()
+    while done < queries and bench.left() > 5:
+        asked = normalize(
+            tokens(min(PASS_QUERIES, queries - done), 10**6 + done, bench.device).float()
+        )
+        block = asked.cpu().numpy()
+        bench.wait()
+        began = time.perf_counter()
+        cosines, found = search.search(block, NEIGHBOURS)
+        spent += time.perf_counter() - began
+        done += len(block)
+        if done >= queries or time.perf_counter() - told > TOLD:
+            told = time.perf_counter()
+            yield {
+                "measured": "search",
+                **common,
+                "queries": done,
+                "of_queries": queries,
+                "seconds": digits(spent),
+                "queries_per_second": digits(done / spent),
+                "proved_at_once": digits(1 - search.unproved / done, 6),
+                "searched_in_float32": search.flat,
+                "peak_mb": bench.peak_mb(),
+            }
+    few = slice(0, bench.size(CHECKED, 32))
+    yield {"measured": "check", **common, **compared(bench, bank, asked[few], cosines[few])}
+
+
+def compared(bench: Bench, bank: Bank, queries: Tensor, cosines: np.ndarray) -> dict[str, Any]:
+    """Return the largest difference from the cosines that float32 products over all keys give."""
+    keys = Keys(bank, bench.device)
+    best = queries.new_full((len(queries), NEIGHBOURS), -2.0)
+    for start, stop in keys.blocks():
+        own = (queries @ keys.block(start, stop).T).topk(NEIGHBOURS, dim=1).values
+        best = torch.cat([best, own], dim=1).topk(NEIGHBOURS, dim=1).values
+    difference = (best.cpu() - torch.from_numpy(cosines)).abs().max().item()
+    return {"queries": len(queries), "largest_difference": digits(difference, 3)}
+
+
+def since(began: float) -> float:
+    """Return the seconds since then."""
+    return digits(time.perf_counter() - began)

@@ -1,0 +1,85 @@
+"""A step's whole CUDA path where there is no card: a wrong device, type or wait shows here."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from neco.config.training import PRESETS
+
+pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="a real card is better")
+
+MISTAKES = """
+import torch
+from tests.gpu.pretended import CARD, pretended_card
+
+def raised(call):
+    try:
+        call()
+    except Exception as error:
+        return type(error).__name__
+    return "nothing"
+
+with pretended_card():
+    there, here = torch.zeros(3, device=CARD), torch.zeros(3)
+    assert (here + here).tolist() == [0, 0, 0]
+    half = torch.zeros(3, 3, device=CARD, dtype=torch.float16)
+    for mistake in (
+        lambda: there + here,
+        lambda: half @ there,
+        lambda: there.sum().item(),
+        lambda: there.nonzero(),
+        lambda: there[:, None] @ there,
+    ):
+        print(raised(mistake))
+"""
+
+
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *command],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+
+
+@pytest.fixture(scope="module")
+def walked() -> dict[str, dict]:
+    finished = run("-m", "tests.gpu.walk")
+    assert finished.returncode == 0, finished.stderr[-3000:]
+    return {record["case"]: record for record in map(json.loads, finished.stdout.splitlines())}
+
+
+def test_every_preset_takes_steps_on_a_card(walked):
+    assert set(PRESETS) <= set(walked)
+    for record in walked.values():
+        assert record["losses"] == ["cuda:0 torch.float32"]  # beside networks in half precision
+        assert record["floor"] == "cuda:0" and record["aligned"] == "torch.float32"
+        assert record["parameters"] == ["cuda:0 torch.float32"]
+        assert set(record["buffers"]) <= {"cuda:0"}
+        assert record["untrained"] == 0
+
+
+def test_the_sort_is_tritons_forward_and_back(walked):
+    for record in walked.values():
+        assert record["kernels"] == ["compare_rows", "pull_values", "sort_values"]
+        assert record["sorts"] == (4 if record["case"] == "parts" else 2)
+
+
+def test_precision_and_optimiser_are_those_of_a_card(walked):
+    for record in walked.values():
+        half = record["case"] == "float16"
+        assert record["precision"] == ("16-mixed" if half else "bf16-mixed")
+        assert set(record["fused"]) == ({None} if half else {True})
+
+
+def test_mistakes_show():
+    """Another device, another type, two ways of waiting, another shape."""
+    finished = run("-c", MISTAKES)
+    assert finished.returncode == 0, finished.stderr[-3000:]
+    assert len(finished.stdout.split()) == 5 and "nothing" not in finished.stdout, finished.stdout
