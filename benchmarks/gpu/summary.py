@@ -72,8 +72,10 @@ def _time(row: Row) -> str:
         if key in row
     ]
     return "; ".join(
-        [f"{row['width']} references, {row['rows']} rows, {ways}: {row['milliseconds']:g} ms"]
-        + floors
+        [
+            f"{row['width']} references, {row['rows']} rows, {ways}: {row['milliseconds']:g} ms",
+            *floors,
+        ]
     )
 
 
