@@ -89,3 +89,14 @@ def test_how_much_is_small(monkeypatch, tmp_path):
     assert neco.loading.shared_memory_is_small()
     monkeypatch.setattr(neco.loading, "SHARED_MEMORY", tmp_path / "none")
     assert neco.loading.shared_memory_is_small()
+
+
+def test_no_worker_touches_shared_memory_where_it_is_small(monkeypatch):
+    """torch's own collate allocates there inside a worker; here it must not."""
+    monkeypatch.setattr(neco.loading, "shared_memory_is_small", lambda: True)
+
+    def refuse(*size: object, **how: object) -> None:
+        raise RuntimeError("shared memory was asked for")
+
+    monkeypatch.setattr(torch.UntypedStorage, "_new_shared", refuse)
+    assert len(list(loader(Numbers(), 2, workers=1))) == 3
