@@ -41,6 +41,8 @@ ANSWERS: dict[str, Callable[..., Any]] = {
     "manual_seed_all": lambda _: None,
 }
 """What torch.cuda says"""
+PRODUCTS = {"mm", "mv", "bmm", "dot", "addmm", "addmv", "baddbmm"}
+"""Operations whose tensors are of one type."""
 
 
 class Card(TorchDispatchMode):
@@ -61,6 +63,10 @@ class Card(TorchDispatchMode):
         asked = any(torch.device(v).type == "cuda" for v in flat if isinstance(v, torch.device))
         if not asked and not any(isinstance(value, FakeTensor) for value in flat):
             return operation(*args, **kwargs)
+        if operation.overloadpacket.__name__ in PRODUCTS:
+            types = {value.dtype for value in flat if isinstance(value, Tensor)}
+            if len(types) > 1:  # fake mode lets it pass, a card does not
+                raise TypeError(f"{operation} of {' and '.join(sorted(map(str, types)))}")
         args, kwargs = tree_map_only(Tensor, self._without_contents, (args, kwargs))
         with self.fake:
             return operation(*args, **kwargs)
