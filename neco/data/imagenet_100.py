@@ -8,7 +8,8 @@ the paper names none.
 from pathlib import Path, PurePosixPath
 
 from neco.data.folder.build import convert, user_folder
-from neco.data.folder.plan import make_plan, read_settings
+from neco.data.folder.match import make_plan
+from neco.data.folder.plan import read_settings
 from neco.data.folder.walk import walk
 from neco.data.writing import Description
 from neco.errors import UserError

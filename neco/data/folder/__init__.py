@@ -2,7 +2,9 @@
 
 walk      which files there are, and which are passed over
 pairs     guessing how images and masks are named, from the paths alone
-plan      dataset.yaml and guesses -> splits, images, masks
+match     which image has which labels
+splits    which image belongs to which split
+plan      what the three before found, and dataset.yaml
 classes   which class every id or colour means
 build     checked images and masks of the common layout
 look      what was found, in words and as a dataset.yaml to edit

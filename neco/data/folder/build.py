@@ -11,8 +11,9 @@ import numpy as np
 from neco.data.folder.annotations import Annotated, drawn
 from neco.data.folder.classes import category_table, fill_classes, has_background, known_classes
 from neco.data.folder.labels import ClassMap, read_values
+from neco.data.folder.match import make_plan
 from neco.data.folder.patterns import literal_folder
-from neco.data.folder.plan import FILE, Plan, count_unused, make_plan, read_settings, without_labels
+from neco.data.folder.plan import FILE, Plan, count_unused, read_settings, without_labels
 from neco.data.folder.walk import Listing, walk
 from neco.data.left_out import Unusable, UnusableError, counted
 from neco.data.names import place

@@ -10,7 +10,8 @@ from neco.data.dataset import IGNORED
 from neco.data.folder.build import user_folder
 from neco.data.folder.classes import fill_classes, survey_of
 from neco.data.folder.labels import class_map
-from neco.data.folder.plan import FILE, Plan, make_plan, read_settings
+from neco.data.folder.match import make_plan
+from neco.data.folder.plan import FILE, Plan, read_settings
 from neco.data.folder.survey import Survey
 from neco.data.folder.walk import Listing, walk
 from neco.data.left_out import counted
