@@ -50,11 +50,9 @@ def padded(photographs: Photographs, device: torch.device) -> Tensor:
     height, width = (max(side) for side in zip(*shapes, strict=True))
     dtype = torch.float16 if device.type == "cuda" else torch.float32
     images = torch.zeros(len(shapes), height, 3, width, dtype=dtype, device=device)
-    start = 0
-    for image, (rows, columns) in zip(images, shapes, strict=True):
-        end = start + rows * columns * 3
-        image[:rows, :, :columns] = pixels[start:end].view(rows, columns, 3).transpose(1, 2)
-        start = end
+    parts = pixels.split([rows * columns * 3 for rows, columns in shapes])
+    for image, part, (rows, columns) in zip(images, parts, shapes, strict=True):
+        image[:rows, :, :columns] = part.view(rows, columns, 3).transpose(1, 2)
     return images
 
 

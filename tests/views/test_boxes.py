@@ -5,7 +5,7 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import neco.views.boxes
@@ -21,6 +21,7 @@ def share(first: np.ndarray, second: np.ndarray, area: float) -> float:
 
 
 @settings(max_examples=60, deadline=None)
+@example(seed=0, width=16, height=534, local=4, needed=0.04)
 @given(
     seed=st.integers(0, 2**32 - 1),
     width=st.integers(16, 900),
@@ -38,7 +39,10 @@ def test_every_global_crop_meets_every_other_inside_the_image(seed, width, heigh
         for v in range(2 + local):
             overlap = share(boxes[g], boxes[v], width * height)
             assert overlap > 0
-            assert overlap >= needed - 1e-6
+            # Of an image 33 times as high as wide the largest box there is covers less than 0.04.
+            area = width * height
+            possible = min(share(boxes[g], boxes[g], area), share(boxes[v], boxes[v], area))
+            assert overlap >= min(needed, possible) - 1e-6
 
 
 def test_areas_follow_the_scales():
