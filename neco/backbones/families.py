@@ -2,7 +2,7 @@
 
     python -m neco.backbones.families docs/backbone-families.md
 
-Each family is a module of timm; each kind of network in it is tried by its smallest member, with
+Each family is a module of timm; each kind of network in it is tried by a small member, with
 random weights: built, sent images of two sizes through, sent a gradient back, asked for attention.
 """
 
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import torch
 
@@ -22,7 +23,7 @@ from neco.backbones.registry import backbone_spec
 from neco.errors import UserError
 
 COMMAND = "python -m neco.backbones.families docs/backbone-families.md"
-LARGEST = 256
+LARGEST = 128
 """Side in pixels that a network is tried with at most, unless it takes its own size alone."""
 
 
@@ -45,24 +46,57 @@ class Tried:
     """Why something is not possible, in the words that the user reads."""
 
 
+class _AskedError(Exception):
+    """Carries the class that timm was about to build, so that nothing is built."""
+
+    def __init__(self, kind: type) -> None:
+        super().__init__(kind.__name__)
+        self.kind = kind
+
+
+def kind_of(model: str) -> str:
+    """Return the name of the class that timm builds for a model, without building it."""
+    from timm.models import model_entrypoint
+
+    def ask(kind: type, *_: Any, **__: Any) -> None:
+        raise _AskedError(kind)
+
+    entry = model_entrypoint(model)
+    try:
+        with patch.object(sys.modules[entry.__module__], "build_model_with_cfg", ask):
+            network = entry(pretrained=False)
+    except _AskedError as asked:
+        return asked.kind.__name__
+    except AttributeError:  # a family that builds with another family's function
+        with torch.device("meta"):
+            network = entry(pretrained=False)
+    return type(network).__name__
+
+
 def kinds() -> Iterator[tuple[str, str, list[str]]]:
-    """Yield family, kind of network and its models, by timm's own registry; smallest first."""
+    """Yield family, kind of network and its models, by timm's own registry; a small one first."""
     import timm
     from timm.models import model_entrypoint
 
-    members: dict[tuple[str, str], list[tuple[int, str]]] = defaultdict(list)
+    members: dict[tuple[str, str], list[str]] = defaultdict(list)
     for model in timm.list_models():
         family = model_entrypoint(model).__module__.rpartition(".")[2]
-        with torch.device("meta"):
-            network = timm.create_model(model, num_classes=0)
-        size = sum(parameter.numel() for parameter in network.parameters())
-        members[family, type(network).__name__].append((size, model))
-    for (family, kind), found in sorted(members.items()):
-        yield family, kind, [model for _, model in sorted(found)]
+        members[family, kind_of(model)].append(model)
+    for (family, kind), models in sorted(members.items()):
+        yield family, kind, sorted(models, key=_size)
+
+
+def _size(model: str) -> tuple[int, str]:
+    """Return a key that puts models first whose names say that they are small."""
+    said = [place for place, word in enumerate(SMALL_FIRST) if word in model]
+    return (said[0] if said else len(SMALL_FIRST), model)
+
+
+SMALL_FIRST = ("test_", "atto", "femto", "pico", "nano", "xxs", "_xs", "tiny", "small", "base")
 
 
 def try_network(family: str, kind: str, models: list[str]) -> Tried:
-    """Return what the smallest model of a kind can do."""
+    """Return what the first model of a kind can do."""
     model = models[0]
     place = (family, kind, model, len(models))
     try:
@@ -150,7 +184,9 @@ def try_all() -> list[Tried]:
     for place in kinds():
         torch.manual_seed(0)
         results.append(try_network(*place))
-        print(f"{results[-1].family} {results[-1].kind}: {results[-1]}", file=sys.stderr)
+        print(
+            f"{results[-1].family} {results[-1].kind}: {results[-1]}", file=sys.stderr, flush=True
+        )
     return results
 
 

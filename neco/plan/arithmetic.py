@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 
+from neco.backbones.backbone import isotropic
 from neco.backbones.registry import backbone_spec
 from neco.config.training import Train
 
@@ -24,7 +25,10 @@ class Shape:
 
 @cache
 def shape_of(backbone: str) -> Shape | None:
-    """Return the shape of a registered backbone, None for patch colours."""
+    """Return the shape of a backbone; None for what is no sequence of blocks.
+
+    That is patch colours, and pyramids such as ConvNeXt, whose work is not counted.
+    """
     spec = backbone_spec(backbone)
     if not spec.architecture:
         return None
@@ -33,10 +37,13 @@ def shape_of(backbone: str) -> Shape | None:
 
     with torch.device("meta"):
         model = timm.create_model(spec.architecture, num_classes=0, **spec.overrides)
+    if not isotropic(model):
+        return None
+    mlp = sum(weight.numel() for weight in model.blocks[0].mlp.parameters() if weight.ndim == 2)
     return Shape(
         depth=spec.first_blocks or len(model.blocks),
         dim=model.embed_dim,
-        hidden=model.blocks[0].mlp.fc1.out_features,
+        hidden=mlp // (2 * model.embed_dim),  # a gated MLP has three matrices instead of two
         patch_size=spec.patch_size,
         prefix_tokens=spec.prefix_tokens,
     )

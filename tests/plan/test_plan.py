@@ -124,3 +124,10 @@ def test_every_shipped_project_has_a_plan():
     for name in ("config.yaml", "smoke.yaml", "demo.yaml"):
         project = load_project(CONFIGS / name)
         assert all(cost.hours >= 0 for cost in gpu_hours(project, paper_speed()))
+
+
+def test_a_gated_mlp_counts_its_three_matrices_and_a_pyramid_not_at_all():
+    plain, gated = shape_of("dinov3-vits16"), shape_of("dinov3-vits16plus")
+    assert plain.hidden == 4 * 384 and plain.prefix_tokens == 5
+    assert 2 * gated.hidden == 3 * 1536
+    assert shape_of("resnet18") is None and forward_flops(None, 224) == 0.0
