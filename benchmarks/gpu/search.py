@@ -78,7 +78,7 @@ def searched(
         block = asked.cpu().numpy()
         bench.wait()
         began = time.perf_counter()
-        cosines, found = search.search(block, NEIGHBOURS)
+        cosines, _ = search.search(block, NEIGHBOURS)
         spent += time.perf_counter() - began
         done += len(block)
         if done >= queries or time.perf_counter() - told > TOLD:

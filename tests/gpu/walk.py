@@ -17,7 +17,7 @@ from neco.config.training import PRESETS, with_preset
 from neco.training.launch import launch
 from neco.training.loop import Training
 from neco.views.photographs import Photographs
-from tests.gpu.pretended import CARD, backward, pretended_card
+from tests.gpu.pretended import backward, pretended_card
 
 TOY: dict[str, Any] = {
     "crops": {"global_size": 32, "local_size": 16},
