@@ -9,7 +9,7 @@ DOCKER ?= docker
 IMAGE := neco-reproduction:latest
 SIF := build/neco-reproduction.sif
 
-.PHONY: help setup demo test lint unit workflow-check training-proofs smoke documents lock pin test-conda image apptainer test-image test-slurm test-dvc audit clean
+.PHONY: help setup demo test lint unit workflow-check training-proofs gpu-proofs gpu-bundle smoke documents lock pin test-conda image apptainer test-image test-slurm test-dvc audit clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -42,6 +42,12 @@ workflow-check: setup
 
 training-proofs: setup  ## two processes by the command, and compiled blocks, against one process
 	$(BIN)/python -m pytest -n 0 -m slow --durations=0 tests/training
+
+gpu-proofs: setup  ## everything that only a GPU can say (docs/gpu.md; REHEARSE=1: on the CPU, toy sizes)
+	$(BIN)/python -m benchmarks.gpu $(if $(REHEARSE),--rehearse) $(if $(BUNDLE),--bundle $(BUNDLE))
+
+gpu-bundle: setup  ## the same for a bare machine without a network: one tar (WEIGHTS=, PREPARED=)
+	$(BIN)/python -m benchmarks.gpu.bundle build/gpu/bundle $(if $(WEIGHTS),--weights $(WEIGHTS)) $(if $(PREPARED),--prepared $(PREPARED))
 
 smoke: setup  ## every rule of the workflow on the smallest data
 	$(BIN)/snakemake --cores $(CORES) --configfile config/smoke.yaml

@@ -1,6 +1,6 @@
 """What a bare machine lacks, gathered where there is a network and laid out where there is none.
 
-    python -m benchmarks.gpu.bundle build/gpu/bundle --weights FILE --prepared DATASET
+    python -m benchmarks.gpu.bundle build/gpu/bundle --weights FILE --prepared FOLDER
 
 FOLDER/wheels        packages, as wheels for Linux on x86-64
 FOLDER/photographs   a small prepared dataset: JPEGs and masks, of generated scenes or of a dataset

@@ -27,7 +27,6 @@ def measure(bench: Bench) -> Iterator[dict[str, Any]]:
         "gb_per_second": digits(2 * count / seconds / 1e9),
         "counted": "bytes read and written",
     }
-    del source, target
     side = bench.size(8192, 128)
     for name, dtype in (
         ("bfloat16", torch.bfloat16),

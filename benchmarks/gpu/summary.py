@@ -71,12 +71,8 @@ def _time(row: Row) -> str:
         for key, what in (("memory_floor_ms", "traffic"), ("arithmetic_floor_ms", "arithmetic"))
         if key in row
     ]
-    return "; ".join(
-        [
-            f"{row['width']} references, {row['rows']} rows, {ways}: {row['milliseconds']:g} ms",
-            *floors,
-        ]
-    )
+    spent = f"{row['width']} references, {row['rows']} rows, {ways}: {row['milliseconds']:g} ms"
+    return "; ".join([spent, *floors])
 
 
 def _diffsort(row: Row) -> str:

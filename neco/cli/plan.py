@@ -16,7 +16,9 @@ def add_commands(commands: Commands) -> None:
     add_config(plan)
     plan.set_defaults(config=Path("config/config.yaml"), step=_plan)
     plan.add_argument(
-        "--measured", type=Path, help="JSON lines of benchmarks/training.py (default: the paper's)"
+        "--measured",
+        type=Path,
+        help="JSON lines of benchmarks/training.py or benchmarks/gpu (default: the paper's)",
     )
     plan.add_argument("--gpus", type=int, default=1, help="of one training (default 1)")
 

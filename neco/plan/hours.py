@@ -1,13 +1,14 @@
 """GPU-hours of a project by rule, from its arithmetic and one speed.
 
 The speed is what a GPU sustains in NeCo's own training: of the paper's A6000 it follows from its 19
-GPU-hours, of the user's machine from one line of benchmarks/training.py. Frozen passes are taken to
-run at the same speed, which is cautious: they have no backward pass.
+GPU-hours, of the user's machine from lines of benchmarks/training.py or benchmarks/gpu. Frozen
+passes are taken to run at the same speed, which is cautious: they have no backward pass.
 """
 
 import json
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from neco.config import Project
 from neco.config.training import Train
 from neco.errors import UserError
 from neco.evaluate.transforms import input_side
-from neco.plan.arithmetic import BACKWARD, forward_flops, shape_of, training_flops
+from neco.plan.arithmetic import BACKWARD, Shape, forward_flops, shape_of, training_flops
 from neco.plan.images import OFFICIAL, image_count
 
 PAPER_HOURS, PAPER_BACKBONE, PAPER_EPOCHS = 19.0, "dinov2xr-vits14", 25
@@ -37,6 +38,12 @@ class Speed:
 
     flops: float
     source: str
+    measured: Mapping[Shape, float] = field(default_factory=dict)
+    """The same for networks of the shapes that were measured themselves"""
+
+    def of(self, shape: Shape | None) -> float:
+        """Return operations a second in the training of such a network."""
+        return self.flops if shape is None else self.measured.get(shape, self.flops)
 
 
 @dataclass(frozen=True)
@@ -56,21 +63,47 @@ def paper_speed() -> Speed:
 
 
 def measured_speed(path: Path) -> Speed:
-    """Return the speed that the last line of benchmarks/training.py's JSON lines says.
+    """Return the speeds that JSON lines of benchmarks/training.py or benchmarks/gpu say.
 
-    Raises UserError where there is no such line.
+    A network's speed is its last line, or the fastest of those that read JPEGs, whose images a
+    second count what a training waits for. Networks without a line take the last one's speed.
+    Rehearsals are left out. Raises UserError where no line is left.
     """
     try:
         lines = [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
-        line = next(row for row in reversed(lines) if "images_per_second" in row)
-        work = training_flops(shape_of(line["backbone"]), Train())
-        flops = float(line["images_per_second"]) * work / line.get("processes", 1)
-    except (OSError, ValueError, KeyError, StopIteration):
+        rows = [row for row in lines if "images_per_second" in row and not row.get("rehearsed")]
+        chosen: dict[Shape | None, dict[str, Any]] = {}
+        for row in rows:
+            before = chosen.get(shape_of(row["backbone"]))
+            if before is None or _rank(row) >= _rank(before):
+                chosen[shape_of(row["backbone"])] = row
+        speeds = {shape: _sustained(row) for shape, row in chosen.items()}
+        last = chosen[shape_of(rows[-1]["backbone"])]
+    except (OSError, ValueError, KeyError, IndexError):
         raise UserError(
             f"{path}: no line with backbone and images_per_second; make it with "
-            "python benchmarks/training.py --backbone dinov2xr-vits14 --json FILE"
+            "python benchmarks/training.py --backbone dinov2xr-vits14 --json FILE, or with "
+            "make gpu-proofs"
         ) from None
-    return Speed(flops, f"{line.get('device', 'this machine')}, {path.name}")
+    return Speed(
+        _sustained(last),
+        f"{last.get('device', 'this machine')}, {path.name}: {last['backbone']} at "
+        f"{last['images_per_second']:g} images/s",
+        {shape: flops for shape, flops in speeds.items() if shape is not None},
+    )
+
+
+def _rank(row: dict[str, Any]) -> float:
+    """Return what a later line has to reach: the fastest from JPEGs, else the last."""
+    end_to_end = row.get("part") is not None and row.get("data") == "JPEGs"
+    return float(row["images_per_second"]) if end_to_end else 0.0
+
+
+def _sustained(row: dict[str, Any]) -> float:
+    """Return operations a second of one GPU that a line says."""
+    work = row.get("gflop_per_image", 0.0) * 1e9
+    work = work or training_flops(shape_of(row["backbone"]), Train())
+    return float(row["images_per_second"]) * work / int(row.get("processes", 1))
 
 
 def gpu_hours(project: Project, speed: Speed) -> list[Cost]:
@@ -95,7 +128,8 @@ def run_hours(project: Project, speed: Speed) -> list[RunCost]:
         if settings.steps is not None:
             images = settings.steps * settings.batch_size
         work = images * training_flops(shape_of(run.backbone), settings)
-        costs.append(RunCost(name, len(run.seeds), work / speed.flops / 3600))
+        hours = work / speed.of(shape_of(run.backbone)) / 3600
+        costs.append(RunCost(name, len(run.seeds), hours))
     return costs
 
 

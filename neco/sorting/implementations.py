@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 from functools import lru_cache
-from importlib.util import find_spec
 from typing import Literal
 
 import torch
@@ -74,8 +73,9 @@ def _hindrance(name: str, device: str, network: NetworkName, width: int) -> str 
         except compiled.KernelUnavailableError as error:
             return str(error)
     if name == "triton":
-        if find_spec("triton") is None:
-            return "triton is not installed"
+        reason = triton_path.missing()
+        if reason:
+            return reason
         if device != "cuda" and os.environ.get("TRITON_INTERPRET") != "1":
             return f"the tensors are on {device}"
         if not triton_path.can_run(network, width):

@@ -6,6 +6,11 @@ on CPU tensors, slowly: that is how they are tested without a GPU.
 
 from __future__ import annotations
 
+import os
+from functools import cache
+from importlib.util import find_spec
+from shutil import which
+
 import torch
 from torch import Tensor
 
@@ -20,6 +25,29 @@ ROWS_AT_ONCE = 4096  # bounds the tables: 22 kB a row and side at R = 33 .. 64
 def can_run(network: NetworkName, width: int) -> bool:
     """Return whether this path covers the network at this width (bitonic, 2..256)."""
     return network == "bitonic" and 2 <= width <= WIDEST
+
+
+@cache
+def missing() -> str | None:
+    """Return what Triton lacks here to start a kernel on a GPU, or None.
+
+    Triton builds its launcher with a C compiler and Python's headers, of which it says nothing
+    before the first launch.
+    """
+    if find_spec("triton") is None:
+        return "triton is not installed"
+    if os.environ.get("TRITON_INTERPRET") == "1":
+        return None
+    if not (os.environ.get("CC") or which("gcc") or which("clang")):
+        return "Triton needs a C compiler (gcc, clang, or one that CC names) and there is none"
+    if torch.cuda.is_available():
+        from triton.runtime import driver
+
+        try:
+            driver.active.get_current_target()
+        except Exception as error:  # whatever compiler and loader raise
+            return f"Triton cannot build its launcher ({type(error).__name__}: {error})"
+    return None
 
 
 def evaluate(student: Tensor, teacher: Tensor, problem: Problem) -> RowResult:

@@ -61,6 +61,31 @@ def test_a_measured_line_sets_the_speed(tmp_path):
         measured_speed(lines)
 
 
+def test_lines_of_the_gpu_proofs_set_the_speed_of_each_network(tmp_path):
+    line = {"device": "x", "part": "photographs", "data": "JPEGs", "rehearsed": False}
+    small = {**line, "backbone": "dinov2-vits14", "gflop_per_image": 150.0}
+    base = {**line, "backbone": "dinov2-vitb14", "gflop_per_image": 600.0}
+    lines = tmp_path / "results.jsonl"
+    rows = [
+        {"part": "card", "status": "done"},
+        {**base, "data": "noise in memory", "part": "step", "images_per_second": 300.0},
+        {**small, "data": "noise in memory", "part": "step", "images_per_second": 1000.0},
+        {**small, "images_per_second": 500.0},
+        {**small, "images_per_second": 800.0},
+        {**small, "images_per_second": 700.0},
+        {**small, "rehearsed": True, "images_per_second": 2.0},
+    ]
+    lines.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    speed = measured_speed(lines)
+    assert speed.of(shape_of("dinov2-vits14")) == pytest.approx(800 * 150e9)
+    assert speed.of(shape_of("dinov2-vitb14")) == pytest.approx(300 * 600e9)
+    assert speed.of(shape_of("dinov2r-vitb14")) == speed.flops == pytest.approx(800 * 150e9)
+    assert "800 images/s" in speed.source
+    lines.write_text(json.dumps(rows[-1]) + "\n")
+    with pytest.raises(UserError, match="gpu-proofs"):
+        measured_speed(lines)
+
+
 def test_jobs_that_share_features_count_once():
     common = {"datasets": {"pascal-voc": {}}, "backbones": ["dinov2xr-vits14"]}
     one = [{"protocol": "overcluster", "datasets": ["pascal-voc"]}]
