@@ -30,7 +30,7 @@ from threadpoolctl import threadpool_limits
 
 from neco.errors import UserError
 from neco.evaluate.conditions import git_commit, packages
-from neco.evaluate.search import recall
+from neco.evaluate.search.backends import recall
 
 
 def records(part: str) -> Iterator[dict[str, Any]]:

@@ -8,14 +8,14 @@ import torch
 from evaluation_measure import Case, bank_of, tokens_like_a_vit
 
 from neco.config.evaluation import Ivf, Scann
-from neco.evaluate.bank import Bank, normalised
 from neco.evaluate.clustering import kmeans, reduced_tokens
-from neco.evaluate.exact_search import ExactSearch
-from neco.evaluate.library_search import ScannSearch, faiss_flat, faiss_ivf
 from neco.evaluate.matching import contingency, match_by_precision
 from neco.evaluate.metrics import Score
 from neco.evaluate.patch_labels import patch_histograms, transfer_labels
-from neco.evaluate.transforms import resize_bilinear
+from neco.evaluate.search.bank import Bank, normalised
+from neco.evaluate.search.exact import ExactSearch
+from neco.evaluate.search.libraries import ScannSearch, faiss_flat, faiss_ivf
+from neco.transforms import resize_bilinear
 
 NEIGHBOURS = 30
 

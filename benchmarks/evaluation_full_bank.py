@@ -10,10 +10,10 @@ import torch
 from evaluation_cases import NEIGHBOURS
 from evaluation_measure import forget_peak, memory, streamed_parts, tokens_like_a_vit
 
-from neco.evaluate.bank import build_bank, normalised
 from neco.evaluate.conditions import device_name
-from neco.evaluate.exact_search import ExactSearch
 from neco.evaluate.patch_labels import transfer_labels
+from neco.evaluate.search.bank import build_bank, normalised
+from neco.evaluate.search.exact import ExactSearch
 
 
 def full_bank(

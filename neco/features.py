@@ -25,9 +25,9 @@ from neco.config.evaluation import Extraction, Precision
 from neco.data.dataset import Dataset
 from neco.errors import UserError
 from neco.evaluate.conditions import device_name
-from neco.evaluate.transforms import image_tensor, input_side
 from neco.normalisation import IMAGENET, Normalisation
 from neco.precision import training_precision
+from neco.transforms import image_tensor, input_side
 
 STATED = (
     *("dataset", "split", "image_size", "patch_size", "grid", "dtype", "digest", "device", "ids"),

@@ -17,19 +17,19 @@ from torch import nn
 from neco.config.evaluation import Extraction, InContext
 from neco.data.dataset import IGNORED, Dataset
 from neco.errors import UserError
-from neco.evaluate.bank import Bank, normalised
 from neco.evaluate.conditions import evaluation_device, state_conditions
-from neco.evaluate.exact_search import ExactSearch
-from neco.evaluate.fill_bank import fill_augmented_bank, fill_bank
 from neco.evaluate.matching import match_one_to_one
 from neco.evaluate.metrics import Score, confusion
 from neco.evaluate.patch_labels import PatchLabels, read_patch_labels, transfer_labels
 from neco.evaluate.result import Result, metrics_of
-from neco.evaluate.search import Search, build_search, recall
+from neco.evaluate.search.backends import Search, build_search, recall
+from neco.evaluate.search.bank import Bank, normalised
+from neco.evaluate.search.exact import ExactSearch
+from neco.evaluate.search.fill_bank import fill_augmented_bank, fill_bank
 from neco.evaluate.subsets import balanced_subset, random_subset, subset_size
-from neco.evaluate.transforms import resize_bilinear, resize_nearest
 from neco.features import Features
 from neco.normalisation import IMAGENET, Normalisation, normalisation_of
+from neco.transforms import resize_bilinear, resize_nearest
 
 QUERIES = 32_768
 """Patches searched at a time."""

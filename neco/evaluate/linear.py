@@ -24,9 +24,9 @@ from neco.evaluate.conditions import evaluation_device, state_conditions
 from neco.evaluate.metrics import Score
 from neco.evaluate.result import FULL_RESOLUTION, Result, metrics_of
 from neco.evaluate.subsets import whole_batches
-from neco.evaluate.transforms import resize_bilinear, small_mask
 from neco.features import Features, frozen_tokens
 from neco.normalisation import IMAGENET, Normalisation
+from neco.transforms import resize_bilinear, small_mask
 
 BEST_EPOCH, LAST_EPOCH = "best epoch", "last epoch"
 """Settings of the epoch that is not the reported one."""

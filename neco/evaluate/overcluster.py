@@ -19,8 +19,8 @@ from neco.evaluate.matching import contingency, match_by_precision, match_one_to
 from neco.evaluate.metrics import Score
 from neco.evaluate.result import Result, metrics_of
 from neco.evaluate.subsets import whole_batches
-from neco.evaluate.transforms import Resampling, resize_nearest, small_mask
 from neco.features import Features
+from neco.transforms import Resampling, resize_nearest, small_mask
 
 IMAGES = 64
 """Cluster maps enlarged at a time."""

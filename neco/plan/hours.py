@@ -14,9 +14,9 @@ from typing import Any
 from neco.config import Project
 from neco.config.training import Train
 from neco.errors import UserError
-from neco.evaluate.transforms import input_side
 from neco.plan.arithmetic import BACKWARD, forward_flops, shape_of, training_flops
 from neco.plan.images import OFFICIAL, image_count
+from neco.transforms import input_side
 
 PAPER_HOURS, PAPER_BACKBONE, PAPER_EPOCHS = 19.0, "dinov2xr-vits14", 25
 """ViT-S/14 without registers on COCO, one A6000-hour counted as one (paper, title, Table 9d)."""

@@ -27,7 +27,11 @@ from neco.training.checkpoint import read_checkpoint, save_checkpoint
 from neco.training.clock import Clock
 from neco.training.launch import launch, refuse_unequal_shares
 from neco.training.metrics import MetricsWriter, StepMetrics
-from neco.training.networks import (
+from neco.training.optimiser import build_optimiser, set_rates
+from neco.training.parts import joined, parts_of, total
+from neco.training.schedules import cosine
+from neco.training.stopping import StopRequest
+from neco.training.student_teacher import (
     Projected,
     compile_blocks,
     follow,
@@ -35,10 +39,6 @@ from neco.training.networks import (
     make_teacher,
     some_tokens,
 )
-from neco.training.optimiser import build_optimiser, set_rates
-from neco.training.parts import joined, parts_of, total
-from neco.training.schedules import cosine
-from neco.training.stopping import StopRequest
 from neco.training.watch import CollapseWatch
 from neco.views import Photographs, Views, crops_on_device, photometric
 

@@ -9,14 +9,14 @@ from scipy.special import softmax
 from neco.backbones.backbone import PatchColours
 from neco.config.evaluation import BankAugmentation, Extraction, InContext, Ivf, Scann
 from neco.errors import UserError
-from neco.evaluate import exact_search
 from neco.evaluate.augment import AugmentedImages
-from neco.evaluate.fill_bank import fill_augmented_bank
 from neco.evaluate.in_context import evaluate, label_map, predict
 from neco.evaluate.metrics import class_iou, confusion, margins
 from neco.evaluate.result import Metrics
-from neco.evaluate.transforms import resize_nearest
+from neco.evaluate.search import exact
+from neco.evaluate.search.fill_bank import fill_augmented_bank
 from neco.features import Features, extract_features
+from neco.transforms import resize_nearest
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +122,7 @@ def test_a_small_memory_takes_an_equal_share_of_every_image(features, coloured, 
 
 def test_eight_bits_and_a_mapped_bank_give_the_same_results(features, coloured, monkeypatch):
     train, val = features
-    monkeypatch.setattr(exact_search, "SMALL", 100)
+    monkeypatch.setattr(exact, "SMALL", 100)
     settings = InContext(image_size=40, fractions=[1], neighbours=5)
     found = evaluate(train, coloured[0], val, coloured[1], settings)
     small = settings.model_copy(update={"storage": "int8", "mapped": True})

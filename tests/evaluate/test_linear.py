@@ -8,8 +8,8 @@ from neco.config.evaluation import Extraction, Linear
 from neco.errors import UserError
 from neco.evaluate.linear import BEST_EPOCH, LAST_EPOCH, cached_batches, evaluate, fit
 from neco.evaluate.result import FULL_RESOLUTION, Metrics
-from neco.evaluate.transforms import resize_nearest
 from neco.features import extract_features
+from neco.transforms import resize_nearest
 
 SETTINGS = Linear(
     image_size=40, mask_size=20, epochs=12, batch_size=4, learning_rate=0.3, augment=False

@@ -21,14 +21,14 @@ from neco.config.evaluation import Extraction, InContext, Linear, Overcluster
 from neco.errors import UserError
 from neco.evaluate import in_context, linear, overcluster
 from neco.evaluate.augment import crop_box
-from neco.evaluate.fill_bank import fill_augmented_bank
 from neco.evaluate.in_context import best_partners
 from neco.evaluate.linear import augmented_batches
 from neco.evaluate.metrics import Score
+from neco.evaluate.search.fill_bank import fill_augmented_bank
 from neco.evaluate.subsets import random_subset
-from neco.evaluate.transforms import nearest_index
 from neco.features import extract_features
 from neco.normalisation import IMAGENET, RELEASED, normalisation_of
+from neco.transforms import nearest_index
 
 SIDE = 40
 CPU = torch.device("cpu")

@@ -21,8 +21,7 @@ from neco.evaluate.matching import contingency, match_one_to_one
 from neco.evaluate.metrics import Score
 from neco.evaluate.overcluster import IMAGES, enlarged, read_masks
 from neco.evaluate.result import Result, metrics_of
-from neco.evaluate.transforms import Resampling
-from neco.evaluate.unsupervised.search import Clustered, search, segments_of
+from neco.evaluate.unsupervised.parameters import Clustered, search, segments_of
 from neco.evaluate.unsupervised.segment import (
     Foreground,
     Patches,
@@ -32,6 +31,7 @@ from neco.evaluate.unsupervised.segment import (
     gather,
 )
 from neco.features import Features
+from neco.transforms import Resampling
 
 
 def evaluate(

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 
 from neco.config.evaluation import InContext
-from neco.evaluate.bank import Bank
-from neco.evaluate.exact_search import ExactSearch
-from neco.evaluate.library_search import ScannSearch, faiss_flat, faiss_gpu, faiss_ivf
+from neco.evaluate.search.bank import Bank
+from neco.evaluate.search.exact import ExactSearch
+from neco.evaluate.search.libraries import ScannSearch, faiss_flat, faiss_gpu, faiss_ivf
 
 
 class Search(Protocol):

@@ -10,7 +10,7 @@ from neco.errors import UserError
 from neco.evaluate.matching import contingency
 from neco.evaluate.metrics import Score
 from neco.evaluate.unsupervised.evaluate import matched_classes
-from neco.evaluate.unsupervised.search import Clustered, matched_miou, search, segments_of
+from neco.evaluate.unsupervised.parameters import Clustered, matched_miou, search, segments_of
 
 SETTINGS = Unsupervised(
     seeds=[0, 1], bootstrap=0, preferred_modules=4, trials=20,

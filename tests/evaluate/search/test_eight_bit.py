@@ -5,11 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
-from neco.evaluate import exact_search, selection
-from neco.evaluate.bank import Bank, inverse_norms, normalised
-from neco.evaluate.eight_bit import EightBitKeys
-from neco.evaluate.exact_search import ExactSearch
-from neco.evaluate.half_pass import HalfPass
+from neco.evaluate.search import exact, selection
+from neco.evaluate.search.bank import Bank, inverse_norms, normalised
+from neco.evaluate.search.eight_bit import EightBitKeys
+from neco.evaluate.search.exact import ExactSearch
+from neco.evaluate.search.half_pass import HalfPass
 
 CPU = torch.device("cpu")
 
@@ -18,8 +18,8 @@ CPU = torch.device("cpu")
 def half(request, monkeypatch):
     """Every arithmetic of the first pass, in small blocks, whatever this machine would choose."""
     chosen = None if request.param == torch.float32 else request.param
-    monkeypatch.setattr(exact_search, "fast_half", lambda kind: chosen)
-    monkeypatch.setattr(exact_search, "SMALL", 256)
+    monkeypatch.setattr(exact, "fast_half", lambda kind: chosen)
+    monkeypatch.setattr(exact, "SMALL", 256)
     monkeypatch.setattr(selection, "KEY_BLOCK", 900)
     return request.param
 

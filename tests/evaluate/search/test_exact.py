@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
-from neco.evaluate import exact_search, selection
-from neco.evaluate.bank import Bank, inverse_norms, normalised
-from neco.evaluate.exact_search import ExactSearch
-from neco.evaluate.half_pass import HalfPass
-from neco.evaluate.selection import CHUNK, Keys, top_scores
+from neco.evaluate.search import exact, selection
+from neco.evaluate.search.bank import Bank, inverse_norms, normalised
+from neco.evaluate.search.exact import ExactSearch
+from neco.evaluate.search.half_pass import HalfPass
+from neco.evaluate.search.selection import CHUNK, Keys, top_scores
 
 
 def bank_of(tokens):
@@ -49,9 +49,9 @@ def test_chunked_selection_is_topk(rows, chunks, k, seed):
 def half(request, monkeypatch):
     """Every kind of first pass, whatever this machine would choose."""
     chosen = None if request.param == "float32" else getattr(torch, request.param)
-    monkeypatch.setattr(exact_search, "fast_half", lambda kind: chosen)
-    monkeypatch.setattr(exact_search, "SMALL", 512)
-    monkeypatch.setattr(exact_search, "PASS_QUERIES", 170)
+    monkeypatch.setattr(exact, "fast_half", lambda kind: chosen)
+    monkeypatch.setattr(exact, "SMALL", 512)
+    monkeypatch.setattr(exact, "PASS_QUERIES", 170)
     monkeypatch.setattr(selection, "KEY_BLOCK", 1100)
     return chosen
 
@@ -99,8 +99,8 @@ def test_threads_change_nothing():
 
 
 def test_queries_without_proof_are_searched_again(monkeypatch):
-    monkeypatch.setattr(exact_search, "fast_half", lambda kind: torch.bfloat16)
-    monkeypatch.setattr(exact_search, "SMALL", 512)
+    monkeypatch.setattr(exact, "fast_half", lambda kind: torch.bfloat16)
+    monkeypatch.setattr(exact, "SMALL", 512)
     tokens = np.tile(clustered(4, 32, 0), (500, 1)).astype(np.float32)
     tokens += 1e-4 * np.random.default_rng(0).standard_normal(tokens.shape)  # all within rounding
     bank = bank_of(tokens.astype(np.float32))

@@ -8,10 +8,10 @@ from scipy.sparse import csr_matrix
 
 from neco.config.evaluation import InContext, Ivf, Scann
 from neco.errors import UserError
-from neco.evaluate.bank import Bank, inverse_norms, normalised
-from neco.evaluate.exact_search import ExactSearch
-from neco.evaluate.library_search import FaissSearch, ScannSearch
-from neco.evaluate.search import build_search, recall
+from neco.evaluate.search.backends import build_search, recall
+from neco.evaluate.search.bank import Bank, inverse_norms, normalised
+from neco.evaluate.search.exact import ExactSearch
+from neco.evaluate.search.libraries import FaissSearch, ScannSearch
 
 
 def bank_and_queries(count=1500, dim=24):

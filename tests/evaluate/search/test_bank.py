@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from neco.evaluate.bank import build_bank, inverse_norms, normalised
+from neco.evaluate.search.bank import build_bank, inverse_norms, normalised
 
 
 def images(count=3, patches=8, dim=5):
