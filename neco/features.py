@@ -24,9 +24,8 @@ from torch.utils.data import Dataset as TorchDataset
 from neco.config.evaluation import Extraction, Precision
 from neco.data.dataset import Dataset
 from neco.errors import UserError
-from neco.evaluate.conditions import device_name
 from neco.normalisation import IMAGENET, Normalisation
-from neco.precision import training_precision
+from neco.precision import device_name, training_precision
 from neco.transforms import image_tensor, input_side
 
 STATED = (

@@ -1,8 +1,8 @@
-"""Arguments that several commands share."""
+"""Arguments that several commands share, and what they stand for."""
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -10,8 +10,35 @@ from neco.config import Project, load_project
 from neco.config.base import merged, validated
 from neco.errors import UserError
 
+if TYPE_CHECKING:
+    from neco.backbones.backbone import Backbone
+
 Commands = Any
 """argparse's subparsers object, whose type has no public name."""
+
+
+def count(text: str) -> int:
+    """Return a whole number of 1 or more, for argparse."""
+    if not text.strip().isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text}: a whole number of 1 or more is wanted")
+    return int(text)
+
+
+def place(text: str) -> Path:
+    """Return a path that has a name, also for `.`, for argparse."""
+    path = Path(text)
+    return path if path.name not in ("", "..") else path.resolve()
+
+
+def add_into(command: argparse.ArgumentParser, about: str) -> None:
+    """Add --into: what a command writes."""
+    command.add_argument("--into", type=place, required=True, help=about)
+
+
+def into_of(chosen: argparse.Namespace) -> Path:
+    """Return what a command writes and holds alone meanwhile: `set_defaults(writes=into_of)`."""
+    path: Path = chosen.into
+    return path
 
 
 def add_config(command: argparse.ArgumentParser) -> None:
@@ -26,14 +53,48 @@ def add_config(command: argparse.ArgumentParser) -> None:
     )
 
 
+def add_threads(command: argparse.ArgumentParser, about: str = "arithmetic threads") -> None:
+    """Add --threads."""
+    command.add_argument("--threads", type=count, help=about)
+
+
+def use_threads(chosen: argparse.Namespace, searching: bool = False) -> None:
+    """Give torch as many threads as were asked for, and faiss too where it searches."""
+    if not chosen.threads:
+        return
+    import torch
+
+    torch.set_num_threads(chosen.threads)
+    if searching:
+        import faiss
+
+        faiss.omp_set_num_threads(chosen.threads)
+
+
+def chosen_backbone(chosen: argparse.Namespace) -> "Backbone":
+    """Return the backbone of --backbone and --weights, on the GPU where there is one."""
+    import torch
+
+    from neco.backbones.load import load_backbone
+
+    backbone = load_backbone(chosen.backbone, chosen.weights)
+    return backbone.cuda() if torch.cuda.is_available() else backbone
+
+
 def project_of(chosen: argparse.Namespace) -> Project:
     """Return the project of --config and --set; without --config the defaults."""
     override: dict[str, Any] = {}
     for item in chosen.set:
         key, equals, value = item.partition("=")
-        if not equals:
+        if not equals or not all(part.strip() for part in key.split(".")):
             raise UserError(f"--set {item}: write KEY=VALUE, as in train.batch_size=8")
-        nested: Any = yaml.safe_load(value)
+        try:
+            nested: Any = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            reason = getattr(error, "problem", None) or "no YAML"
+            raise UserError(
+                f"--set {item}: the value cannot be read ({reason}); close every bracket and quote"
+            ) from None
         for part in reversed(key.split(".")):
             nested = {part: nested}
         override = merged(override, nested)

@@ -21,7 +21,7 @@ from neco.data.dataset import IGNORED, Dataset
 from neco.errors import UserError
 from neco.evaluate.augment import AugmentedImages
 from neco.evaluate.conditions import evaluation_device, state_conditions
-from neco.evaluate.metrics import Score
+from neco.evaluate.metrics import Tally
 from neco.evaluate.result import FULL_RESOLUTION, Result, metrics_of
 from neco.evaluate.subsets import whole_batches
 from neco.features import Features, frozen_tokens
@@ -149,10 +149,10 @@ def fit(
 @torch.no_grad()
 def scores(
     head: nn.Conv2d, val: Features, dataset: Dataset, settings: Linear, device: torch.device
-) -> tuple[Score, Score | None]:
+) -> tuple[Tally, Tally | None]:
     """Return the confusions on masks of `mask_size`, and on masks as they are if asked for."""
-    small = Score.of(dataset, settings)
-    full = Score.of(dataset, settings)
+    small = Tally.of(dataset, settings)
+    full = Tally.of(dataset, settings)
     size, side = settings.mask_size, val.about["image_size"]
     for tokens, item in zip(val.tokens, dataset.items, strict=True):
         tensor = torch.from_numpy(np.array(tokens)).float().to(device)

@@ -16,7 +16,7 @@ from neco.errors import UserError
 from neco.evaluate.clustering import kmeans, on_gpu, reduced_tokens
 from neco.evaluate.conditions import evaluation_device, state_conditions
 from neco.evaluate.matching import contingency, match_by_precision, match_one_to_one
-from neco.evaluate.metrics import Score
+from neco.evaluate.metrics import Tally
 from neco.evaluate.result import Result, metrics_of
 from neco.evaluate.subsets import whole_batches
 from neco.features import Features
@@ -134,7 +134,7 @@ def _result(
         large = enlarged(maps[some], masks.shape[1], settings.resampling)
         table += contingency(large, masks[some], *table.shape)
     matched = match_one_to_one(table) if one_to_one else match_by_precision(table)
-    score = Score.of(dataset, settings)
+    score = Tally.of(dataset, settings)
     for image, mask in zip(maps, masks, strict=True):
         score.update(enlarged(matched[image], len(mask), settings.resampling), mask)
     details = {

@@ -43,7 +43,7 @@ class Result(BaseModel):
     """What else is worth keeping: images in the subset, matching, recall, change in mIoU."""
 
 
-class Summary(BaseModel):
+class OverSeeds(BaseModel):
     """Mean and sample standard deviation over the seeds of one setting."""
 
     model_config = ConfigDict(extra="forbid")
@@ -67,7 +67,7 @@ class Metrics(BaseModel):
     headline: str
     """The setting that `mIoU` is of."""
     results: list[Result]
-    summary: dict[str, Summary]
+    summary: dict[str, OverSeeds]
     settings: dict[str, Any]
     """The protocol's settings, whole."""
     conditions: Conditions
@@ -75,13 +75,13 @@ class Metrics(BaseModel):
     """What the feature files say of their model beyond the above (run, method, training seed)."""
 
 
-def summarise(results: Iterable[Result]) -> dict[str, Summary]:
+def summarise(results: Iterable[Result]) -> dict[str, OverSeeds]:
     """Return mean and standard deviation over seeds by setting; None for the std of one seed."""
     values: dict[str, list[float]] = {}
     for result in results:
         values.setdefault(result.setting, []).append(result.mIoU)
     return {
-        setting: Summary(
+        setting: OverSeeds(
             mIoU=float(np.mean(numbers)),
             std=float(np.std(numbers, ddof=1)) if len(numbers) > 1 else None,
             seeds=len(numbers),

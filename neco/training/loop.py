@@ -21,6 +21,7 @@ from neco.errors import UserError
 from neco.foreground import foreground_mask
 from neco.loss import LossTerms, NeCoLoss, effective_rank
 from neco.precision import device_name
+from neco.schedules import cosine
 from neco.share import Share
 from neco.training.batches import total_steps, view_loader
 from neco.training.checkpoint import read_checkpoint, save_checkpoint
@@ -29,7 +30,6 @@ from neco.training.launch import launch, refuse_unequal_shares
 from neco.training.metrics import MetricsWriter, StepMetrics
 from neco.training.optimiser import build_optimiser, set_rates
 from neco.training.parts import joined, parts_of, total
-from neco.training.schedules import cosine
 from neco.training.stopping import StopRequest
 from neco.training.student_teacher import (
     Projected,

@@ -23,7 +23,7 @@ from neco.evaluate import in_context, linear, overcluster
 from neco.evaluate.augment import crop_box
 from neco.evaluate.in_context import best_partners
 from neco.evaluate.linear import augmented_batches
-from neco.evaluate.metrics import Score
+from neco.evaluate.metrics import Tally
 from neco.evaluate.search.fill_bank import fill_augmented_bank
 from neco.evaluate.subsets import random_subset
 from neco.features import extract_features
@@ -219,9 +219,9 @@ def test_matching_predictions_is_the_hungarian_of_all_pixels(seed, classes):
     target = generator.integers(0, classes, 400)
     names = generator.permutation(classes)
     predicted = np.where(generator.random(400) < 0.7, names[target], generator.integers(0, classes))
-    score = Score([str(k) for k in range(classes)])
+    score = Tally([str(k) for k in range(classes)])
     score.update(predicted, target)
-    matched = Score(score.names)
+    matched = Tally(score.names)
     matched.add(score.table[:, best_partners(score.table)])
     expected = obvious_miou(obviously_matched(predicted, target, classes), target, classes)
     assert matched.result("", 0).mIoU == pytest.approx(expected, abs=1e-3)
@@ -230,7 +230,7 @@ def test_matching_predictions_is_the_hungarian_of_all_pixels(seed, classes):
 
 def test_swapped_classes_are_forgiven_by_the_matching_and_unlabelled_predictions_are_not():
     target = np.array([[0, 0, 1, 1, 2, 2]])
-    score = Score(list("abc"))
+    score = Tally(list("abc"))
     score.update(np.array([[1, 1, 0, 0, 255, 255]]), target)
     assert score.result("", 0).mIoU == 0.0
     found = score.table[:, best_partners(score.table)]
@@ -276,7 +276,7 @@ def test_ade20ks_ignored_class_counts_as_zero(coloured):
     expected = obvious_miou(predicted[scored], target[scored], 5)
     dataset = replace(coloured[1], classes=list("abcd"))
     for convention, value in (("zero", expected), ("left out", expected * 5 / 4)):
-        score = Score.of(dataset, Linear(ignored_class=convention))
+        score = Tally.of(dataset, Linear(ignored_class=convention))
         score.update(predicted - 1, np.where(scored, target - 1, 255))
         result = score.result("", 0)
         assert result.mIoU == pytest.approx(value, abs=1e-3)

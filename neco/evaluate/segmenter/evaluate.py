@@ -10,7 +10,7 @@ from neco.backbones.backbone import Backbone
 from neco.config.evaluation import Segmenter
 from neco.data.dataset import Dataset
 from neco.evaluate.conditions import evaluation_device, state_conditions
-from neco.evaluate.metrics import Score
+from neco.evaluate.metrics import Tally
 from neco.evaluate.result import Metrics, summarise
 from neco.evaluate.segmenter.fine_tune import fine_tune
 from neco.evaluate.segmenter.images import held_out_batches
@@ -21,10 +21,10 @@ TOKENS = "patch tokens after the final norm, fine-tuned with the head"
 
 
 @torch.no_grad()
-def score(network: PaddedSegmenter, dataset: Dataset, settings: Segmenter, workers: int) -> Score:
+def score(network: PaddedSegmenter, dataset: Dataset, settings: Segmenter, workers: int) -> Tally:
     """Return the confusion of the network's predictions with masks at their own size."""
     network.eval()
-    found = Score.of(dataset, settings)
+    found = Tally.of(dataset, settings)
     for batch in held_out_batches(dataset, settings, workers):
         for sample in network.predict(**network.data_preprocessor(batch, training=False)):
             predicted = sample.pred_sem_seg.data[0].cpu().numpy()  # (H, W)

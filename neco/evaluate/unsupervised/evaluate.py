@@ -18,7 +18,7 @@ from neco.config.evaluation import Unsupervised
 from neco.data.dataset import Dataset
 from neco.evaluate.conditions import state_conditions
 from neco.evaluate.matching import contingency, match_one_to_one
-from neco.evaluate.metrics import Score
+from neco.evaluate.metrics import Tally
 from neco.evaluate.overcluster import IMAGES, enlarged, read_masks
 from neco.evaluate.result import Result, metrics_of
 from neco.evaluate.unsupervised.parameters import Clustered, search, segments_of
@@ -191,7 +191,7 @@ def _result(
     seed: int,
     details: dict[str, Any] | None = None,
 ) -> Result:
-    score = Score.of(dataset, settings)
+    score = Tally.of(dataset, settings)
     matched = matched_classes(segments, masks, len(dataset.classes), settings.resampling)
     for predicted, mask in zip(matched, masks, strict=True):
         score.update(predicted, mask)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
 from neco.evaluate.search import exact, second_pass, selection
-from neco.evaluate.search.bank import Bank, inverse_norms, normalised
+from neco.evaluate.search.bank import Bank, inverse_norms, unit_length
 from neco.evaluate.search.eight_bit import EightBitKeys
 from neco.evaluate.search.exact import ExactSearch
 from neco.evaluate.search.half_pass import HalfPass
@@ -21,7 +21,7 @@ def dense_bank(count=6000, dim=24):
     generator = np.random.default_rng(0)
     tokens = (generator.standard_normal((count, dim)) + 1.5).astype(np.float16)
     bank = Bank(tokens, inverse_norms(tokens), csr_matrix((count, 1), dtype=np.float32))
-    return bank, normalised(generator.standard_normal((40, dim)).astype(np.float32) + 1.5)
+    return bank, unit_length(generator.standard_normal((40, dim)).astype(np.float32) + 1.5)
 
 
 @pytest.mark.parametrize("kind", [Keys, EightBitKeys])
