@@ -1,10 +1,20 @@
-"""weights, pretrain, train, extract: from published weights to trained features."""
+"""weights, pretrain, train, extract, attend: from published weights to what evaluations read."""
 
 import argparse
 from pathlib import Path
 from typing import get_args
 
-from neco.cli.arguments import Commands, add_config, project_of
+from neco.cli.arguments import (
+    Commands,
+    add_config,
+    add_into,
+    add_threads,
+    backbone_of,
+    count,
+    into_of,
+    project_of,
+    use_threads,
+)
 from neco.errors import UserError
 from neco.normalisation import Colours, normalisation_of
 
@@ -13,18 +23,18 @@ def add_commands(commands: Commands) -> None:
     """Add this module's commands."""
     weights = commands.add_parser("weights", help="fetch and convert a backbone's weights")
     weights.add_argument("backbone", help="registry name, see docs/backbones.md")
-    weights.add_argument("--into", type=Path, required=True, help="the .safetensors to write")
+    add_into(weights, "the .safetensors to write")
     weights.add_argument("--downloads", type=Path, default=Path("data/downloads"))
     add_config(weights)
     weights.add_argument("--mirror", action="append", help="as for `fetch`")
-    weights.set_defaults(step=_weights)
+    weights.set_defaults(step=_weights, writes=into_of)
 
     pretrain = commands.add_parser(
         "pretrain", help="make the demo backbone anew, image labels only"
     )
-    pretrain.add_argument("--into", type=Path, required=True, help="the .safetensors to write")
-    pretrain.add_argument("--threads", type=int)
-    pretrain.set_defaults(step=_pretrain)
+    add_into(pretrain, "the .safetensors to write")
+    add_threads(pretrain)
+    pretrain.set_defaults(step=_pretrain, writes=into_of)
 
     train = commands.add_parser("train", help="post-train a backbone with NeCo")
     add_config(train)
@@ -33,55 +43,55 @@ def add_commands(commands: Commands) -> None:
     train.add_argument("--weights", type=Path, help="its weights (default: as shipped)")
     train.add_argument("--data", type=Path, required=True, help="a prepared dataset")
     train.add_argument("--seed", type=int, help="training seed")
-    train.add_argument("--threads", type=int, help="arithmetic threads of each process")
-    train.add_argument("--devices", type=int, default=1, help="processes of a node, one a device")
-    train.add_argument("--nodes", type=int, default=1, help="nodes with as many processes each")
+    add_threads(train, "arithmetic threads of each process")
+    train.add_argument("--devices", type=count, default=1, help="processes of a node, one a device")
+    train.add_argument("--nodes", type=count, default=1, help="nodes with as many processes each")
     train.add_argument(
         "--strict", action="store_true", help="stop where a training collapses (train.watch)"
     )
-    train.add_argument("--into", type=Path, required=True, help="folder for the run")
+    add_into(train, "folder for the run")
     train.set_defaults(step=_train)
 
     extract = commands.add_parser("extract", help="extract frozen features of one split")
-    add_config(extract)
     extract.add_argument("--model", required=True, help="name that results will carry")
-    extract.add_argument("--backbone", required=True, help="registry name of the architecture")
-    extract.add_argument("--weights", type=Path, help="weights (default: as shipped)")
-    extract.add_argument("--data", type=Path, required=True, help="a prepared dataset")
-    extract.add_argument("--split", required=True)
-    extract.add_argument("--image-size", type=int, required=True, help="input side in pixels")
     extract.add_argument(
         "--colours",
         choices=get_args(Colours),
         default="backbone",
         help="mean and deviation that images are normalised with",
     )
-    extract.add_argument("--threads", type=int)
-    extract.add_argument("--into", type=Path, required=True, help="folder for the features")
-    extract.set_defaults(step=_extract)
+    attend = commands.add_parser("attend", help="store the class token's attention of a split")
+    for command, step, into in (
+        (extract, _extract, "folder for the features"),
+        (attend, _attend, "file to write (.npz)"),
+    ):
+        add_config(command)
+        command.add_argument("--backbone", required=True, help="registry name of the architecture")
+        command.add_argument("--weights", type=Path, help="weights (default: as shipped)")
+        command.add_argument("--data", type=Path, required=True, help="a prepared dataset")
+        command.add_argument("--split", required=True)
+        command.add_argument("--image-size", type=count, required=True, help="side in pixels")
+        add_threads(command)
+        add_into(command, into)
+        command.set_defaults(step=step, writes=into_of)
 
 
-def _weights(chosen: argparse.Namespace) -> None:
+def _weights(args: argparse.Namespace) -> None:
     from neco.backbones.fetch import fetch_and_convert
 
-    mirrors = chosen.mirror or project_of(chosen).all_mirrors()
-    print(fetch_and_convert(chosen.backbone, chosen.into, mirrors, chosen.downloads))
+    mirrors = args.mirror or project_of(args).all_mirrors()
+    print(fetch_and_convert(args.backbone, args.into, mirrors, args.downloads))
 
 
-def _pretrain(chosen: argparse.Namespace) -> None:
-    import torch
-
+def _pretrain(args: argparse.Namespace) -> None:
     from neco.backbones.pretrain import write_demo_backbone
     from neco.config.pretraining import Pretraining
 
-    if chosen.threads:
-        torch.set_num_threads(chosen.threads)
-    print(write_demo_backbone(chosen.into, Pretraining()))
+    use_threads(args)
+    print(write_demo_backbone(args.into, Pretraining()))
 
 
-def _train(chosen: argparse.Namespace) -> None:
-    import torch
-
+def _train(args: argparse.Namespace) -> None:
     from neco.backbones.load import load_backbone
     from neco.config.base import merged, nearest, validated
     from neco.config.training import Train, with_preset
@@ -89,31 +99,30 @@ def _train(chosen: argparse.Namespace) -> None:
     from neco.training import train
     from neco.training.launch import launch, refuse_unequal_shares
 
-    project = project_of(chosen)
-    if chosen.run is not None:
-        if chosen.run not in project.runs:
-            raise UserError(f"--run {chosen.run}: no such run{nearest(chosen.run, project.runs)}")
-        settings = project.training(chosen.run, chosen.seed)
-        backbone_name = chosen.backbone or project.runs[chosen.run].backbone
+    project = project_of(args)
+    if args.run is not None:
+        if args.run not in project.runs:
+            raise UserError(f"--run {args.run}: no such run{nearest(args.run, project.runs)}")
+        settings = project.training(args.run, args.seed)
+        backbone_name = args.backbone or project.runs[args.run].backbone
     else:
         values = with_preset(project.train, "train")
-        values = values if chosen.seed is None else merged(values, {"seed": chosen.seed})
+        values = values if args.seed is None else merged(values, {"seed": args.seed})
         settings = validated(Train, values, "train")
-        if chosen.backbone is None:
+        if args.backbone is None:
             raise UserError("say what to start from: --backbone NAME, or --config with --run")
-        backbone_name = chosen.backbone
-    if chosen.strict:
+        backbone_name = args.backbone
+    if args.strict:
         settings = settings.model_copy(
             update={"watch": settings.watch.model_copy(update={"strict": True})}
         )
-    if chosen.threads:
-        torch.set_num_threads(chosen.threads)
-    backbone = load_backbone(backbone_name, chosen.weights, drop_path=settings.drop_path)
-    dataset = read_dataset(chosen.data, settings.split)
-    refuse_unequal_shares(settings, chosen.devices * chosen.nodes)
-    fabric = launch(chosen.devices, chosen.nodes, settings.precision)
+    use_threads(args)
+    backbone = load_backbone(backbone_name, args.weights, drop_path=settings.drop_path)
+    dataset = read_dataset(args.data, settings.split)
+    refuse_unequal_shares(settings, args.devices * args.nodes)
+    fabric = launch(args.devices, args.nodes, settings.precision)
     try:
-        trained = train(backbone, dataset, settings, chosen.into, chosen.run or "NeCo", fabric)
+        trained = train(backbone, dataset, settings, args.into, args.run or "NeCo", fabric)
     except UserError:
         if fabric.is_global_zero:
             raise
@@ -122,25 +131,33 @@ def _train(chosen: argparse.Namespace) -> None:
         print(trained)
 
 
-def _extract(chosen: argparse.Namespace) -> None:
-    import torch
-
-    from neco.backbones.load import image_normalisation, load_backbone, weights_digest
+def _extract(args: argparse.Namespace) -> None:
+    from neco.backbones.load import image_normalisation, weights_digest
     from neco.data.dataset import read_dataset
     from neco.features import extract_features
 
-    project = project_of(chosen)
-    if chosen.threads:
-        torch.set_num_threads(chosen.threads)
-    backbone = load_backbone(chosen.backbone, chosen.weights)
-    if torch.cuda.is_available():
-        backbone = backbone.cuda()
-    about = {"model": chosen.model, "backbone": chosen.backbone, "colours": chosen.colours}
-    if chosen.weights is not None:
-        about["weights_digest"] = weights_digest(chosen.weights)
-    dataset = read_dataset(chosen.data, chosen.split)
+    project = project_of(args)
+    use_threads(args)
+    about = {"model": args.model, "backbone": args.backbone, "colours": args.colours}
+    if args.weights is not None:
+        about["weights_digest"] = weights_digest(args.weights)
     extract_features(
-        backbone, dataset, chosen.image_size, project.extraction, chosen.into, about,
-        normalisation_of(chosen.colours, image_normalisation(chosen.backbone)),
+        backbone_of(args), read_dataset(args.data, args.split), args.image_size,
+        project.extraction, args.into, about,
+        normalisation_of(args.colours, image_normalisation(args.backbone)),
     )  # fmt: skip
-    print(chosen.into)
+    print(args.into)
+
+
+def _attend(args: argparse.Namespace) -> None:
+    from neco.backbones.load import image_normalisation
+    from neco.data.dataset import read_dataset
+    from neco.evaluate.unsupervised.attention import write_attention
+
+    project = project_of(args)
+    use_threads(args)
+    attention = write_attention(
+        backbone_of(args), read_dataset(args.data, args.split), args.image_size,
+        project.extraction, args.into, image_normalisation(args.backbone),
+    )  # fmt: skip
+    print(attention)

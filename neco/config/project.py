@@ -1,18 +1,17 @@
 """A project: the four short lists (datasets, backbones, runs, evaluations) and where things lie."""
 
 from itertools import product
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
 from neco.config.base import Settings, merged, nearest, validated
 from neco.config.evaluation import (
-    PROTOCOLS,
+    Evaluated,
     Extraction,
     InContext,
     Linear,
     Overcluster,
-    Protocol,
     Segmenter,
     Unsupervised,
 )
@@ -64,10 +63,19 @@ class Run(Settings):
     """Also evaluate the starting backbone."""
 
 
+class Model(NamedTuple):
+    """A model that is evaluated: a backbone as it is, or what a run made of it."""
+
+    backbone: str
+    run: str | None
+    seed: int | None
+    """Training seed; of a backbone None."""
+
+
 class Evaluation(Settings):
     """One protocol on some datasets, for some runs and backbones."""
 
-    protocol: Protocol
+    protocol: str = Field(json_schema_extra=lambda schema: schema.update(enum=list(PROTOCOLS)))
     datasets: list[str]
     models: list[str] | Literal["main", "ablations"] = "main"
     """`main`: every backbone and every run without `ablations`; `ablations`: the runs that have
@@ -191,6 +199,7 @@ class Project(Settings):
             _refuse_unknown(self.publish.checkpoints or [], trained, "publish: checkpoint")
             seen: set[tuple[str, str, str]] = set()
             for evaluation in self.evaluations:
+                _refuse_unknown([evaluation.protocol], PROTOCOLS, "evaluations: protocol")
                 _refuse_unknown(evaluation.datasets, self.datasets, "evaluations: dataset")
                 for dataset in evaluation.datasets:
                     self.protocol_settings(evaluation.protocol, dataset, evaluation.settings)
@@ -213,16 +222,14 @@ class Project(Settings):
             values = merged(values, {"seed": seed})
         return validated(Train, values, f"runs.{run}.train")
 
-    def models(self) -> dict[str, tuple[str, str | None, int | None]]:
-        """Return every evaluated model by name: (backbone, run, training seed).
+    def models(self) -> dict[str, Model]:
+        """Return every evaluated model by name.
 
         A backbone is evaluated under its own name, a run as `<run>.seed<n>` for each seed.
         """
-        found: dict[str, tuple[str, str | None, int | None]] = {
-            name: (name, None, None) for name in self.frozen_backbones()
-        }
+        found = {name: Model(name, None, None) for name in self.frozen_backbones()}
         for name, run in self.runs.items():
-            found |= {f"{name}.seed{seed}": (run.backbone, name, seed) for seed in run.seeds}
+            found |= {f"{name}.seed{seed}": Model(run.backbone, name, seed) for seed in run.seeds}
         return found
 
     def protocol_settings(self, protocol: str, dataset: str, override: dict[str, Any]) -> Any:
@@ -253,6 +260,14 @@ class Project(Settings):
         """Return the backbones that are evaluated as they are, starting points included."""
         starts = [run.backbone for run in self.runs.values() if run.initial]
         return list(dict.fromkeys([*self.backbones, *starts]))
+
+
+PROTOCOLS: dict[str, type[Evaluated]] = {
+    name.replace("_", "-"): field.annotation
+    for name, field in Project.model_fields.items()
+    if isinstance(field.annotation, type) and issubclass(field.annotation, Evaluated)
+}
+"""Settings of every protocol by its name: the project's fields."""
 
 
 def _refuse_unknown(names: list[str], known: Any, what: str) -> None:

@@ -21,7 +21,7 @@ from neco.evaluate.conditions import evaluation_device, state_conditions
 from neco.evaluate.matching import match_one_to_one
 from neco.evaluate.metrics import Tally, confusion
 from neco.evaluate.patch_labels import PatchLabels, read_patch_labels, transfer_labels
-from neco.evaluate.result import Result, metrics_of
+from neco.evaluate.result import Metrics, Result, metrics_of
 from neco.evaluate.search.backends import Search, build_search, recall
 from neco.evaluate.search.bank import Bank, unit_length
 from neco.evaluate.search.exact import ExactSearch
@@ -98,7 +98,7 @@ def evaluate(
     backbone: nn.Module | None = None,
     extraction: Extraction | None = None,
     normalisation: Normalisation = IMAGENET,
-) -> dict[str, Any]:
+) -> Metrics:
     """Return the metrics (see neco.evaluate.result) of in-context segmentation.
 
     train: needed for images as they are, backbone: for augmented ones (settings.augmentation);
@@ -171,8 +171,7 @@ def evaluate(
         memory_patches=patches,
         augment=True if settings.augmentation.epochs else None,
     )
-    headline = f"1/{min(settings.fractions)}"
-    return metrics_of("in-context", val, val_dataset, settings, results, headline, conditions)
+    return metrics_of("in-context", val, val_dataset, settings, results, conditions)
 
 
 def _needed(

@@ -22,7 +22,7 @@ from neco.errors import UserError
 from neco.evaluate.augment import AugmentedImages
 from neco.evaluate.conditions import evaluation_device, state_conditions
 from neco.evaluate.metrics import Tally
-from neco.evaluate.result import FULL_RESOLUTION, Result, metrics_of
+from neco.evaluate.result import FULL_RESOLUTION, Metrics, Result, metrics_of
 from neco.evaluate.subsets import whole_batches
 from neco.features import Features, frozen_tokens
 from neco.normalisation import IMAGENET, Normalisation
@@ -217,7 +217,7 @@ def evaluate(
     extraction: Extraction | None = None,
     normalisation: Normalisation = IMAGENET,
     device: str | None = None,
-) -> dict[str, Any]:
+) -> Metrics:
     """Return the metrics (see neco.evaluate.result) of a linear head.
 
     train: needed by the fast path (settings.augment false), backbone: by the protocol; the other
@@ -278,4 +278,4 @@ def evaluate(
         seeds=settings.seeds,
         augment=settings.augment,
     )
-    return metrics_of("linear", val, val_dataset, settings, results, "", conditions)
+    return metrics_of("linear", val, val_dataset, settings, results, conditions)

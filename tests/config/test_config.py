@@ -7,10 +7,10 @@ from typing import get_args
 import pytest
 import yaml
 
-from neco.config import PRESETS, Project, Train, digest, load_project
+from neco.config import PRESETS, PROTOCOLS, Project, Train, digest, load_project
 from neco.config.base import merged, validated
 from neco.config.documents import defaults_document, schema_document
-from neco.config.evaluation import PROTOCOLS, InContext, Segmenter, Unsupervised
+from neco.config.evaluation import InContext, Segmenter, Unsupervised
 from neco.config.protocol import laid
 from neco.errors import UserError
 from neco.report.reported import read_reported

@@ -1,6 +1,6 @@
 """Nearest-neighbour backends of other libraries: faiss (flat, inverted lists, GPU) and ScaNN.
 
-Only the flat ones are exact; the others are here to be compared with (`agreement` in in_context.py).
+Only the flat ones are exact; the others are here to be compared with.
 """
 
 from importlib import import_module

@@ -20,7 +20,7 @@ from neco.evaluate.conditions import state_conditions
 from neco.evaluate.matching import contingency, match_one_to_one
 from neco.evaluate.metrics import Tally
 from neco.evaluate.overcluster import IMAGES, enlarged, read_masks
-from neco.evaluate.result import Result, metrics_of
+from neco.evaluate.result import Metrics, Result, metrics_of
 from neco.evaluate.unsupervised.parameters import Clustered, search, segments_of
 from neco.evaluate.unsupervised.segment import (
     Foreground,
@@ -42,7 +42,7 @@ def evaluate(
     attention: tuple[Tensor, Tensor],
     settings: Unsupervised,
     maps: Path | None = None,
-) -> dict[str, Any]:
+) -> Metrics:
     """Return the metrics (see neco.evaluate.result) of unsupervised segmentation.
 
     attention: (images, 1, rows, columns) of the training and the held-out images.
@@ -124,7 +124,7 @@ def evaluate(
         seeds=settings.seeds,
         search="faiss k-means, infomap",
     )
-    return metrics_of("unsupervised", val, val_dataset, settings, results, headline, conditions)
+    return metrics_of("unsupervised", val, val_dataset, settings, results, conditions)
 
 
 def reported(
