@@ -1,7 +1,7 @@
 """A project: the four short lists (datasets, backbones, runs, evaluations) and where things lie."""
 
 from itertools import product
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
@@ -21,6 +21,11 @@ from neco.config.resources import Resources
 from neco.config.training import Train, with_preset
 from neco.errors import UserError
 
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+"""A name that files and folders of results bear."""
+PartName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+"""A name between the dots of such a name."""
+
 
 class Scenes(Settings):
     """Generated photographs-like scenes, written as official archives (no download needed)."""
@@ -39,8 +44,8 @@ class Scenes(Settings):
 class DatasetSplits(Settings):
     """Which splits of a prepared dataset serve as training and held-out images."""
 
-    train: str = "train"
-    val: str = "val"
+    train: PartName = "train"
+    val: PartName = "val"
 
 
 class Run(Settings):
@@ -114,21 +119,21 @@ class Project(Settings):
     """Results go to results/<name>."""
     include: list[str] = []
     """Files beside this one that it is laid over, in order; resolved while loading."""
-    data: str = "data"
-    """Folder of archives and prepared datasets."""
+    data: str = Field("data", pattern=r"^[^{}\n]+$")
+    """Folder of archives and prepared datasets. Braces are Snakemake's, so no path may hold any."""
     mirrors: list[str] = ["official"]
     """Where archives come from, in order: `official`, a folder, a file:// or http(s):// base."""
     mirror: str | None = None
     """One more mirror, asked first; made for `--config mirror=/folder`."""
     scenes: Scenes | None = None
     """Generate the archives instead of fetching them."""
-    datasets: dict[str, DatasetSplits] = {}
+    datasets: dict[PartName, DatasetSplits] = {}
     """Datasets that are prepared, with the splits that evaluations use."""
     backbones: list[str] = []
     """Backbones evaluated as they are: baselines, and the students that NeCo's authors released."""
     train: dict[str, Any] = {}
     """Sparse override of the preset's training settings, shared by all runs."""
-    runs: dict[str, Run] = {}
+    runs: dict[FileName, Run] = {}
     evaluations: list[Evaluation] = []
     extraction: Extraction = Extraction()
     in_context: InContext = InContext()
