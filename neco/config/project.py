@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import Field, model_validator
 
 from neco.config.base import Settings, merged, nearest, validated
+from neco.config.consistency import Consistency
 from neco.config.evaluation import (
     Evaluated,
     Extraction,
@@ -141,6 +142,7 @@ class Project(Settings):
     linear: Linear = Linear()
     segmenter: Segmenter = Segmenter()
     unsupervised: Unsupervised = Unsupervised()
+    consistency: Consistency = Consistency()
     report: Report = Report()
     publish: Publish = Publish()
     resources: Resources = Resources()

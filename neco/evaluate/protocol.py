@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
+from neco.config.consistency import Consistency
 from neco.config.evaluation import (
     Evaluated,
     InContext,
@@ -153,6 +154,11 @@ def _segmenter_operations(settings: Segmenter, work: Work) -> list[float]:
     return [one] * (len(settings.learning_rates) * len(settings.seeds))
 
 
+def _consistency_operations(settings: Consistency, work: Work) -> list[float]:
+    views = 2 * min(settings.images, work.images("val"))
+    return [len(settings.seeds) * views * work.forward(settings.image_size)]
+
+
 RECORDS = (
     ProtocolRecord(
         "in-context", "In-context segmentation", InContext, "in_context",
@@ -209,6 +215,14 @@ RECORDS = (
         searched=frozenset({"weight_threshold", "markov_time"}),
         options={"maps": Option(Path)},
         gpu=False,
+    ),
+    ProtocolRecord(
+        "consistency", "Consistency of neighbours (no labels)", Consistency, "consistency",
+        inputs=lambda settings, splits: Inputs({"val": splits.val}, backbone=True),
+        headline=lambda settings, classes: "",
+        kind="consistency",
+        operations=_consistency_operations,
+        not_scale=frozenset(Consistency.model_fields),  # the paper has no such number
     ),
 )  # fmt: skip
 """One record a protocol, in the order of the summary."""
