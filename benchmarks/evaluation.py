@@ -35,9 +35,9 @@ from evaluation_measure import Case, measured
 from threadpoolctl import threadpool_limits
 
 from neco.errors import UserError
-from neco.evaluate import exact_search
 from neco.evaluate.conditions import git_commit, packages
-from neco.evaluate.search import recall
+from neco.evaluate.search import exact as exact_search
+from neco.evaluate.search.backends import recall
 from neco.precision import fast_half
 
 

@@ -9,14 +9,14 @@ import torch
 from evaluation_measure import Case, bank_of, tokens_like_a_vit
 
 from neco.config.evaluation import Ivf, Scann
-from neco.evaluate.bank import Bank, normalised
 from neco.evaluate.clustering import kmeans, reduced_tokens
-from neco.evaluate.exact_search import ExactSearch
-from neco.evaluate.library_search import ScannSearch, faiss_flat, faiss_ivf
 from neco.evaluate.matching import contingency, match_by_precision
-from neco.evaluate.metrics import Score
+from neco.evaluate.metrics import Tally
 from neco.evaluate.patch_labels import patch_histograms, transfer_labels
-from neco.evaluate.transforms import resize_bilinear
+from neco.evaluate.search.bank import Bank, unit_length
+from neco.evaluate.search.exact import ExactSearch
+from neco.evaluate.search.libraries import ScannSearch, faiss_flat, faiss_ivf
+from neco.transforms import resize_bilinear
 
 NEIGHBOURS = 30
 
@@ -56,7 +56,7 @@ def transfer_cases() -> Iterator[Case]:
         return (weights[:, :, None] * labels).sum(dim=1).numpy()
 
     for count in (800, 3200, 12_800):
-        queries = normalised(tokens_like_a_vit(count, seed=1))
+        queries = unit_length(tokens_like_a_vit(count, seed=1))
         generator = np.random.default_rng(0)
         neighbours = generator.integers(0, len(bank), (count, NEIGHBOURS))
         cosines = np.einsum("qd,qkd->qk", queries[:64], keys[neighbours[:64]])
@@ -107,7 +107,7 @@ def metric_cases() -> Iterator[Case]:
     predicted = np.roll(target, 3, axis=1)
 
     def streamed(images: int) -> float:
-        score = Score(names, replicas=1000)
+        score = Tally(names, replicas=1000)
         for _ in range(images):
             score.update(predicted, target)
         return score.result("", 0).mIoU
@@ -126,7 +126,7 @@ def metric_cases() -> Iterator[Case]:
 
 def search_cases() -> Iterator[Case]:
     """Index and search 12,800 queries in banks of 384 dimensions."""
-    queries = normalised(tokens_like_a_vit(12_800, seed=1))
+    queries = unit_length(tokens_like_a_vit(12_800, seed=1))
     for count in (6400, 25_600, 102_400):
         bank = bank_of(tokens_like_a_vit(count))
 

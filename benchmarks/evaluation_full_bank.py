@@ -10,10 +10,10 @@ import torch
 from evaluation_cases import NEIGHBOURS
 from evaluation_measure import forget_peak, memory, streamed_parts, tokens_like_a_vit
 
-from neco.evaluate.bank import build_bank, normalised
-from neco.evaluate.conditions import device_name
-from neco.evaluate.exact_search import ExactSearch
 from neco.evaluate.patch_labels import transfer_labels
+from neco.evaluate.search.bank import build_bank, unit_length
+from neco.evaluate.search.exact import ExactSearch
+from neco.precision import device_name
 
 
 def full_bank(
@@ -27,7 +27,7 @@ def full_bank(
     forget_peak()
     began, spent = time.perf_counter(), time.process_time()
     bank = build_bank(streamed_parts(count), count, 384, np.float16, folder)
-    asked = normalised(tokens_like_a_vit(queries, seed=7))
+    asked = unit_length(tokens_like_a_vit(queries, seed=7))
     yield {
         "part": "full-bank",
         "implementation": "build, streamed to a file",

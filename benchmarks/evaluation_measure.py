@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from neco.evaluate.bank import Bank, inverse_norms
+from neco.evaluate.search.bank import Bank, inverse_norms
 
 
 class Case(NamedTuple):

@@ -30,8 +30,9 @@ from neco.backbones.registry import backbone_spec
 from neco.config import Train
 from neco.config.base import merged, validated
 from neco.data.dataset import Dataset, Item
-from neco.evaluate.conditions import device_name, git_commit
+from neco.evaluate.conditions import git_commit
 from neco.plan.arithmetic import shape_of, training_flops
+from neco.precision import device_name
 from neco.training.batches import view_loader
 from neco.training.launch import launch
 from neco.training.loop import Training

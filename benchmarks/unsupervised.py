@@ -22,7 +22,7 @@ import torch
 
 from neco.config.evaluation import Unsupervised
 from neco.evaluate.conditions import git_commit
-from neco.evaluate.unsupervised.search import segments_of
+from neco.evaluate.unsupervised.parameters import segments_of
 from neco.evaluate.unsupervised.segment import (
     Foreground,
     cluster_foreground,

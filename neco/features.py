@@ -23,13 +23,12 @@ from torch.utils.data import Dataset as TorchDataset
 from neco.config.evaluation import Extraction, Precision
 from neco.data.dataset import Dataset
 from neco.errors import UserError
-from neco.evaluate.conditions import device_name
-from neco.evaluate.transforms import image_tensor, input_side
 from neco.files import read_json, whole_file, write_json
 from neco.identity import array_digest, model_digest
 from neco.loading import loader
 from neco.normalisation import IMAGENET, Normalisation
-from neco.precision import training_precision
+from neco.precision import device_name, training_precision
+from neco.transforms import image_tensor, input_side
 
 STATED = (
     *("dataset", "split", "image_size", "patch_size", "grid", "dtype", "digest", "device", "ids"),

@@ -1,4 +1,4 @@
-"""Which half precision a machine multiplies fast, and what `auto` means on it."""
+"""What a machine is: its name, which half precision it multiplies fast, what `auto` means on it."""
 
 import logging
 import platform
@@ -40,11 +40,13 @@ def training_precision(asked: str, kind: str | None = None) -> str:
     return asked
 
 
-def device_name(device: torch.device) -> str:
-    """Return what a device is called: the GPU's name, or the processor's model."""
+def device_name(device: str | torch.device) -> str:
+    """Return what a device is called: the GPU's name, or the processor's model with its threads."""
+    device = torch.device(device)
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     description = Path("/proc/cpuinfo")
     lines = description.read_text().splitlines() if description.exists() else []
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.processor() or "CPU"
+    model = models[0] if models else platform.processor() or "CPU"
+    return f"{model} ({torch.get_num_threads()} threads)"

@@ -14,8 +14,8 @@ from neco.backbones.backbone import PatchColours
 from neco.config.evaluation import Extraction
 from neco.data.dataset import read_dataset
 from neco.errors import UserError
-from neco.evaluate.transforms import image_tensor
 from neco.features import extract_features, read_features
+from neco.transforms import image_tensor
 
 
 @pytest.fixture

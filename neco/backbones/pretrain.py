@@ -24,7 +24,7 @@ from neco.config.pretraining import Pretraining, Stage
 from neco.data.scenes.scene import THING_NAMES, render_portrait, render_scene
 from neco.precision import fast_half
 from neco.processes import process_pool
-from neco.training.schedules import cosine
+from neco.schedules import cosine
 from neco.views import normalise
 
 log = logging.getLogger(__name__)

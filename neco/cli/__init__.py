@@ -14,8 +14,6 @@ from neco.cli import (
     project,
     publishing,
     report,
-    segmenter,
-    unsupervised,
 )
 from neco.errors import explained
 from neco.locks import held
@@ -26,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(prog="neco", description=__doc__)
     commands = root.add_subparsers(dest="command", required=True, metavar="STEP")
     for part in (
-        project, plan, data, models, evaluation, segmenter, unsupervised, report, publishing,
+        project, plan, data, models, evaluation, report, publishing,
     ):  # fmt: skip
         part.add_commands(commands)
     return root

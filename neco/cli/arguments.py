@@ -35,9 +35,9 @@ def add_into(command: argparse.ArgumentParser, about: str) -> None:
     command.add_argument("--into", type=place, required=True, help=about)
 
 
-def into_of(chosen: argparse.Namespace) -> Path:
+def into_of(args: argparse.Namespace) -> Path:
     """Return what a command writes and holds alone meanwhile: `set_defaults(writes=into_of)`."""
-    path: Path = chosen.into
+    path: Path = args.into
     return path
 
 
@@ -62,9 +62,9 @@ def add_block(command: argparse.ArgumentParser) -> None:
     )
 
 
-def block_of(chosen: argparse.Namespace, project: Project) -> int | None:
+def block_of(args: argparse.Namespace, project: Project) -> int | None:
     """Return the block of --block, else the project's."""
-    return project.extraction.block if chosen.block is None else int(chosen.block)
+    return project.extraction.block if args.block is None else int(args.block)
 
 
 def add_threads(command: argparse.ArgumentParser, about: str = "arithmetic threads") -> None:
@@ -72,33 +72,35 @@ def add_threads(command: argparse.ArgumentParser, about: str = "arithmetic threa
     command.add_argument("--threads", type=count, help=about)
 
 
-def use_threads(chosen: argparse.Namespace, searching: bool = False) -> None:
+def use_threads(args: argparse.Namespace, searching: bool = False) -> None:
     """Give torch as many threads as were asked for, and faiss too where it searches."""
-    if not chosen.threads:
+    if not args.threads:
         return
     import torch
 
-    torch.set_num_threads(chosen.threads)
+    torch.set_num_threads(args.threads)
     if searching:
         import faiss
 
-        faiss.omp_set_num_threads(chosen.threads)
+        faiss.omp_set_num_threads(args.threads)
 
 
-def chosen_backbone(chosen: argparse.Namespace, block: int | None = None) -> "Backbone":
+def backbone_of(
+    args: argparse.Namespace, drop_path: float = 0.0, block: int | None = None
+) -> "Backbone":
     """Return the backbone of --backbone and --weights, on the GPU where there is one."""
     import torch
 
     from neco.backbones.load import load_backbone
 
-    backbone = load_backbone(chosen.backbone, chosen.weights, block=block)
+    backbone = load_backbone(args.backbone, args.weights, drop_path=drop_path, block=block)
     return backbone.cuda() if torch.cuda.is_available() else backbone
 
 
-def project_of(chosen: argparse.Namespace) -> Project:
+def project_of(args: argparse.Namespace) -> Project:
     """Return the project of --config and --set; without --config the defaults."""
     override: dict[str, Any] = {}
-    for item in chosen.set:
+    for item in args.set:
         key, equals, value = item.partition("=")
         if not equals or not all(part.strip() for part in key.split(".")):
             raise UserError(f"--set {item}: write KEY=VALUE, as in train.batch_size=8")
@@ -112,6 +114,6 @@ def project_of(chosen: argparse.Namespace) -> Project:
         for part in reversed(key.split(".")):
             nested = {part: nested}
         override = merged(override, nested)
-    if chosen.config is not None:
-        return load_project(chosen.config, override)
+    if args.config is not None:
+        return load_project(args.config, override)
     return validated(Project, override, "--set")

@@ -1,98 +1,164 @@
-"""evaluate: a protocol on frozen features or on a whole backbone, one metrics file out."""
+"""evaluate, best-rate: a protocol on features, attention or a backbone, one metrics file out."""
 
 import argparse
 from pathlib import Path
 from typing import Any
 
-from neco.cli import segmenter, unsupervised
 from neco.cli.arguments import (
     Commands,
     add_block,
     add_config,
     add_into,
     add_threads,
+    backbone_of,
     block_of,
-    chosen_backbone,
     into_of,
     project_of,
     use_threads,
 )
-from neco.config import Project
-from neco.config.evaluation import PROTOCOLS
+from neco.config.project import DatasetSplits
 from neco.errors import UserError
+from neco.evaluate.protocol import PROTOCOLS, Inputs, ProtocolRecord
+
+PARTS = {"train": "training", "val": "held-out"}
+KINDS = {"features": "extract", "attention": "attend"}
+"""What is read of a part, and the command that writes it."""
 
 
 def add_commands(commands: Commands) -> None:
-    """Add this module's command."""
+    """Add this module's commands."""
     evaluate = commands.add_parser("evaluate", help="evaluate a backbone")
-    evaluate.add_argument("protocol", choices=sorted(PROTOCOLS))
-    add_config(evaluate)
-    evaluate.add_argument("--model", help="whose settings among the project's evaluations to take")
-    evaluate.add_argument("--data", type=Path, required=True, help="a prepared dataset")
-    evaluate.add_argument("--train-split", default="train")
-    evaluate.add_argument("--val-split", default="val")
-    evaluate.add_argument("--train-features", type=Path, help="of the training split")
-    evaluate.add_argument("--val-features", type=Path, help="of the held-out split")
-    evaluate.add_argument("--backbone", help="for protocols that send images through it")
-    evaluate.add_argument("--weights", type=Path, help="its weights (default: as shipped)")
-    add_block(evaluate)
-    add_threads(evaluate)
-    add_into(evaluate, "metrics file to write (JSON)")
-    segmenter.add_arguments(evaluate)
-    unsupervised.add_arguments(evaluate)
-    evaluate.set_defaults(step=_evaluate, writes=into_of)
+    protocols = evaluate.add_subparsers(dest="protocol", required=True, metavar="PROTOCOL")
+    for record in PROTOCOLS.values():
+        _add_protocol(protocols.add_parser(record.name, help=record.title), record)
+    best = commands.add_parser("best-rate", help="choose the best learning rate of segmenter")
+    best.add_argument("parts", type=Path, nargs="+", help="what `evaluate segmenter` wrote")
+    add_config(best)
+    add_into(best, "metrics file to write (JSON)")
+    best.set_defaults(step=_best_rate)
 
 
-def _evaluate(chosen: argparse.Namespace) -> None:
-    if chosen.protocol == "segmenter":
-        segmenter.fine_tune(chosen)
-        return
-    if chosen.protocol == "unsupervised":
-        unsupervised.evaluate(chosen)
-        return
-    if chosen.val_features is None:
-        raise UserError(f"{chosen.protocol} needs --val-features; extract them first")
+def _add_protocol(command: argparse.ArgumentParser, record: ProtocolRecord) -> None:
+    add_config(command)
+    command.add_argument("--model", help="whose settings among the project's evaluations to take")
+    command.add_argument("--data", type=Path, required=True, help="a prepared dataset")
+    for part in record.reads("splits"):
+        command.add_argument(f"--{part}-split", help=f"{PARTS[part]} split (default: {part})")
+    for kind, writer in KINDS.items():
+        for part in record.reads(kind):
+            about = f"{kind} of the {PARTS[part]} split, which `{writer}` writes"
+            command.add_argument(f"--{part}-{kind}", type=Path, help=about)
+    if record.reads("backbone"):
+        command.add_argument("--backbone", help="where images are sent through it")
+        command.add_argument("--weights", type=Path, help="its weights (default: as shipped)")
+        add_block(command)
+    for name, (read, default, required) in record.options.items():
+        flag = f"--{name.replace('_', '-')}"
+        command.add_argument(flag, type=read, default=default, required=required)
+    add_threads(command)
+    add_into(command, "metrics file to write (JSON)")
+    command.set_defaults(step=_evaluate, writes=into_of)
+
+
+def _evaluate(args: argparse.Namespace) -> None:
     from neco.data.dataset import read_dataset
     from neco.evaluate.result import write_result
+
+    record = PROTOCOLS[args.protocol]
+    asked = {part: getattr(args, f"{part}_split") for part in record.reads("splits")}
+    splits = {part: split for part, split in asked.items() if split}
+    project = project_of(args)
+    val_dataset = read_dataset(args.data, splits.get("val", "val"))
+    settings = project.settings_for(record.name, val_dataset.name, args.model)
+    inputs = record.inputs(settings, DatasetSplits(**splits))
+    options = _options(args, record)
+    _refuse_missing(args, inputs)
+    use_threads(args, searching=True)
+    datasets = {
+        f"{part}_dataset": read_dataset(args.data, asked[part] or split)
+        for part, split in inputs.splits.items()
+    }
+    given = _features(args, inputs) | options
+    if inputs.backbone:
+        from neco.backbones.load import image_normalisation
+
+        given |= {
+            "backbone": backbone_of(
+                args, getattr(settings, "drop_path", 0.0), block_of(args, project)
+            ),
+            "normalisation": image_normalisation(args.backbone),
+            "extraction": project.extraction,
+        }
+        if not inputs.features:
+            given["about"] = _about(args)
+    metrics = record.evaluate()(settings=settings, **datasets, **given)
+    write_result(args.into, metrics)
+    if "checkpoints" in options:
+        from neco.training.checkpoint import remove_checkpoint
+
+        remove_checkpoint(options["checkpoints"] / "checkpoint.ckpt")
+    told = f"{metrics.quantity} {metrics.mIoU:.2f}"
+    print(f"{args.into}: {record.name} on {metrics.dataset}, {told}")
+
+
+def _options(args: argparse.Namespace, record: ProtocolRecord) -> dict[str, Any]:
+    """Return the record's own arguments that were given, and a folder for checkpoints if any."""
+    found = {name: getattr(args, name) for name in record.options}
+    if "checkpoints" in found:
+        found["checkpoints"] = found["checkpoints"] or args.into.with_suffix("")
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _refuse_missing(args: argparse.Namespace, inputs: Inputs) -> None:
+    """Raise UserError that names every input that these settings need and that is not there."""
+    needed = [(f"{part}_{kind}", kind) for kind in KINDS for part in getattr(inputs, kind)]
+    needed += [("backbone", "")] * inputs.backbone
+    missing = {name: kind for name, kind in needed if getattr(args, name) is None}
+    if missing:
+        writers = dict.fromkeys(KINDS[kind] for kind in missing.values() if kind)
+        how = f"; make them with {' and '.join(writers)}" if writers else ""
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in missing)
+        raise UserError(f"{args.protocol} needs {names} with these settings{how}")
+
+
+def _features(args: argparse.Namespace, inputs: Inputs) -> dict[str, Any]:
+    """Return features by part and attention of both, where the protocol reads any.
+
+    A part whose images go through the backbone instead has None.
+    """
+    if not inputs.features:
+        return {}
     from neco.features import read_features
 
-    use_threads(chosen, searching=True)
-    project = project_of(chosen)
-    val_dataset = read_dataset(chosen.data, chosen.val_split)
-    settings = project.settings_for(chosen.protocol, val_dataset.name, chosen.model)
-    val = read_features(chosen.val_features)
-    if chosen.protocol == "overcluster":
-        from neco.evaluate import overcluster
+    read = {part: read_features(getattr(args, f"{part}_features")) for part in inputs.features}
+    features = {part: read.get(part) for part in inputs.splits}
+    if not inputs.attention:
+        return features
+    from neco.evaluate.unsupervised.attention import read_attention
 
-        metrics = overcluster.evaluate(val, val_dataset, settings)
-    else:
-        train_dataset = read_dataset(chosen.data, chosen.train_split)
-        train = read_features(chosen.train_features) if chosen.train_features else None
-        if chosen.protocol == "in-context":
-            from neco.evaluate import in_context
-
-            metrics = in_context.evaluate(
-                train, train_dataset, val, val_dataset, settings,
-                extraction=project.extraction, **_backbone(chosen, project),
-            )  # fmt: skip
-        else:
-            from neco.evaluate import linear
-
-            metrics = linear.evaluate(
-                train, train_dataset, val, val_dataset, settings,
-                extraction=project.extraction, **_backbone(chosen, project),
-            )  # fmt: skip
-    write_result(chosen.into, metrics)
-    print(f"{chosen.into}: {chosen.protocol} on {val_dataset.name}, mIoU {metrics['mIoU']:.2f}")
+    attention = tuple(
+        read_attention(getattr(args, f"{part}_attention"), read[part]) for part in inputs.attention
+    )
+    return {**features, "attention": attention}
 
 
-def _backbone(chosen: argparse.Namespace, project: Project) -> dict[str, Any]:
-    """Return the backbone and its normalisation where one was named."""
-    if chosen.backbone is None:
-        return {}
-    from neco.backbones.load import image_normalisation
+def _about(args: argparse.Namespace) -> dict[str, Any]:
+    """Return what is known of the model where no features say it."""
+    from neco.backbones.load import weights_digest
 
-    return {
-        "backbone": chosen_backbone(chosen, block_of(chosen, project)),
-        "normalisation": image_normalisation(chosen.backbone),
-    }
+    about = {"model": args.model or args.backbone, "backbone": args.backbone}
+    if args.weights is not None:
+        about["weights_digest"] = weights_digest(args.weights)
+    return about
+
+
+def _best_rate(args: argparse.Namespace) -> None:
+    from neco.evaluate.result import read_result, write_result
+    from neco.evaluate.segmenter.choice import best_learning_rate
+
+    parts = [read_result(path) for path in args.parts]
+    settings = project_of(args).settings_for("segmenter", parts[0].dataset, parts[0].model)
+    metrics = best_learning_rate(parts, settings)
+    write_result(args.into, metrics)
+    rate = metrics.results[0].details["learning_rate"]
+    print(f"{args.into}: mIoU {metrics.mIoU:.2f} at learning rate {rate:g}")

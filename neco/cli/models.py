@@ -1,4 +1,4 @@
-"""weights, pretrain, train, extract: from published weights to trained features."""
+"""weights, pretrain, train, extract, attend: from published weights to what evaluations read."""
 
 import argparse
 from pathlib import Path
@@ -10,8 +10,8 @@ from neco.cli.arguments import (
     add_config,
     add_into,
     add_threads,
+    backbone_of,
     block_of,
-    chosen_backbone,
     count,
     into_of,
     project_of,
@@ -58,41 +58,46 @@ def add_commands(commands: Commands) -> None:
     train.set_defaults(step=_train)
 
     extract = commands.add_parser("extract", help="extract frozen features of one split")
-    add_config(extract)
     extract.add_argument("--model", required=True, help="name that results will carry")
-    extract.add_argument("--backbone", required=True, help=BACKBONE)
-    extract.add_argument("--weights", type=Path, help=WEIGHTS)
-    add_block(extract)
-    extract.add_argument("--data", type=Path, required=True, help="a prepared dataset")
-    extract.add_argument("--split", required=True)
-    extract.add_argument("--image-size", type=count, required=True, help="input side in pixels")
     extract.add_argument(
         "--colours",
         choices=get_args(Colours),
         default="backbone",
         help="mean and deviation that images are normalised with",
     )
-    add_threads(extract)
-    add_into(extract, "folder for the features")
-    extract.set_defaults(step=_extract, writes=into_of)
+    add_block(extract)
+    attend = commands.add_parser("attend", help="store the class token's attention of a split")
+    for command, step, into in (
+        (extract, _extract, "folder for the features"),
+        (attend, _attend, "file to write (.npz)"),
+    ):
+        add_config(command)
+        command.add_argument("--backbone", required=True, help=BACKBONE)
+        command.add_argument("--weights", type=Path, help=WEIGHTS)
+        command.add_argument("--data", type=Path, required=True, help="a prepared dataset")
+        command.add_argument("--split", required=True)
+        command.add_argument("--image-size", type=count, required=True, help="side in pixels")
+        add_threads(command)
+        add_into(command, into)
+        command.set_defaults(step=step, writes=into_of)
 
 
-def _weights(chosen: argparse.Namespace) -> None:
+def _weights(args: argparse.Namespace) -> None:
     from neco.backbones.fetch import fetch_and_convert
 
-    mirrors = chosen.mirror or project_of(chosen).all_mirrors()
-    print(fetch_and_convert(chosen.backbone, chosen.into, mirrors, chosen.downloads))
+    mirrors = args.mirror or project_of(args).all_mirrors()
+    print(fetch_and_convert(args.backbone, args.into, mirrors, args.downloads))
 
 
-def _pretrain(chosen: argparse.Namespace) -> None:
+def _pretrain(args: argparse.Namespace) -> None:
     from neco.backbones.pretrain import write_demo_backbone
     from neco.config.pretraining import Pretraining
 
-    use_threads(chosen)
-    print(write_demo_backbone(chosen.into, Pretraining()))
+    use_threads(args)
+    print(write_demo_backbone(args.into, Pretraining()))
 
 
-def _train(chosen: argparse.Namespace) -> None:
+def _train(args: argparse.Namespace) -> None:
     from neco.backbones.load import load_backbone
     from neco.config.base import merged, nearest, validated
     from neco.config.training import Train, with_preset
@@ -101,32 +106,32 @@ def _train(chosen: argparse.Namespace) -> None:
     from neco.training.launch import launch, refuse_unequal_shares
     from neco.training.stopping import held_together
 
-    project = project_of(chosen)
-    if chosen.run is not None:
-        if chosen.run not in project.runs:
-            raise UserError(f"--run {chosen.run}: no such run{nearest(chosen.run, project.runs)}")
-        settings = project.training(chosen.run, chosen.seed)
-        backbone_name = chosen.backbone or project.runs[chosen.run].backbone
+    project = project_of(args)
+    if args.run is not None:
+        if args.run not in project.runs:
+            raise UserError(f"--run {args.run}: no such run{nearest(args.run, project.runs)}")
+        settings = project.training(args.run, args.seed)
+        backbone_name = args.backbone or project.runs[args.run].backbone
     else:
         values = with_preset(project.train, "train")
-        values = values if chosen.seed is None else merged(values, {"seed": chosen.seed})
+        values = values if args.seed is None else merged(values, {"seed": args.seed})
         settings = validated(Train, values, "train")
-        if chosen.backbone is None:
+        if args.backbone is None:
             raise UserError("say what to start from: --backbone NAME, or --config with --run")
-        backbone_name = chosen.backbone
-    if chosen.strict:
+        backbone_name = args.backbone
+    if args.strict:
         settings = settings.model_copy(
             update={"watch": settings.watch.model_copy(update={"strict": True})}
         )
-    use_threads(chosen)
-    backbone = load_backbone(backbone_name, chosen.weights, drop_path=settings.drop_path)
+    use_threads(args)
+    backbone = load_backbone(backbone_name, args.weights, drop_path=settings.drop_path)
     backbone.refuse_untrainable(settings.crops.global_size, settings.crops.local_size)
-    dataset = read_dataset(chosen.data, settings.split)
-    refuse_unequal_shares(settings, chosen.devices * chosen.nodes)
-    fabric = launch(chosen.devices, chosen.nodes, settings.precision)
+    dataset = read_dataset(args.data, settings.split)
+    refuse_unequal_shares(settings, args.devices * args.nodes)
+    fabric = launch(args.devices, args.nodes, settings.precision)
     try:
-        with held_together(fabric, chosen.into, "neco train"):
-            trained = train(backbone, dataset, settings, chosen.into, chosen.run or "NeCo", fabric)
+        with held_together(fabric, args.into, "neco train"):
+            trained = train(backbone, dataset, settings, args.into, args.run or "NeCo", fabric)
     except UserError:
         if fabric.is_global_zero:
             raise
@@ -135,20 +140,34 @@ def _train(chosen: argparse.Namespace) -> None:
         print(trained)
 
 
-def _extract(chosen: argparse.Namespace) -> None:
+def _extract(args: argparse.Namespace) -> None:
     from neco.backbones.load import image_normalisation, weights_digest
     from neco.data.dataset import read_dataset
     from neco.features import extract_features
 
-    project = project_of(chosen)
-    use_threads(chosen)
-    backbone = chosen_backbone(chosen, block_of(chosen, project))
-    about = {"model": chosen.model, "backbone": chosen.backbone, "colours": chosen.colours}
-    if chosen.weights is not None:
-        about["weights_digest"] = weights_digest(chosen.weights)
-    dataset = read_dataset(chosen.data, chosen.split)
+    project = project_of(args)
+    use_threads(args)
+    about = {"model": args.model, "backbone": args.backbone, "colours": args.colours}
+    if args.weights is not None:
+        about["weights_digest"] = weights_digest(args.weights)
     extract_features(
-        backbone, dataset, chosen.image_size, project.extraction, chosen.into, about,
-        normalisation_of(chosen.colours, image_normalisation(chosen.backbone)),
+        backbone_of(args, block=block_of(args, project)),
+        read_dataset(args.data, args.split), args.image_size,
+        project.extraction, args.into, about,
+        normalisation_of(args.colours, image_normalisation(args.backbone)),
     )  # fmt: skip
-    print(chosen.into)
+    print(args.into)
+
+
+def _attend(args: argparse.Namespace) -> None:
+    from neco.backbones.load import image_normalisation
+    from neco.data.dataset import read_dataset
+    from neco.evaluate.unsupervised.attention import write_attention
+
+    project = project_of(args)
+    use_threads(args)
+    attention = write_attention(
+        backbone_of(args), read_dataset(args.data, args.split), args.image_size,
+        project.extraction, args.into, image_normalisation(args.backbone),
+    )  # fmt: skip
+    print(attention)

@@ -1,8 +1,8 @@
 """Typed configuration: the one definition of every setting and the only place for numbers."""
 
-from neco.config.evaluation import PROTOCOLS, Extraction, InContext, Linear, Overcluster, Segmenter
+from neco.config.evaluation import Extraction, InContext, Linear, Overcluster, Segmenter
 from neco.config.load import digest, load_project, with_included
-from neco.config.project import Evaluation, Project, Run, Scenes
+from neco.config.project import PROTOCOLS, Evaluation, Model, Project, Run, Scenes
 from neco.config.publishing import Publish
 from neco.config.training import (
     PRESETS,
@@ -27,6 +27,7 @@ __all__ = [
     "InContext",
     "Linear",
     "Loss",
+    "Model",
     "Optimiser",
     "Overcluster",
     "Photometric",

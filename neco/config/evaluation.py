@@ -11,7 +11,6 @@ from neco.config.unsupervised import Unsupervised
 from neco.normalisation import Colours
 
 __all__ = [
-    "PROTOCOLS",
     "BankAugmentation",
     "Evaluated",
     "Extraction",
@@ -19,7 +18,6 @@ __all__ = [
     "Ivf",
     "Linear",
     "Overcluster",
-    "Protocol",
     "Scann",
     "Segmenter",
     "Unsupervised",
@@ -238,13 +236,3 @@ class Linear(Gridded):
                 "never act; set decay_epochs lower, or to null"
             )
         return self
-
-
-Protocol = Literal["in-context", "overcluster", "linear", "segmenter", "unsupervised"]
-PROTOCOLS: dict[str, type[Evaluated]] = {
-    "in-context": InContext,
-    "overcluster": Overcluster,
-    "linear": Linear,
-    "segmenter": Segmenter,
-    "unsupervised": Unsupervised,
-}

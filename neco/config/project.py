@@ -1,18 +1,18 @@
 """A project: the four short lists (datasets, backbones, runs, evaluations) and where things lie."""
 
 from itertools import product
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
 from neco.config.base import Settings, merged, nearest, validated
+from neco.config.consistency import Consistency
 from neco.config.evaluation import (
-    PROTOCOLS,
+    Evaluated,
     Extraction,
     InContext,
     Linear,
     Overcluster,
-    Protocol,
     Segmenter,
     Unsupervised,
 )
@@ -21,6 +21,11 @@ from neco.config.publishing import Publish
 from neco.config.resources import Resources
 from neco.config.training import Train, with_preset
 from neco.errors import UserError
+
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+"""A name that files and folders of results bear."""
+PartName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+"""A name between the dots of such a name."""
 
 
 class Scenes(Settings):
@@ -40,8 +45,8 @@ class Scenes(Settings):
 class DatasetSplits(Settings):
     """Which splits of a prepared dataset serve as training and held-out images."""
 
-    train: str = "train"
-    val: str = "val"
+    train: PartName = "train"
+    val: PartName = "val"
 
 
 class Run(Settings):
@@ -64,10 +69,19 @@ class Run(Settings):
     """Also evaluate the starting backbone."""
 
 
+class Model(NamedTuple):
+    """A model that is evaluated: a backbone as it is, or what a run made of it."""
+
+    backbone: str
+    run: str | None
+    seed: int | None
+    """Training seed; of a backbone None."""
+
+
 class Evaluation(Settings):
     """One protocol on some datasets, for some runs and backbones."""
 
-    protocol: Protocol
+    protocol: str = Field(json_schema_extra=lambda schema: schema.update(enum=list(PROTOCOLS)))
     datasets: list[str]
     models: list[str] | Literal["main", "ablations"] = "main"
     """`main`: every backbone and every run without `ablations`; `ablations`: the runs that have
@@ -106,21 +120,21 @@ class Project(Settings):
     """Results go to results/<name>."""
     include: list[str] = []
     """Files beside this one that it is laid over, in order; resolved while loading."""
-    data: str = "data"
-    """Folder of archives and prepared datasets."""
+    data: str = Field("data", pattern=r"^[^{}\n]+$")
+    """Folder of archives and prepared datasets. Braces are Snakemake's, so no path may hold any."""
     mirrors: list[str] = ["official"]
     """Where archives come from, in order: `official`, a folder, a file:// or http(s):// base."""
     mirror: str | None = None
     """One more mirror, asked first; made for `--config mirror=/folder`."""
     scenes: Scenes | None = None
     """Generate the archives instead of fetching them."""
-    datasets: dict[str, DatasetSplits] = {}
+    datasets: dict[PartName, DatasetSplits] = {}
     """Datasets that are prepared, with the splits that evaluations use."""
     backbones: list[str] = []
     """Backbones evaluated as they are: baselines, and the students that NeCo's authors released."""
     train: dict[str, Any] = {}
     """Sparse override of the preset's training settings, shared by all runs."""
-    runs: dict[str, Run] = {}
+    runs: dict[FileName, Run] = {}
     evaluations: list[Evaluation] = []
     extraction: Extraction = Extraction()
     in_context: InContext = InContext()
@@ -128,6 +142,7 @@ class Project(Settings):
     linear: Linear = Linear()
     segmenter: Segmenter = Segmenter()
     unsupervised: Unsupervised = Unsupervised()
+    consistency: Consistency = Consistency()
     report: Report = Report()
     publish: Publish = Publish()
     resources: Resources = Resources()
@@ -191,6 +206,7 @@ class Project(Settings):
             _refuse_unknown(self.publish.checkpoints or [], trained, "publish: checkpoint")
             seen: set[tuple[str, str, str]] = set()
             for evaluation in self.evaluations:
+                _refuse_unknown([evaluation.protocol], PROTOCOLS, "evaluations: protocol")
                 _refuse_unknown(evaluation.datasets, self.datasets, "evaluations: dataset")
                 for dataset in evaluation.datasets:
                     self.protocol_settings(evaluation.protocol, dataset, evaluation.settings)
@@ -213,16 +229,14 @@ class Project(Settings):
             values = merged(values, {"seed": seed})
         return validated(Train, values, f"runs.{run}.train")
 
-    def models(self) -> dict[str, tuple[str, str | None, int | None]]:
-        """Return every evaluated model by name: (backbone, run, training seed).
+    def models(self) -> dict[str, Model]:
+        """Return every evaluated model by name.
 
         A backbone is evaluated under its own name, a run as `<run>.seed<n>` for each seed.
         """
-        found: dict[str, tuple[str, str | None, int | None]] = {
-            name: (name, None, None) for name in self.frozen_backbones()
-        }
+        found = {name: Model(name, None, None) for name in self.frozen_backbones()}
         for name, run in self.runs.items():
-            found |= {f"{name}.seed{seed}": (run.backbone, name, seed) for seed in run.seeds}
+            found |= {f"{name}.seed{seed}": Model(run.backbone, name, seed) for seed in run.seeds}
         return found
 
     def protocol_settings(self, protocol: str, dataset: str, override: dict[str, Any]) -> Any:
@@ -253,6 +267,14 @@ class Project(Settings):
         """Return the backbones that are evaluated as they are, starting points included."""
         starts = [run.backbone for run in self.runs.values() if run.initial]
         return list(dict.fromkeys([*self.backbones, *starts]))
+
+
+PROTOCOLS: dict[str, type[Evaluated]] = {
+    name.replace("_", "-"): field.annotation
+    for name, field in Project.model_fields.items()
+    if isinstance(field.annotation, type) and issubclass(field.annotation, Evaluated)
+}
+"""Settings of every protocol by its name: the project's fields."""
 
 
 def _refuse_unknown(names: list[str], known: Any, what: str) -> None:

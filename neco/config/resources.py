@@ -11,7 +11,7 @@ from neco.config.base import Settings
 
 Kind = Literal[
     "fetch", "weights", "scenes", "prepare", "train", "extract", "in_context", "overcluster",
-    "linear", "fine_tune", "unsupervised", "report",
+    "linear", "fine_tune", "unsupervised", "consistency", "report",
 ]  # fmt: skip
 
 
@@ -32,6 +32,7 @@ class Memory(Settings):
     linear: int = Field(16_000, ge=100)
     fine_tune: int = Field(24_000, ge=100)
     unsupervised: int = Field(16_000, ge=100)
+    consistency: int = Field(8_000, ge=100)
     report: int = Field(4_000, ge=100)
     """A table, a figure, a choice of learning rate, the report."""
 
@@ -53,6 +54,7 @@ class Minutes(Settings):
     fine_tune: int = Field(1_440, ge=1)
     """5 to 45 hours by arithmetic, and it continues as a training does."""
     unsupervised: int = Field(480, ge=1)
+    consistency: int = Field(60, ge=1)
     report: int = Field(5, ge=1)
 
 

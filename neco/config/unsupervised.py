@@ -30,7 +30,7 @@ class Unsupervised(Gridded):
     image_size: int = Field(448, ge=8)
     mask_size: int = Field(100, ge=1)
     """Side at which segments and masks are compared, both by nearest neighbour."""
-    train_split: str = "train"
+    train_split: str = Field("train", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
     """Clustered together with the held-out split; VOC's own, not trainaug."""
     components: int = Field(50, ge=1)
     """PCA dimensions after per-dimension standardisation."""

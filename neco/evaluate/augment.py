@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
 from neco.data.dataset import Dataset
-from neco.evaluate.transforms import Resampling, normalised, pillow_nearest, resize_nearest
 from neco.normalisation import IMAGENET, Normalisation
+from neco.transforms import Resampling, normalised, pillow_nearest, resize_nearest
 from neco.views.photometric import luminance, turn_hue
 
 Box = tuple[int, int, int, int]

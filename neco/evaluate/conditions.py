@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from neco.config.evaluation import Evaluated
 from neco.config.load import digest
 from neco.data.dataset import Dataset
+from neco.precision import device_name
 
 PACKAGES = (
     *("torch", "torchvision", "timm", "faiss-cpu", "faiss-gpu", "scann", "numpy", "scipy"),
@@ -102,13 +103,6 @@ def git_commit() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return run.stdout.strip() or None
-
-
-def device_name(device: str | torch.device) -> str:
-    """Return `cpu (2 threads)` or the GPU's name."""
-    if torch.device(device).type == "cuda":
-        return torch.cuda.get_device_name(torch.device(device))
-    return f"cpu ({torch.get_num_threads()} threads)"
 
 
 def state_conditions(

@@ -17,19 +17,19 @@ from torch import nn
 from neco.config.evaluation import Extraction, InContext
 from neco.data.dataset import IGNORED, Dataset
 from neco.errors import UserError
-from neco.evaluate.bank import Bank, normalised
 from neco.evaluate.conditions import evaluation_device, state_conditions
-from neco.evaluate.exact_search import ExactSearch
-from neco.evaluate.fill_bank import fill_augmented_bank, fill_bank
 from neco.evaluate.matching import match_one_to_one
-from neco.evaluate.metrics import Score, confusion
+from neco.evaluate.metrics import Tally, confusion
 from neco.evaluate.patch_labels import PatchLabels, read_patch_labels, transfer_labels
-from neco.evaluate.result import Result, metrics_of
-from neco.evaluate.search import Search, build_search, recall
+from neco.evaluate.result import Metrics, Result, metrics_of
+from neco.evaluate.search.backends import Search, build_search, recall
+from neco.evaluate.search.bank import Bank, unit_length
+from neco.evaluate.search.exact import ExactSearch
+from neco.evaluate.search.fill_bank import fill_augmented_bank, fill_bank
 from neco.evaluate.subsets import balanced_subset, random_subset, subset_size
-from neco.evaluate.transforms import resize_bilinear, resize_nearest
 from neco.features import Features
 from neco.normalisation import IMAGENET, Normalisation, normalisation_of
+from neco.transforms import resize_bilinear, resize_nearest
 
 QUERIES = 32_768
 """Patches searched at a time."""
@@ -39,7 +39,7 @@ def soft_labels(
     tokens: np.ndarray, search: Search, soft: csr_matrix, settings: InContext
 ) -> np.ndarray:
     """Return float32 (images, rows, columns, classes) for tokens (images, rows, columns, dim)."""
-    queries = normalised(tokens.reshape(-1, tokens.shape[-1]))
+    queries = unit_length(tokens.reshape(-1, tokens.shape[-1]))
     cosines, neighbours = search.search(queries, min(settings.neighbours, soft.shape[0]))
     labels = transfer_labels(cosines, neighbours, soft, settings.temperature)
     return labels.reshape(*tokens.shape[:3], -1)
@@ -99,7 +99,7 @@ def evaluate(
     backbone: nn.Module | None = None,
     extraction: Extraction | None = None,
     normalisation: Normalisation = IMAGENET,
-) -> dict[str, Any]:
+) -> Metrics:
     """Return the metrics (see neco.evaluate.result) of in-context segmentation.
 
     train: needed for images as they are, backbone: for augmented ones (settings.augmentation);
@@ -172,8 +172,7 @@ def evaluate(
         memory_patches=patches,
         augment=True if settings.augmentation.epochs else None,
     )
-    headline = f"1/{min(settings.fractions)}"
-    return metrics_of("in-context", val, val_dataset, settings, results, headline, conditions)
+    return metrics_of("in-context", val, val_dataset, settings, results, conditions)
 
 
 def _needed(
@@ -229,9 +228,9 @@ def _score(
     bank: Bank,
     settings: InContext,
     images: int | None = None,
-) -> tuple[Score, dict[str, Any]]:
+) -> tuple[Tally, dict[str, Any]]:
     """Return the confusion of a whole split, or its first images, and details of its matching."""
-    score = Score.of(dataset, settings)
+    score = Tally.of(dataset, settings)
     tables: list[csr_matrix] = []
     side = val.about["image_size"]
     step = max(QUERIES // int(np.prod(val.tokens.shape[1:3])), 1)
@@ -251,14 +250,14 @@ def _score(
 
 
 def _matched(
-    score: Score, tables: list[csr_matrix], dataset: Dataset, settings: InContext
-) -> tuple[Score, dict[str, Any]]:
+    score: Tally, tables: list[csr_matrix], dataset: Dataset, settings: InContext
+) -> tuple[Tally, dict[str, Any]]:
     """Return the score with predicted classes matched to classes, and what it was without.
 
     tables: of each image. The interval resamples images at the matching found on all of them.
     """
     partners = best_partners(score.table)
-    matched = Score.of(dataset, settings)
+    matched = Tally.of(dataset, settings)
     for table in tables:
         matched.add(table.toarray()[:, partners])
     before = score.result("", 0).mIoU
@@ -291,7 +290,7 @@ def agreement(
     patches = int(np.prod(val.tokens.shape[1:3]))
     images = min(-(-settings.recall_sample // patches), len(dataset))
     exact = ExactSearch(bank, device)
-    queries = normalised(val.tokens[:images].reshape(-1, val.tokens.shape[-1]))
+    queries = unit_length(val.tokens[:images].reshape(-1, val.tokens.shape[-1]))
     k = min(settings.neighbours, len(bank))
     mine, true = (
         _score(val, dataset, backend, bank, settings, images)[0].result("", 0).mIoU

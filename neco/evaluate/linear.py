@@ -20,13 +20,13 @@ from neco.data.dataset import IGNORED, Dataset
 from neco.errors import UserError
 from neco.evaluate.augment import AugmentedImages
 from neco.evaluate.conditions import evaluation_device, state_conditions
-from neco.evaluate.metrics import Score
-from neco.evaluate.result import FULL_RESOLUTION, Result, metrics_of
+from neco.evaluate.metrics import Tally
+from neco.evaluate.result import FULL_RESOLUTION, Metrics, Result, metrics_of
 from neco.evaluate.subsets import whole_batches
-from neco.evaluate.transforms import resize_bilinear, small_mask
 from neco.features import Features, frozen_tokens
 from neco.loading import loader
 from neco.normalisation import IMAGENET, Normalisation
+from neco.transforms import resize_bilinear, small_mask
 
 BEST_EPOCH, LAST_EPOCH = "best epoch", "last epoch"
 """Settings of the epoch that is not the reported one."""
@@ -149,10 +149,10 @@ def fit(
 @torch.no_grad()
 def scores(
     head: nn.Conv2d, val: Features, dataset: Dataset, settings: Linear, device: torch.device
-) -> tuple[Score, Score | None]:
+) -> tuple[Tally, Tally | None]:
     """Return the confusions on masks of `mask_size`, and on masks as they are if asked for."""
-    small = Score.of(dataset, settings)
-    full = Score.of(dataset, settings)
+    small = Tally.of(dataset, settings)
+    full = Tally.of(dataset, settings)
     size, side = settings.mask_size, val.about["image_size"]
     for tokens, item in zip(val.tokens, dataset.items, strict=True):
         tensor = torch.from_numpy(np.array(tokens)).float().to(device)
@@ -217,7 +217,7 @@ def evaluate(
     extraction: Extraction | None = None,
     normalisation: Normalisation = IMAGENET,
     device: str | None = None,
-) -> dict[str, Any]:
+) -> Metrics:
     """Return the metrics (see neco.evaluate.result) of a linear head.
 
     train: needed by the fast path (settings.augment false), backbone: by the protocol; the other
@@ -279,4 +279,4 @@ def evaluate(
         seeds=settings.seeds,
         augment=settings.augment,
     )
-    return metrics_of("linear", val, val_dataset, settings, results, "", conditions)
+    return metrics_of("linear", val, val_dataset, settings, results, conditions)

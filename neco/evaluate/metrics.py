@@ -87,7 +87,7 @@ class Bootstrap:
         return float(low), float(high)
 
 
-class Score:
+class Tally:
     """One number in the making: a confusion table and its bootstrap, image by image."""
 
     def __init__(
@@ -100,7 +100,7 @@ class Score:
         self.bootstrap = Bootstrap(len(names), replicas)
 
     @classmethod
-    def of(cls, dataset: Dataset, settings: Evaluated) -> "Score":
+    def of(cls, dataset: Dataset, settings: Evaluated) -> "Tally":
         """Return an empty score of a dataset by a protocol's conventions."""
         zeros = int(settings.ignored_class == "zero")
         return cls(dataset.classes, settings.absent, settings.bootstrap, zeros)

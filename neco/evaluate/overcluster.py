@@ -6,7 +6,6 @@ precision.
 """
 
 import time
-from typing import Any
 
 import numpy as np
 
@@ -16,11 +15,11 @@ from neco.errors import UserError
 from neco.evaluate.clustering import kmeans, on_gpu, reduced_tokens
 from neco.evaluate.conditions import evaluation_device, state_conditions
 from neco.evaluate.matching import contingency, match_by_precision, match_one_to_one
-from neco.evaluate.metrics import Score
-from neco.evaluate.result import Result, metrics_of
+from neco.evaluate.metrics import Tally
+from neco.evaluate.result import Metrics, Result, metrics_of
 from neco.evaluate.subsets import whole_batches
-from neco.evaluate.transforms import Resampling, resize_nearest, small_mask
 from neco.features import Features
+from neco.transforms import Resampling, resize_nearest, small_mask
 
 IMAGES = 64
 """Cluster maps enlarged at a time."""
@@ -82,34 +81,34 @@ def read_masks(dataset: Dataset, size: int, side: int, at: Resampling = "centre"
 
 
 def evaluate(
-    features: Features,
-    dataset: Dataset,
+    val: Features,
+    val_dataset: Dataset,
     settings: Overcluster,
-) -> dict[str, Any]:
+) -> Metrics:
     """Return the metrics (see neco.evaluate.result) of overclustering on one split.
 
     All K and seeds share one reduction of the features. Raises UserError where features and
     dataset do not belong together.
     """
     began = time.perf_counter()
-    features.matches(dataset)
-    features, dataset = whole_batches(features, dataset, settings.whole_batches)
-    side = features.about["image_size"]
-    masks = read_masks(dataset, settings.mask_size, side, settings.resampling)
-    tokens = features.tokens
+    val.matches(val_dataset)
+    val, val_dataset = whole_batches(val, val_dataset, settings.whole_batches)
+    side = val.about["image_size"]
+    masks = read_masks(val_dataset, settings.mask_size, side, settings.resampling)
+    tokens = val.tokens
     reduced = reduced_tokens(tokens.reshape(-1, tokens.shape[-1]), settings.components)
     results: list[Result] = []
     for wanted in settings.clusters:
         one_to_one = wanted == "classes"
-        count = len(dataset.classes) if wanted == "classes" else wanted
+        count = len(val_dataset.classes) if wanted == "classes" else wanted
         for seed in settings.seeds:
-            maps = cluster_maps(features, count, settings, seed, reduced)
+            maps = cluster_maps(val, count, settings, seed, reduced)
             results.append(
-                _result(maps, masks, dataset, settings, count, one_to_one=one_to_one, seed=seed)
+                _result(maps, masks, val_dataset, settings, count, one_to_one=one_to_one, seed=seed)
             )
     conditions = state_conditions(
-        features.about,
-        dataset,
+        val.about,
+        val_dataset,
         settings,
         device=evaluation_device(None if on_gpu() else "cpu"),
         began=began,
@@ -117,8 +116,7 @@ def evaluate(
         seeds=settings.seeds,
         search=f"faiss k-means, {settings.points_per_cluster or 'all'} points per cluster",
     )
-    headline = results[-1].setting
-    return metrics_of("overcluster", features, dataset, settings, results, headline, conditions)
+    return metrics_of("overcluster", val, val_dataset, settings, results, conditions)
 
 
 def _result(
@@ -141,7 +139,7 @@ def _result(
         large = enlarged(maps[some], masks.shape[1], settings.resampling)
         table += contingency(large, masks[some], *table.shape)
     matched = match_one_to_one(table) if one_to_one else match_by_precision(table)
-    score = Score.of(dataset, settings)
+    score = Tally.of(dataset, settings)
     for image, mask in zip(maps, masks, strict=True):
         score.update(enlarged(matched[image], len(mask), settings.resampling), mask)
     details = {

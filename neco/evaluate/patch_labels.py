@@ -14,7 +14,7 @@ from scipy.sparse import csr_matrix, vstack
 
 from neco.data.dataset import IGNORED, Dataset
 from neco.errors import UserError
-from neco.evaluate.transforms import Resampling, resize_nearest
+from neco.transforms import Resampling, resize_nearest
 
 QUERIES = 2048
 """Labelled at a time, so that intermediate results stay in cache."""

@@ -2,7 +2,7 @@
 
     <folder>/**/<any name>.json   one file per (model, dataset, protocol)
 
-A protocol's `evaluate` returns `Metrics.model_dump(mode="json")`; IoU and mIoU are in percent.
+A protocol's `evaluate` returns `Metrics`; IoU and mIoU are in percent.
 """
 
 import hashlib
@@ -13,12 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
-from neco.config.evaluation import Evaluated, Protocol
+from neco.config.evaluation import Evaluated
 from neco.data.dataset import Dataset
 from neco.errors import UserError
 from neco.evaluate.conditions import Conditions
+from neco.evaluate.protocol import PROTOCOLS
 from neco.features import Features
 from neco.files import read_text, write_json
 
@@ -26,16 +34,40 @@ FULL_RESOLUTION = "full resolution"
 """Setting of a linear result on masks at the images' own size; '' is the 100x100 protocol."""
 
 
-class Result(BaseModel):
-    """One number: one setting, one seed."""
+class Number(BaseModel):
+    """A number in percent: an mIoU, unless `quantity` names another.
+
+    A file calls another quantity `score`, so that nothing is called mIoU that is none.
+    """
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    mIoU: float  # noqa: N815 (the field's name for it)
+    quantity: str = "mIoU"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or "score" not in values:
+            return values
+        return {"mIoU" if key == "score" else key: value for key, value in values.items()}
+
+    @model_serializer(mode="wrap")
+    def _write(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        values: dict[str, Any] = handler(self)
+        if values["quantity"] == "mIoU":
+            del values["quantity"]
+            return values
+        return {"score" if key == "mIoU" else key: value for key, value in values.items()}
+
+
+class Result(Number):
+    """One number: one setting, one seed."""
 
     setting: str
     """As in the paper's tables: `1/8` (in-context), `K=GT`, `K=500` (overcluster), '' (linear)."""
     seed: int
-    mIoU: float  # noqa: N815 (the field's name for it)
-    per_class_iou: dict[str, float | None]
+    per_class_iou: dict[str, float | None] = {}
     """None where the class is absent from the ground truth."""
     interval: tuple[float, float] | None = None
     """95 % bootstrap interval of mIoU over images."""
@@ -45,31 +77,25 @@ class Result(BaseModel):
     """What else is worth keeping: images in the subset, matching, recall, change in mIoU."""
 
 
-class Summary(BaseModel):
+class OverSeeds(Number):
     """Mean and sample standard deviation over the seeds of one setting."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    mIoU: float  # noqa: N815 (the field's name for it)
     std: float | None
     seeds: int
 
 
-class Metrics(BaseModel):
-    """One metrics file."""
+class Metrics(Number):
+    """One metrics file. Its number is the headline setting's: of all training images; of the
+    largest K; on 100x100 masks."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
-
-    protocol: Protocol
+    protocol: str
     dataset: str
     model: str = ""
     """The features' `model`: a run or a backbone."""
-    mIoU: float  # noqa: N815 (the field's name for it)
-    """Of the headline setting: all training images; the largest K; 100x100 masks."""
     headline: str
-    """The setting that `mIoU` is of."""
+    """The setting that the number is of."""
     results: list[Result]
-    summary: dict[str, Summary]
+    summary: dict[str, OverSeeds]
     settings: dict[str, Any]
     """The protocol's settings, whole."""
     conditions: Conditions
@@ -80,53 +106,60 @@ class Metrics(BaseModel):
     none."""
 
 
-def summarise(results: Iterable[Result]) -> dict[str, Summary]:
+def summarise(results: Iterable[Result]) -> dict[str, OverSeeds]:
     """Return mean and standard deviation over seeds by setting; None for the std of one seed."""
-    values: dict[str, list[float]] = {}
+    found: dict[str, list[Result]] = {}
     for result in results:
-        values.setdefault(result.setting, []).append(result.mIoU)
-    return {
-        setting: Summary(
-            mIoU=float(np.mean(numbers)),
-            std=float(np.std(numbers, ddof=1)) if len(numbers) > 1 else None,
-            seeds=len(numbers),
-        )
-        for setting, numbers in values.items()
-    }
+        found.setdefault(result.setting, []).append(result)
+    return {setting: _over_seeds(alike) for setting, alike in found.items()}
+
+
+def _over_seeds(results: list[Result]) -> OverSeeds:
+    numbers = [result.mIoU for result in results]
+    return OverSeeds(
+        mIoU=float(np.mean(numbers)),
+        quantity=results[0].quantity,
+        std=float(np.std(numbers, ddof=1)) if len(numbers) > 1 else None,
+        seeds=len(numbers),
+    )
 
 
 def metrics_of(
-    protocol: Protocol,
-    features: Features,
+    protocol: str,
+    source: Features | dict[str, Any],
     dataset: Dataset,
     settings: Evaluated,
     results: list[Result],
-    headline: str,
     conditions: Conditions,
-) -> dict[str, Any]:
-    """Return what a protocol's `evaluate` returns: its results on the features of a split."""
+) -> Metrics:
+    """Return what a protocol's `evaluate` returns.
+
+    source: the held-out features, or what is known of the model where none were read.
+    """
+    about = source.identity() if isinstance(source, Features) else source
     summary = summarise(results)
+    headline = PROTOCOLS[protocol].headline(settings, len(dataset.classes))
     return Metrics(
+        mIoU=summary[headline].mIoU,
+        quantity=summary[headline].quantity,
         protocol=protocol,
         dataset=dataset.name,
-        model=features.about.get("model", ""),
-        mIoU=summary[headline].mIoU,
+        model=(source.about if isinstance(source, Features) else source).get("model", ""),
         headline=headline,
         results=results,
         summary=summary,
         settings=settings.model_dump(mode="json"),
         conditions=conditions,
-        about=features.identity(),
-    ).model_dump(mode="json")
+        about=about,
+    )
 
 
-def write_result(path: Path, metrics: dict[str, Any] | Metrics) -> None:
+def write_result(path: Path, metrics: Metrics) -> None:
     """Write a metrics file whole or not at all, with its digest.
 
-    Raises ValueError for a malformed one.
+    Raises ValueError for a number that JSON cannot hold.
     """
-    checked = metrics if isinstance(metrics, Metrics) else Metrics.model_validate(metrics)
-    content = {**checked.model_dump(), "digest": _digest(checked)}
+    content = {**metrics.model_dump(), "digest": _digest(metrics)}
     write_json(path, content, allow_nan=False)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from neco.config import Project
 from neco.config.training import Train
 from neco.errors import UserError
-from neco.evaluate.transforms import input_side
+from neco.evaluate.protocol import PROTOCOLS
 from neco.plan.arithmetic import BACKWARD, Shape, forward_flops, shape_of, training_flops
 from neco.plan.images import OFFICIAL, image_count
 
@@ -133,42 +133,46 @@ def run_hours(project: Project, speed: Speed) -> list[RunCost]:
     return costs
 
 
+@dataclass(frozen=True)
+class _Work:
+    """What the records' cost models ask (neco.evaluate.protocol.Work), of one model and dataset."""
+
+    project: Project
+    dataset: str
+    splits: dict[str, str]
+    shape: Shape | None
+
+    @property
+    def dim(self) -> int:
+        return self.shape.dim if self.shape else 0
+
+    def images(self, part: str) -> int:
+        return image_count(self.project, self.dataset, self.splits[part])
+
+    def patches(self, side: int) -> int:
+        return (side // self.shape.patch_size) ** 2 if self.shape else 0
+
+    def forward(self, side: int) -> float:
+        return forward_flops(self.shape, side)
+
+    def step(self, side: int) -> float:
+        return (1 + BACKWARD) * forward_flops(self.shape, side)
+
+
 def _frozen(project: Project) -> dict[tuple[Any, ...], float]:
-    """Return the operations of every job that sends images through a backbone."""
+    """Return the operations of every job that sends images through a backbone or searches them."""
     models = project.models()
     jobs: dict[tuple[Any, ...], float] = {}
     for protocol, dataset, model in project.evaluated():
+        record = PROTOCOLS[protocol]
         settings = project.settings_for(protocol, dataset, model)
-        shape = shape_of(models[model][0])
-        splits = project.datasets[dataset]
-        if protocol == "segmenter":
-            side = settings.crop_size
-            step = (1 + BACKWARD) * settings.batch_size * forward_flops(shape, side)
-            for rate in settings.learning_rates:
-                for seed in settings.seeds:
-                    jobs["fine_tune", dataset, model, rate, seed] = settings.iterations * step
-            continue
-        side = input_side(settings.image_size, shape.patch_size if shape else 1)
-        each = forward_flops(shape, side)
-        read = {splits.val}
-        if protocol == "linear" and settings.augment:
-            images = image_count(project, dataset, splits.train) * settings.train_fraction
-            jobs["linear", dataset, model] = len(settings.seeds) * settings.epochs * images * each
-        elif protocol in ("linear", "in-context"):
-            read.add(splits.train)
-        elif protocol == "unsupervised":
-            read.add(settings.train_split)
-        for split in read:
-            flops = image_count(project, dataset, split) * each
-            jobs["extract", dataset, split, model, side] = flops
-            if protocol == "unsupervised":
-                jobs["attend", dataset, split, model, side] = flops
-        if protocol == "in-context" and shape:
-            queries = image_count(project, dataset, splits.val) * (side // shape.patch_size) ** 2
-            train = image_count(project, dataset, splits.train)
-            largest = min(settings.memory_size, train * (side // shape.patch_size) ** 2)
-            banks = sum(
-                len(settings.seeds) / share if share > 1 else 1.0 for share in settings.fractions
-            )
-            jobs["in_context", dataset, model] = 2 * queries * largest * banks * shape.dim
+        inputs = record.inputs(settings, project.datasets[dataset])
+        work = _Work(project, dataset, inputs.splits, shape_of(models[model].backbone))
+        for rule, parts in (("extract", inputs.features), ("attend", inputs.attention)):
+            colours = getattr(settings, "colours", "backbone") if rule == "extract" else ""
+            for part in parts:
+                file = (rule, dataset, inputs.splits[part], model, settings.image_size, colours)
+                jobs[file] = work.images(part) * work.forward(settings.image_size)
+        for number, operations in enumerate(record.operations(settings, work)):
+            jobs[record.kind, dataset, model, number] = operations
     return jobs

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
+from neco.evaluate.protocol import PROTOCOLS
 from neco.report.cells import Footer, signed
 from neco.report.measured import Measured, Score
 from neco.report.models import Group
 from neco.report.reported import DATASET_TITLES
 
-PROTOCOLS = ("in-context", "overcluster", "linear", "segmenter", "unsupervised")
 FLOORS = ("random", "colour")
 """What the name of a model has that any start has to beat."""
 

@@ -7,9 +7,10 @@ from statistics import fmean, stdev
 
 from neco.config.project import Project
 from neco.errors import UserError
+from neco.evaluate.protocol import PROTOCOLS
 from neco.evaluate.result import Metrics, read_result
 from neco.report.models import Group, read_models
-from neco.report.scale import SEARCHED, reasons
+from neco.report.scale import reasons
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ def refuse_other_settings(metrics: Path, project: Project) -> None:
             continue
         settings = project.settings_for(result.protocol, result.dataset, result.model)
         now = settings.model_dump(mode="json")
-        searched = SEARCHED if result.settings.get("trials") else set()
+        searched = PROTOCOLS[result.protocol].searched if result.settings.get("trials") else set()
         for key in sorted(now.keys() & result.settings.keys() - searched):
             if result.settings[key] != now[key]:
                 raise UserError(

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from neco.config.evaluation import PROTOCOLS
 from neco.config.protocol import laid
+from neco.evaluate.protocol import PROTOCOLS
 from neco.evaluate.result import Metrics
 
 VAL_IMAGES = {
@@ -22,16 +22,6 @@ TRAIN_IMAGES = {
     "pascal-context": (4998,),
     "coco-stuff-164k": (118287,),
 }
-NOT_SCALE = {
-    *("fractions", "clusters", "seeds", "full_resolution", "train_fraction"),
-    *("search", "recall_sample", "scann", "ivf", "bootstrap"),
-    *("validate_every", "checkpoint_every", "log_every"),
-    *("preset", "trials", "foreground_seeds"),
-    *("search_clusters", "search_weight", "search_markov_time", "search_seed"),
-}
-"""Settings that choose what is measured or how exactly, or that image counts already show."""
-SEARCHED = {"weight_threshold", "markov_time"}
-"""Settings of unsupervised segmentation that a search chose."""
 TRAINING = {"images": 118287, "epochs": 25, "batch_size": 64}
 TRAINED = {
     "images": "trained on {:,} images (paper {:,})",
@@ -61,7 +51,7 @@ def reasons(
         found.append(f"{result.conditions.val_images:,} held-out images (paper {expected:,})")
     train_images = result.conditions.train_images
     known = TRAIN_IMAGES.get(result.dataset, ())
-    if result.protocol != "overcluster" and train_images and known and train_images not in known:
+    if train_images and known and train_images not in known:
         found.append(f"{train_images:,} training images (paper {known[0]:,})")
     return found + _settings(result, bool(ablations)) + _training(training, ablations)
 
@@ -69,10 +59,11 @@ def reasons(
 def _settings(result: Metrics, ablation: bool) -> list[str]:
     if result.protocol not in PROTOCOLS:
         return []
-    paper = laid(PROTOCOLS[result.protocol], [], result.dataset, "paper").model_dump(mode="json")
+    record = PROTOCOLS[result.protocol]
+    paper = laid(record.settings, [], result.dataset, "paper").model_dump(mode="json")
     if ablation and result.protocol == "in-context":
         paper["image_size"] = ABLATION_IMAGE_SIZE
-    unlike = NOT_SCALE | (SEARCHED if result.settings.get("trials") else set())
+    unlike = record.no_difference(result.settings)
     found = [
         f"{key.replace('_', ' ')} {result.settings[key]} (paper {value})"
         for key, value in paper.items()

@@ -21,6 +21,7 @@ from neco.identity import model_digest
 from neco.loading import batches
 from neco.loss import LossTerms, NeCoLoss, effective_rank
 from neco.precision import device_name
+from neco.schedules import cosine
 from neco.share import Share
 from neco.training.batches import total_steps, view_loader
 from neco.training.checkpoint import (
@@ -33,7 +34,10 @@ from neco.training.clock import Clock
 from neco.training.finish import publish, published
 from neco.training.launch import launch, refuse_unequal_shares
 from neco.training.metrics import MetricsWriter, StepMetrics
-from neco.training.networks import (
+from neco.training.optimiser import build_optimiser, set_rates
+from neco.training.parts import joined, parts_of, total
+from neco.training.stopping import StopRequest, agree, stopped
+from neco.training.student_teacher import (
     Projected,
     compile_blocks,
     follow,
@@ -41,10 +45,6 @@ from neco.training.networks import (
     make_teacher,
     some_tokens,
 )
-from neco.training.optimiser import build_optimiser, set_rates
-from neco.training.parts import joined, parts_of, total
-from neco.training.schedules import cosine
-from neco.training.stopping import StopRequest, agree, stopped
 from neco.training.watch import CollapseWatch
 from neco.views import Photographs, Views, crops_on_device, photometric
 

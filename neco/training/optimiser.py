@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from neco.config.training import Optimiser
-from neco.training.schedules import cosine
+from neco.schedules import cosine
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,3 @@
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -9,14 +8,13 @@ from scipy.special import softmax
 from neco.backbones.backbone import PatchColours
 from neco.config.evaluation import BankAugmentation, Extraction, InContext, Ivf, Scann
 from neco.errors import UserError
-from neco.evaluate import exact_search
 from neco.evaluate.augment import AugmentedImages
-from neco.evaluate.fill_bank import fill_augmented_bank
 from neco.evaluate.in_context import evaluate, label_map, predict
 from neco.evaluate.metrics import class_iou, confusion, margins
-from neco.evaluate.result import Metrics
-from neco.evaluate.transforms import resize_nearest
+from neco.evaluate.search import exact
+from neco.evaluate.search.fill_bank import fill_augmented_bank
 from neco.features import Features, extract_features
+from neco.transforms import resize_nearest
 
 
 @pytest.fixture(scope="module")
@@ -65,9 +63,9 @@ def test_whole_bank_equals_the_protocol_written_out(features, coloured):
     settings = InContext(image_size=40, fractions=[1], neighbours=7, temperature=0.1)
     found = evaluate(train, coloured[0], val, coloured[1], settings)
     expected = twin(train, coloured[0], val, coloured[1], 7, 0.1, 4)
-    ious = [found["results"][0]["per_class_iou"][name] for name in coloured[0].classes]
+    ious = [found.results[0].per_class_iou[name] for name in coloured[0].classes]
     np.testing.assert_allclose(ious, 100 * expected, atol=0.05)
-    assert found["mIoU"] > 60  # colours solve coloured rectangles
+    assert found.mIoU > 60  # colours solve coloured rectangles
 
 
 def test_swapping_two_predicted_classes_lowers_the_score(features, coloured):
@@ -80,7 +78,7 @@ def test_swapping_two_predicted_classes_lowers_the_score(features, coloured):
         table += confusion(predicted, item.read_mask(), 4)
         swapped += confusion(swap[predicted], item.read_mask(), 4)
     honest = 100 * class_iou(margins(table)).mean()
-    assert evaluate(train, coloured[0], val, coloured[1], settings)["mIoU"] == pytest.approx(
+    assert evaluate(train, coloured[0], val, coloured[1], settings).mIoU == pytest.approx(
         honest, abs=1e-3
     )
     assert 100 * class_iou(margins(swapped)).mean() < honest - 20
@@ -89,7 +87,7 @@ def test_swapping_two_predicted_classes_lowers_the_score(features, coloured):
 def test_fractions_and_seeds_make_the_papers_rows(features, coloured):
     train, val = features
     settings = InContext(image_size=40, fractions=[1, 4], seeds=[0, 1, 2], neighbours=5)
-    found = Metrics.model_validate(evaluate(train, coloured[0], val, coloured[1], settings))
+    found = evaluate(train, coloured[0], val, coloured[1], settings)
     assert [(r.setting, r.seed) for r in found.results] == [
         ("1/1", 0),
         ("1/4", 0),
@@ -108,28 +106,28 @@ def test_fractions_and_seeds_make_the_papers_rows(features, coloured):
     low, high = found.results[0].interval
     assert low <= found.results[0].mIoU <= high
     again = evaluate(train, coloured[0], val, coloured[1], settings)
-    assert json.dumps(again["results"]) == json.dumps(found.model_dump(mode="json")["results"])
+    assert again.results == found.results
 
 
 def test_a_small_memory_takes_an_equal_share_of_every_image(features, coloured, tmp_path):
     train, val = features
     settings = InContext(image_size=40, fractions=[1], memory_size=60, neighbours=5)
     found = evaluate(train, coloured[0], val, coloured[1], settings)
-    assert found["conditions"]["memory_patches"] == 60
+    assert found.conditions.memory_patches == 60
     mapped = evaluate(train, coloured[0], val, coloured[1], settings, bank_folder=tmp_path)
-    assert mapped["results"] == found["results"]
+    assert mapped.results == found.results
 
 
 def test_eight_bits_and_a_mapped_bank_give_the_same_results(features, coloured, monkeypatch):
     train, val = features
-    monkeypatch.setattr(exact_search, "SMALL", 100)
+    monkeypatch.setattr(exact, "SMALL", 100)
     settings = InContext(image_size=40, fractions=[1], neighbours=5)
     found = evaluate(train, coloured[0], val, coloured[1], settings)
     small = settings.model_copy(update={"storage": "int8", "mapped": True})
     again = evaluate(train, coloured[0], val, coloured[1], small)
-    assert again["results"] == found["results"]
-    assert "int8" in again["conditions"]["search"]
-    assert "int8" not in found["conditions"]["search"]
+    assert again.results == found.results
+    assert "int8" in again.conditions.search
+    assert "int8" not in found.conditions.search
 
 
 AUGMENTED = InContext(
@@ -152,10 +150,10 @@ def test_augmented_passes_send_changed_images_through_the_backbone(features, col
     images = torch.cat(seen)
     assert len(images) == 3 * 12
     assert images.flatten(1).unique(dim=0).shape[0] == 36  # every pass changes them anew
-    assert found["conditions"]["augment"] is True
-    assert found["conditions"]["memory_patches"] == 360
-    assert found["mIoU"] > 60
-    assert evaluate(*arguments, **more, bank_folder=tmp_path)["results"] == found["results"]
+    assert found.conditions.augment is True
+    assert found.conditions.memory_patches == 360
+    assert found.mIoU > 60
+    assert evaluate(*arguments, **more, bank_folder=tmp_path).results == found.results
 
 
 def test_an_augmented_bank_holds_the_crops_own_patches(coloured):
@@ -205,21 +203,21 @@ def test_an_approximate_backend_reports_its_recall_and_its_effect(features, colo
     exact = evaluate(
         train, coloured[0], val, coloured[1], settings.model_copy(update={"search": "exact"})
     )
-    details = found["results"][0]["details"]
-    assert found["conditions"]["exact"] is False
-    assert found["conditions"]["recall"] == details["recall"]
+    details = found.results[0].details
+    assert found.conditions.exact is False
+    assert found.conditions.recall == details["recall"]
     assert 0.2 < details["recall"] < 1.0
     assert details["sample_images"] == 6  # all of them, so the change is that of the whole split
-    assert details["mIoU_change"] == pytest.approx(found["mIoU"] - exact["mIoU"], abs=1e-3)
-    assert exact["conditions"]["recall"] is None
+    assert details["mIoU_change"] == pytest.approx(found.mIoU - exact.mIoU, abs=1e-3)
+    assert exact.conditions.recall is None
 
 
 def test_masks_may_be_brought_to_the_input_size(features, coloured):
     train, val = features
     settings = InContext(image_size=40, fractions=[1], mask_size="input", bootstrap=0)
     found = evaluate(train, coloured[0], val, coloured[1], settings)
-    assert found["conditions"]["mask_resolution"] == "40"
-    assert found["results"][0]["interval"] is None
+    assert found.conditions.mask_resolution == "40"
+    assert found.results[0].interval is None
 
 
 def test_interpolating_only_held_classes_changes_nothing():

@@ -7,9 +7,9 @@ from neco.backbones.backbone import PatchColours
 from neco.config.evaluation import Extraction, Linear
 from neco.errors import UserError
 from neco.evaluate.linear import BEST_EPOCH, LAST_EPOCH, cached_batches, evaluate, fit
-from neco.evaluate.result import FULL_RESOLUTION, Metrics
-from neco.evaluate.transforms import resize_nearest
+from neco.evaluate.result import FULL_RESOLUTION
 from neco.features import extract_features
+from neco.transforms import resize_nearest
 
 SETTINGS = Linear(
     image_size=40, mask_size=20, epochs=12, batch_size=4, learning_rate=0.3, augment=False
@@ -57,7 +57,7 @@ def test_head_equals_interpolating_tokens_first(features, coloured):
 
 def test_both_resolutions_are_reported_and_labelled(features, coloured):
     train, val = features
-    found = Metrics.model_validate(evaluate(train, coloured[0], val, coloured[1], SETTINGS))
+    found = evaluate(train, coloured[0], val, coloured[1], SETTINGS)
     assert [(r.setting, r.mask_resolution) for r in found.results] == [
         ("", None),
         (FULL_RESOLUTION, "full"),
@@ -79,9 +79,9 @@ def test_the_protocol_sends_augmented_images_through_the_backbone(features, colo
         None, coloured[0], val, coloured[1], settings, backbone=backbone, extraction=extraction
     )
     assert sum(seen) == 6 * 12
-    assert found["conditions"]["augment"] is True
-    assert found["mIoU"] > 60
-    assert [r["setting"] for r in found["results"]] == ["", BEST_EPOCH]
+    assert found.conditions.augment is True
+    assert found.mIoU > 60
+    assert [r.setting for r in found.results] == ["", BEST_EPOCH]
 
 
 def test_last_and_best_epoch_are_both_recorded_and_either_can_be_the_result(features, coloured):
@@ -95,11 +95,11 @@ def test_last_and_best_epoch_are_both_recorded_and_either_can_be_the_result(feat
         )
         for reported in ("last", "best")
     )
-    curve = last["results"][0]["details"]["curve"]
-    assert len(curve) == 6 and max(curve) > curve[-1] == last["mIoU"] == curve[5]
-    assert best["mIoU"] == max(curve) == last["summary"][BEST_EPOCH]["mIoU"]
-    assert best["summary"][LAST_EPOCH]["mIoU"] == last["mIoU"]
-    about = best["results"][0]["details"]
+    curve = last.results[0].details["curve"]
+    assert len(curve) == 6 and max(curve) > curve[-1] == last.mIoU == curve[5]
+    assert best.mIoU == max(curve) == last.summary[BEST_EPOCH].mIoU
+    assert best.summary[LAST_EPOCH].mIoU == last.mIoU
+    about = best.results[0].details
     assert (about["epoch"], about["best_of_epochs"]) == (1 + curve.index(max(curve)), 6)
 
 
@@ -117,8 +117,8 @@ def test_a_share_of_the_training_images_is_drawn_by_seed(features, coloured):
     train, val = features
     settings = SETTINGS.model_copy(update={"train_fraction": 0.25, "epochs": 1, "seeds": [0, 1]})
     found = evaluate(train, coloured[0], val, coloured[1], settings)
-    assert {r["details"]["images"] for r in found["results"]} == {3}
-    assert found["summary"][""]["seeds"] == 2
+    assert {r.details["images"] for r in found.results} == {3}
+    assert found.summary[""].seeds == 2
 
 
 def test_what_is_missing_is_said(features, coloured):

@@ -6,7 +6,7 @@ from hypothesis.extra import numpy as arrays
 from sklearn.metrics import confusion_matrix, jaccard_score
 
 from neco.errors import UserError
-from neco.evaluate.metrics import Bootstrap, Score, class_iou, confusion, margins, mean_iou
+from neco.evaluate.metrics import Bootstrap, Tally, class_iou, confusion, margins, mean_iou
 
 
 def labels(seed, shape=(30, 40), classes=5, ignored=True):
@@ -36,7 +36,7 @@ def test_predicting_no_class_is_an_error_of_the_true_class_alone():
 
 
 def test_iou_is_that_of_scikit_learn_over_the_whole_split():
-    score = Score(list("abcde"))
+    score = Tally(list("abcde"))
     pairs = [labels(seed) for seed in range(4)]
     for predicted, target in pairs:
         score.update(predicted, target)
@@ -107,7 +107,7 @@ def test_streamed_bootstrap_agrees_with_resampling_images():
 
 
 def test_memory_does_not_grow_with_images():
-    score = Score(list("abcde"), replicas=50)
+    score = Tally(list("abcde"), replicas=50)
 
     def held():
         return score.table.nbytes + score.bootstrap.sums.nbytes

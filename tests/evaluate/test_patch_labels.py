@@ -12,7 +12,7 @@ from neco.evaluate.patch_labels import (
     select_patches,
     transfer_labels,
 )
-from neco.evaluate.transforms import resize_nearest
+from neco.transforms import resize_nearest
 
 
 def one_hot_histograms(mask, patch_size, classes):

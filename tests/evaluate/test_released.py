@@ -21,14 +21,14 @@ from neco.config.evaluation import Extraction, InContext, Linear, Overcluster
 from neco.errors import UserError
 from neco.evaluate import in_context, linear, overcluster
 from neco.evaluate.augment import crop_box
-from neco.evaluate.fill_bank import fill_augmented_bank
 from neco.evaluate.in_context import best_partners
 from neco.evaluate.linear import augmented_batches
-from neco.evaluate.metrics import Score
+from neco.evaluate.metrics import Tally
+from neco.evaluate.search.fill_bank import fill_augmented_bank
 from neco.evaluate.subsets import random_subset
-from neco.evaluate.transforms import nearest_index
 from neco.features import extract_features
 from neco.normalisation import IMAGENET, RELEASED, normalisation_of
+from neco.transforms import nearest_index
 
 SIDE = 40
 CPU = torch.device("cpu")
@@ -84,8 +84,8 @@ def test_overclustering_is_the_released_code(features, coloured, seed):
         seeds=[seed], whole_batches=5,
     )  # fmt: skip
     found = overcluster.evaluate(val, dataset, settings)
-    assert found["conditions"]["val_images"] == 10  # two batches of five of the twelve
-    assert found["conditions"]["resampling"] == "floor"
+    assert found.conditions.val_images == 10  # two batches of five of the twelve
+    assert found.conditions.resampling == "floor"
     kept = replace(val, tokens=val.tokens[:10], ids=val.ids[:10])
     maps = floored(overcluster.cluster_maps(kept, 9, settings, seed), 23)
     masks = [pillows(item.read_mask(), SIDE) for item in dataset.items[:10]]
@@ -97,7 +97,7 @@ def test_overclustering_is_the_released_code(features, coloured, seed):
         if len(inside):  # the first class of the highest precision
             precisions = [(inside == k).mean() for k in range(4)]
             predicted[clusters == cluster] = int(np.argmax(precisions))
-    assert found["mIoU"] == pytest.approx(obvious_miou(predicted, target, 4), abs=1e-3)
+    assert found.mIoU == pytest.approx(obvious_miou(predicted, target, 4), abs=1e-3)
 
 
 def test_the_linear_head_is_the_released_code(features, coloured):
@@ -132,9 +132,9 @@ def test_the_linear_head_is_the_released_code(features, coloured):
             predicted = head(tokens).argmax(1).numpy()
         valid = target != 255
         curve.append(obvious_miou(predicted[valid], target[valid], 4))
-    assert found["results"][0]["details"]["curve"] == pytest.approx(curve, abs=0.05)
-    assert found["mIoU"] == pytest.approx(max(curve), abs=0.05)
-    assert found["conditions"]["val_images"] == 4
+    assert found.results[0].details["curve"] == pytest.approx(curve, abs=0.05)
+    assert found.mIoU == pytest.approx(max(curve), abs=0.05)
+    assert found.conditions.val_images == 4
 
 
 def test_released_training_masks_are_flipped_before_they_are_floored(coloured):
@@ -194,10 +194,10 @@ def test_in_context_is_the_open_implementation(features, coloured):
     predicted, target = predicted[target != 255], target[target != 255]
     before = obvious_miou(predicted, target, 4)
     expected = obvious_miou(obviously_matched(predicted, target, 4), target, 4)
-    details = found["results"][0]["details"]
-    assert found["mIoU"] == pytest.approx(expected, abs=0.1)  # equal distances may be ordered anew
+    details = found.results[0].details
+    assert found.mIoU == pytest.approx(expected, abs=0.1)  # equal distances may be ordered anew
     assert details["mIoU_unmatched"] == pytest.approx(before, abs=0.1)
-    assert found["conditions"]["mask_resolution"] == str(SIDE)
+    assert found.conditions.mask_resolution == str(SIDE)
 
 
 def obviously_matched(predicted, target, classes):
@@ -219,9 +219,9 @@ def test_matching_predictions_is_the_hungarian_of_all_pixels(seed, classes):
     target = generator.integers(0, classes, 400)
     names = generator.permutation(classes)
     predicted = np.where(generator.random(400) < 0.7, names[target], generator.integers(0, classes))
-    score = Score([str(k) for k in range(classes)])
+    score = Tally([str(k) for k in range(classes)])
     score.update(predicted, target)
-    matched = Score(score.names)
+    matched = Tally(score.names)
     matched.add(score.table[:, best_partners(score.table)])
     expected = obvious_miou(obviously_matched(predicted, target, classes), target, classes)
     assert matched.result("", 0).mIoU == pytest.approx(expected, abs=1e-3)
@@ -230,7 +230,7 @@ def test_matching_predictions_is_the_hungarian_of_all_pixels(seed, classes):
 
 def test_swapped_classes_are_forgiven_by_the_matching_and_unlabelled_predictions_are_not():
     target = np.array([[0, 0, 1, 1, 2, 2]])
-    score = Score(list("abc"))
+    score = Tally(list("abc"))
     score.update(np.array([[1, 1, 0, 0, 255, 255]]), target)
     assert score.result("", 0).mIoU == 0.0
     found = score.table[:, best_partners(score.table)]
@@ -276,7 +276,7 @@ def test_ade20ks_ignored_class_counts_as_zero(coloured):
     expected = obvious_miou(predicted[scored], target[scored], 5)
     dataset = replace(coloured[1], classes=list("abcd"))
     for convention, value in (("zero", expected), ("left out", expected * 5 / 4)):
-        score = Score.of(dataset, Linear(ignored_class=convention))
+        score = Tally.of(dataset, Linear(ignored_class=convention))
         score.update(predicted - 1, np.where(scored, target - 1, 255))
         result = score.result("", 0)
         assert result.mIoU == pytest.approx(value, abs=1e-3)
@@ -288,4 +288,4 @@ def test_the_conditions_state_how_many_classes_are_averaged(features, coloured):
     for convention, classes in (("left out", 4), ("zero", 5)):
         chosen = settings.model_copy(update={"ignored_class": convention})
         found = linear.evaluate(features[0], coloured[0], features[1], coloured[1], chosen)
-        assert found["conditions"]["averaged_classes"] == classes
+        assert found.conditions.averaged_classes == classes

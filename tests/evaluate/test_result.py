@@ -40,7 +40,7 @@ def metrics(**changes):
 
 def test_a_metrics_file_comes_back_as_it_was_written(tmp_path):
     for name in ("b", "a"):
-        write_result(tmp_path / "voc" / f"{name}.json", metrics(model=name).model_dump(mode="json"))
+        write_result(tmp_path / "voc" / f"{name}.json", metrics(model=name))
     assert read_results(tmp_path) == [metrics(model="a"), metrics(model="b")]
     assert [path.name for path in sorted((tmp_path / "voc").iterdir())] == ["a.json", "b.json"]
 
@@ -100,3 +100,16 @@ def test_a_file_without_digest_is_read_and_its_headline_is_checked(tmp_path):
     edited(path, lambda content: content.update(mIoU=84.0))
     with pytest.raises(UserError, match="is not that of its results"):
         read_results(tmp_path)
+
+
+def test_another_quantity_is_not_called_miou_in_the_file(tmp_path):
+    results = [Result(setting="", seed=0, mIoU=64.0, quantity="shared neighbours")]
+    found = metrics(
+        results=results, summary=summarise(results), quantity="shared neighbours", headline=""
+    )
+    write_result(tmp_path / "a.json", found)
+    text = (tmp_path / "a.json").read_text()
+    assert "mIoU" not in text and json.loads(text)["summary"][""]["score"] == 64.0
+    assert read_results(tmp_path) == [found]
+    write_result(tmp_path / "a.json", metrics())
+    assert "quantity" not in (tmp_path / "a.json").read_text()

@@ -19,10 +19,10 @@ from neco.backbones.backbone import Backbone
 from neco.config import Train
 from neco.config.base import merged, validated
 from neco.errors import StoppedError, UserError
+from neco.schedules import cosine
 from neco.training import train
 from neco.training.batches import StepSampler
 from neco.training.optimiser import build_optimiser, set_rates
-from neco.training.schedules import cosine
 from neco.views import MultiCropDataset
 
 SMALL = {

@@ -1,6 +1,6 @@
 # published (or shipped) weights -> safetensors of timm names
 
-BACKBONE_OF = {file_stem(backbone): backbone for backbone, _, _ in MODELS.values()}
+BACKBONE_OF = {file_stem(model.backbone): model.backbone for model in MODELS.values()}
 
 
 rule weights:
@@ -16,11 +16,11 @@ rule weights:
         runtime=minutes("weights"),
     params:
         downloads=lambda wildcards: f"{DATA}/downloads",
-        config=SETTINGS,
+        mirrors=lambda wildcards: mirror_arguments(),
         backbone=lambda wildcards: BACKBONE_OF[wildcards.stem],
     shell:
-        "python -m neco weights '{params.backbone}' --into {output} --downloads {params.downloads}"
-        " --config {params.config} > {log} 2>&1"
+        "python -m neco weights {params.backbone:q} --into {output:q}"
+        " --downloads {params.downloads:q} {params.mirrors:q} > {log:q} 2>&1"
 
 
 rule pretrain_demo:

@@ -1,4 +1,6 @@
 # What the rules know: the typed project, and where its files lie. Nothing is computed here.
+import json
+import shlex
 import sys
 from itertools import chain
 from pathlib import Path
@@ -13,6 +15,7 @@ from neco.config.base import validated
 from neco.data.scenes.archives import written_with
 from neco.data.sources import is_folder, needed_for, prerequisites_of
 from neco.errors import UserError
+from neco.evaluate.protocol import PROTOCOLS
 
 try:
     PROJECT = validated(Project, with_included(config, Path("config")), "configuration")
@@ -29,7 +32,8 @@ REPORT = f"{RESULTS}/report/report.html"
 # Inside a conda environment or a container `python` is the right one; else it is made the one that
 # runs Snakemake, whether or not its environment is activated.
 if not workflow.deployment_settings.deployment_method:
-    shell.prefix(f'export PATH="{Path(sys.executable).parent}:$PATH"; ')
+    beside = shlex.quote(str(Path(sys.executable).parent))
+    shell.prefix(f'export PATH={beside}:"$PATH"; '.replace("{", "{{").replace("}", "}}"))
 
 
 onstart:
@@ -45,8 +49,8 @@ include: "resources.smk"
 
 wildcard_constraints:
     model=r"[A-Za-z0-9._-]+",
-    dataset=r"[a-z0-9-]+",
-    split=r"[a-z0-9]+",
+    dataset=r"[A-Za-z0-9_-]+",
+    split=r"[A-Za-z0-9_-]+",
     size=r"\d+",
     colours=r"(\.[a-z]+)?",
     seed=r"\d+",

@@ -16,13 +16,11 @@ if PROJECT.scenes is not None:
             mem_mb=memory("scenes"),
             runtime=minutes("scenes"),
         params:
-            config=SETTINGS,
             archives=lambda wildcards: ARCHIVES,
-            scenes=PROJECT.scenes.model_dump(mode="json"),
-            names=SCENES,
+            settings=lambda wildcards: scenes_arguments(),
         shell:
-            "python -m neco scenes --config {params.config} --into {params.archives}"
-            " --processes {threads} > {log} 2>&1"
+            "python -m neco scenes {params.settings:q} --into {params.archives:q}"
+            " --processes {threads} > {log:q} 2>&1"
 
 else:
 
@@ -39,10 +37,10 @@ else:
             runtime=minutes("fetch"),
         params:
             archives=lambda wildcards: ARCHIVES,
-            config=SETTINGS,
+            mirrors=lambda wildcards: mirror_arguments(),
         shell:
-            "python -m neco fetch {wildcards.archive} --into {params.archives} --config"
-            " {params.config} 2>&1 | tee {log}"
+            "python -m neco fetch {wildcards.archive:q} --into {params.archives:q}"
+            " {params.mirrors:q} 2>&1 | tee {log:q}"
 
 
 rule prepare:
@@ -64,5 +62,5 @@ rule prepare:
         archives=lambda wildcards: ARCHIVES,
         first=brought_folders,
     shell:
-        "({params.first}) > {log} 2>&1 && python -m neco prepare {wildcards.dataset}"
-        " --archives {params.archives} --into {output} --processes {threads} >> {log} 2>&1"
+        "({params.first}) > {log:q} 2>&1 && python -m neco prepare {wildcards.dataset:q}"
+        " --archives {params.archives:q} --into {output:q} --processes {threads} >> {log:q} 2>&1"

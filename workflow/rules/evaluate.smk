@@ -1,4 +1,5 @@
-# backbone + dataset -> frozen features -> metrics
+# backbone + dataset -> frozen features, attention -> metrics. What a protocol reads, and what its
+# command is given, is its record's (neco/evaluate/protocol.py).
 
 
 rule extract:
@@ -19,106 +20,62 @@ rule extract:
         mem_mb=memory("extract"),
         runtime=minutes("extract"),
     params:
+        step="extract",
         config=SETTINGS,
-        backbone=lambda wildcards: MODELS[MODEL_OF[wildcards.model]][0],
+        backbone=backbone_name,
         settings=digest(PROJECT.extraction),
-        colours=lambda wildcards: wildcards.colours.lstrip(".") or "backbone",
+        more=lambda wildcards: [
+            *("--model", wildcards.model),
+            *("--colours", wildcards.colours.lstrip(".") or "backbone"),
+        ],
     shell:
-        "python -m neco extract --config {params.config} --model {wildcards.model} --threads"
-        " {threads}"
-        " --backbone '{params.backbone}' --weights {input.weights} --data {input.data}"
-        " --split {wildcards.split} --image-size {wildcards.size} --colours {params.colours}"
-        " --into {output} > {log} 2>&1"
+        "python -m neco {params.step} --config {params.config:q} --backbone {params.backbone:q}"
+        " --weights {input.weights:q} --threads {threads} --data {input.data:q}"
+        " --split {wildcards.split:q} --image-size {wildcards.size} {params.more:q}"
+        " --into {output:q} > {log:q} 2>&1"
 
 
-rule in_context:
-    input:
-        unpack(
-            training_input("in-context", lambda settings: settings.augmentation.epochs)
-        ),
-        data=f"{DATA}/prepared/{{dataset}}",
-        val=features_of("in-context", "val"),
+use rule extract as attend with:
     output:
-        f"{RESULTS}/metrics/in-context/{{dataset}}/{{model}}.json",
+        temp(f"{RESULTS}/attention/{{model}}/{{dataset}}.{{split}}.{{size}}.npz"),
     log:
-        f"{RESULTS}/logs/in-context/{{dataset}}.{{model}}.log",
+        f"{RESULTS}/logs/attend/{{model}}.{{dataset}}.{{split}}.{{size}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/in-context/{{dataset}}.{{model}}.tsv"
-    conda:
-        "../../envs/evaluate.yaml"
-    threads: PROJECT.resources.evaluate_threads
-    resources:
-        gpu=PROJECT.resources.evaluate_gpus,
-        mem_mb=memory("in_context"),
-        runtime=minutes("in_context"),
+        f"{RESULTS}/benchmarks/attend/{{model}}.{{dataset}}.{{split}}.{{size}}.tsv"
     params:
-        config=SETTINGS,
-        splits=lambda wildcards: PROJECT.datasets[wildcards.dataset],
-        settings=settings_digest("in-context"),
-        training=training_argument,
-        extraction=extraction_inside,
-        model=model_name,
-    shell:
-        "python -m neco evaluate in-context --config {params.config} --model '{params.model}'"
-        " --threads {threads} --data {input.data}"
-        " --train-split {params.splits.train} --val-split {params.splits.val} {params.training}"
-        " --val-features {input.val} --into {output} > {log} 2>&1"
+        step="attend",
+        more=[],
 
 
-rule overcluster:
-    input:
-        data=f"{DATA}/prepared/{{dataset}}",
-        val=features_of("overcluster", "val"),
-    output:
-        f"{RESULTS}/metrics/overcluster/{{dataset}}/{{model}}.json",
-    log:
-        f"{RESULTS}/logs/overcluster/{{dataset}}.{{model}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/overcluster/{{dataset}}.{{model}}.tsv"
-    conda:
-        "../../envs/evaluate.yaml"
-    threads: PROJECT.resources.evaluate_threads
-    resources:
-        mem_mb=memory("overcluster"),
-        runtime=minutes("overcluster"),
-    params:
-        config=SETTINGS,
-        splits=lambda wildcards: PROJECT.datasets[wildcards.dataset],
-        settings=settings_digest("overcluster"),
-        model=model_name,
-    shell:
-        "python -m neco evaluate overcluster --config {params.config} --model '{params.model}'"
-        " --threads {threads} --data {input.data}"
-        " --val-split {params.splits.val} --val-features {input.val} --into {output} > {log} 2>&1"
+for RECORD in PROTOCOLS.values():
+    if RECORD.name != "segmenter":  # which is several fine-tunings: segmenter.smk
 
-
-rule linear:
-    input:
-        unpack(training_input("linear", lambda settings: settings.augment)),
-        data=f"{DATA}/prepared/{{dataset}}",
-        val=features_of("linear", "val"),
-    output:
-        f"{RESULTS}/metrics/linear/{{dataset}}/{{model}}.json",
-    log:
-        f"{RESULTS}/logs/linear/{{dataset}}.{{model}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/linear/{{dataset}}.{{model}}.tsv"
-    conda:
-        "../../envs/evaluate.yaml"
-    threads: PROJECT.resources.evaluate_threads
-    resources:
-        gpu=PROJECT.resources.evaluate_gpus,
-        mem_mb=memory("linear"),
-        runtime=minutes("linear"),
-    params:
-        config=SETTINGS,
-        splits=lambda wildcards: PROJECT.datasets[wildcards.dataset],
-        settings=settings_digest("linear"),
-        model=model_name,
-        training=training_argument,
-        extraction=extraction_inside,
-    shell:
-        "python -m neco evaluate linear --config {params.config} --model '{params.model}'"
-        " --threads {threads} --data {input.data}"
-        " --train-split {params.splits.train} --val-split {params.splits.val} {params.training}"
-        " --val-features {input.val} --into {output} > {log} 2>&1"
+        rule:
+            name:
+                RECORD.rule
+            input:
+                unpack(inputs_of(RECORD)),
+            output:
+                **outputs_of(RECORD),
+            log:
+                f"{RESULTS}/logs/{RECORD.name}/{{dataset}}.{{model}}.log",
+            benchmark:
+                f"{RESULTS}/benchmarks/{RECORD.name}/{{dataset}}.{{model}}.tsv"
+            conda:
+                "../../envs/evaluate.yaml"
+            threads: PROJECT.resources.evaluate_threads
+            resources:
+                **({"gpu": PROJECT.resources.evaluate_gpus} if RECORD.gpu else {}),
+                mem_mb=memory(RECORD.kind),
+                runtime=minutes(RECORD.kind),
+            params:
+                config=SETTINGS,
+                protocol=RECORD.name,
+                model=model_name,
+                arguments=arguments_of(RECORD),
+                settings=settings_digest(RECORD.name),
+                extraction=extraction_inside,
+            shell:
+                "python -m neco evaluate {params.protocol} --config {params.config:q}"
+                " --model {params.model:q} --threads {threads} --data {input.data:q}"
+                " {params.arguments:q} --into {output.metrics:q} > {log:q} 2>&1"

@@ -2,9 +2,8 @@
 
 
 def weights_of(model):
-    backbone, run, seed = MODELS[model]
-    if run is None:
-        return f"{DATA}/weights/{file_stem(backbone)}.safetensors"
+    if MODELS[model].run is None:
+        return f"{DATA}/weights/{file_stem(MODELS[model].backbone)}.safetensors"
     return f"{RESULTS}/runs/{model}/backbone.safetensors"
 
 
@@ -34,14 +33,28 @@ def archives_and_prerequisites(wildcards):
     ]
 
 
+def mirror_arguments():
+    return [word for mirror in PROJECT.all_mirrors() for word in ("--mirror", mirror)]
+
+
+def scenes_arguments():
+    """Return what of the project scenes depend on, as settings of the command."""
+    values = PROJECT.model_dump(mode="json", include={"scenes", "datasets"})
+    settings = [f"{name}={json.dumps(value)}" for name, value in values.items()]
+    return [word for setting in settings for word in ("--set", setting)]
+
+
 def brought_folders(wildcards):
-    """Return the command that links the user's own folder among the archives, `true` if none."""
-    links = [
-        f"python -m neco fetch {name} --into {ARCHIVES} --config {SETTINGS}"
-        for name in needed_archives(wildcards.dataset)
-        if is_brought(name)
-    ]
-    return " && ".join(links) or "true"
+    """Return the commands that link the user's own folders among the archives, `true` if none."""
+    fetch = ["python", "-m", "neco", "fetch", "--into", ARCHIVES, *mirror_arguments()]
+    return (
+        " && ".join(
+            shlex.join([*fetch, name])
+            for name in needed_archives(wildcards.dataset)
+            if is_brought(name)
+        )
+        or "true"
+    )
 
 
 def starting_weights(wildcards):
@@ -57,23 +70,6 @@ def settings_of(protocol, wildcards):
     return PROJECT.settings_for(protocol, wildcards.dataset, model)
 
 
-def features_of(protocol, part):
-    """Return an input function: features of the training or held-out split of a metrics file."""
-
-    def inputs(wildcards):
-        split = getattr(PROJECT.datasets[wildcards.dataset], part)
-        settings = settings_of(protocol, wildcards)
-        return features_folder(
-            MODEL_OF[wildcards.model],
-            wildcards.dataset,
-            split,
-            settings.image_size,
-            getattr(settings, "colours", "backbone"),
-        )
-
-    return inputs
-
-
 def settings_digest(protocol):
     return lambda wildcards: digest(settings_of(protocol, wildcards))
 
@@ -82,27 +78,70 @@ def model_name(wildcards):
     return MODEL_OF[wildcards.model]
 
 
-def training_input(protocol, augments):
-    """Return an input function: the backbone where settings augment, else training features."""
+def backbone_name(wildcards):
+    return MODELS[MODEL_OF[wildcards.model]].backbone
+
+
+def read_by(record, wildcards):
+    """Return what an evaluation reads (neco.evaluate.protocol.Inputs)."""
+    splits = PROJECT.datasets[wildcards.dataset]
+    return record.inputs(settings_of(record.name, wildcards), splits)
+
+
+def inputs_of(record):
+    """Return an input function: the data, and what the record's protocol reads of a model."""
 
     def inputs(wildcards):
-        if augments(settings_of(protocol, wildcards)):
-            return {"weights": weights_of(MODEL_OF[wildcards.model])}
-        return {"train": features_of(protocol, "train")(wildcards)}
+        settings, read = settings_of(record.name, wildcards), read_by(record, wildcards)
+        model, dataset = MODEL_OF[wildcards.model], wildcards.dataset
+        files = {"data": dataset_folder(dataset)}
+        for part in read.features:
+            files[f"{part}_features"] = features_folder(
+                model,
+                dataset,
+                read.splits[part],
+                settings.image_size,
+                getattr(settings, "colours", "backbone"),
+            )
+        for part in read.attention:
+            name = f"{wildcards.model}/{dataset}.{read.splits[part]}.{settings.image_size}.npz"
+            files[f"{part}_attention"] = f"{RESULTS}/attention/{name}"
+        if read.backbone:
+            files["weights"] = weights_of(model)
+        return files
 
     return inputs
 
 
-def training_argument(wildcards, input):
-    if hasattr(input, "train"):
-        return f"--train-features {input.train}"
-    backbone = MODELS[MODEL_OF[wildcards.model]][0]
-    return f"--backbone '{backbone}' --weights {input.weights}"
+def outputs_of(record):
+    """Return a protocol's metrics file, and its maps where it keeps any."""
+    files = {"metrics": f"{RESULTS}/metrics/{record.name}/{{dataset}}/{{model}}.json"}
+    if "maps" in record.options:
+        files["maps"] = f"{RESULTS}/{record.name}/{{dataset}}/{{model}}.npz"
+    return files
+
+
+def arguments_of(record):
+    """Return a params function: the splits and the files as the protocol's command takes them."""
+
+    def arguments(wildcards, input, output):
+        read = read_by(record, wildcards)
+        given = {f"{part}_split": split for part, split in read.splits.items()}
+        given |= {"backbone": backbone_name(wildcards)} if read.backbone else {}
+        given |= {name: path for name, path in input.items() if name != "data"}
+        given |= {name: path for name, path in output.items() if name in record.options}
+        return [
+            word
+            for name, value in given.items()
+            for word in (f"--{name.replace('_', '-')}", str(value))
+        ]
+
+    return arguments
 
 
 def extraction_inside(wildcards, input):
-    """Return the digest of how a job reads training images itself, none where `extract` did."""
-    return "" if hasattr(input, "train") else digest(PROJECT.extraction)
+    """Return the digest of how a job sends images through the backbone itself, none if not."""
+    return digest(PROJECT.extraction) if hasattr(input, "weights") else ""
 
 
 def fine_tunings(wildcards):
@@ -114,25 +153,6 @@ def fine_tunings(wildcards):
         for rate in settings.learning_rates
         for seed in settings.seeds
     ]
-
-
-def unsupervised_input(wildcards):
-    """Return features and attention of the training and held-out split."""
-    settings = settings_of("unsupervised", wildcards)
-    splits = {
-        "train": settings.train_split,
-        "val": PROJECT.datasets[wildcards.dataset].val,
-    }
-    model, size = MODEL_OF[wildcards.model], settings.image_size
-    features = {
-        part: features_folder(model, wildcards.dataset, split, size)
-        for part, split in splits.items()
-    }
-    attention = {
-        f"{part}_attention": f"{RESULTS}/attention/{wildcards.model}/{wildcards.dataset}.{split}.{size}.npz"
-        for part, split in splits.items()
-    }
-    return features | attention
 
 
 def segment_maps(wildcards):

@@ -13,4 +13,4 @@ rule publish:
     params:
         results=lambda wildcards, input: Path(input[-1]).parents[1],
     shell:
-        "python -m neco publish {params.results} 2>&1 | tee {log}"
+        "python -m neco publish {params.results:q} 2>&1 | tee {log:q}"

@@ -23,6 +23,7 @@ rule models:
         config=SETTINGS,
         runs=lambda wildcards: f"{RESULTS}/runs",
         models=MODELS,
+        methods={name: run.method for name, run in PROJECT.runs.items()},
     shell:
         "python -m neco models --config {params.config} --runs {params.runs} --into {output} >"
         " {log} 2>&1"
@@ -164,8 +165,8 @@ rule figure_of_method:
         config=SETTINGS,
         folder=lambda wildcards, output: Path(output[0]).parent,
     shell:
-        "python -m neco figure 1 --config {params.config} --data {input.data} --weights"
-        " {input.weights}"
+        "python -m neco figure 1 --config {params.config} --data {input.data:q} --weights"
+        " {input.weights:q}"
         " --into {params.folder} > {log} 2>&1"
 
 
@@ -192,7 +193,7 @@ rule figure_of_data:
         folder=lambda wildcards, output: Path(output[0]).parent,
         report=PROJECT.report.model_dump(mode="json"),
     shell:
-        "python -m neco figure 3 --config {params.config} --data {input} --into {params.folder}"
+        "python -m neco figure 3 --config {params.config} --data {input:q} --into {params.folder}"
         " > {log} 2>&1"
 
 
@@ -223,7 +224,7 @@ rule figure_of_features:
         name=lambda wildcards: wildcards.stem.removeprefix("figure-"),
         report=PROJECT.report.model_dump(mode="json"),
     shell:
-        "python -m neco figure {params.name} --config {params.config} --data {input.data}"
+        "python -m neco figure {params.name} --config {params.config} --data {input.data:q}"
         " --start-train {input.start_train} --start-val {input.start_val}"
         " --start-cluster {input.start_cluster} --run-train {input.run_train}"
         " --run-val {input.run_val} --run-cluster {input.run_cluster}"
@@ -254,7 +255,7 @@ rule figure_of_segments:
         folder=lambda wildcards, output: Path(output[0]).parent,
         report=PROJECT.report.model_dump(mode="json"),
     shell:
-        "python -m neco figure 7 --config {params.config} --data {input.data}"
+        "python -m neco figure 7 --config {params.config} --data {input.data:q}"
         " --maps {input.maps} --into {params.folder} > {log} 2>&1"
 
 

@@ -3,8 +3,7 @@
 
 rule fine_tune:
     input:
-        data=f"{DATA}/prepared/{{dataset}}",
-        weights=lambda wildcards: weights_of(MODEL_OF[wildcards.model]),
+        unpack(inputs_of(PROTOCOLS["segmenter"])),
     output:
         f"{RESULTS}/segmenter/{{dataset}}/{{model}}/rate-{{rate}}.seed{{seed}}.json",
     log:
@@ -23,21 +22,18 @@ rule fine_tune:
         slurm_extra=STOP_IN_TIME,
     params:
         config=SETTINGS,
-        splits=lambda wildcards: PROJECT.datasets[wildcards.dataset],
         settings=lambda wildcards: digest(
             settings_of("segmenter", wildcards).identity()
         ),
         model=model_name,
-        backbone=lambda wildcards: MODELS[MODEL_OF[wildcards.model]][0],
+        arguments=arguments_of(PROTOCOLS["segmenter"]),
         # Not an output: a stopped job leaves its checkpoint here and continues from it.
         checkpoints=lambda wildcards, output: Path(output[0]).with_suffix(""),
     shell:
-        "exec python -m neco evaluate segmenter --config {params.config} --model '{params.model}'"
-        " --threads {threads} --data {input.data}"
-        " --train-split {params.splits.train} --val-split {params.splits.val}"
-        " --backbone '{params.backbone}' --weights {input.weights}"
+        "exec python -m neco evaluate segmenter --config {params.config:q} --model {params.model:q}"
+        " --threads {threads} --data {input.data:q} {params.arguments:q}"
         " --learning-rate {wildcards.rate} --seed {wildcards.seed}"
-        " --checkpoints {params.checkpoints} --into {output} > {log} 2>&1"
+        " --checkpoints {params.checkpoints:q} --into {output:q} > {log:q} 2>&1"
 
 
 rule segmenter:
@@ -56,4 +52,4 @@ rule segmenter:
         config=SETTINGS,
         settings=settings_digest("segmenter"),
     shell:
-        "python -m neco best-rate {input} --config {params.config} --into {output} > {log} 2>&1"
+        "python -m neco best-rate {input:q} --config {params.config:q} --into {output:q} > {log:q} 2>&1"

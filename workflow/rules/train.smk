@@ -31,7 +31,7 @@ rule train:
         settings=lambda wildcards: digest(PROJECT.training(wildcards.run).identity()),
     shell:
         "exec sh workflow/launch.sh {resources.nodes} {resources.devices} {resources.cpus_per_task}"
-        " python -m neco train --config {params.config} --run {wildcards.run}"
-        " --seed {wildcards.seed} --data {input.data} --weights {input.weights}"
+        " python -m neco train --config {params.config:q} --run {wildcards.run:q}"
+        " --seed {wildcards.seed} --data {input.data:q} --weights {input.weights:q}"
         " --threads {resources.cpus_per_task} --devices {resources.devices} --nodes {resources.nodes}"
-        " --into {params.folder} > {log} 2>&1"
+        " --into {params.folder:q} > {log:q} 2>&1"

@@ -7,11 +7,11 @@ from typing import Any
 import torch
 
 from neco.backbones.backbone import Backbone
-from neco.config.evaluation import Segmenter
+from neco.config.evaluation import Extraction, Segmenter
 from neco.data.dataset import Dataset
 from neco.evaluate.conditions import evaluation_device, state_conditions
-from neco.evaluate.metrics import Score
-from neco.evaluate.result import Metrics, summarise
+from neco.evaluate.metrics import Tally
+from neco.evaluate.result import Metrics, metrics_of
 from neco.evaluate.segmenter.fine_tune import fine_tune
 from neco.evaluate.segmenter.images import held_out_batches
 from neco.evaluate.segmenter.network import PaddedSegmenter, build_network, padded_side
@@ -21,10 +21,10 @@ TOKENS = "patch tokens after the final norm, fine-tuned with the head"
 
 
 @torch.no_grad()
-def score(network: PaddedSegmenter, dataset: Dataset, settings: Segmenter, workers: int) -> Score:
+def score(network: PaddedSegmenter, dataset: Dataset, settings: Segmenter, workers: int) -> Tally:
     """Return the confusion of the network's predictions with masks at their own size."""
     network.eval()
-    found = Score.of(dataset, settings)
+    found = Tally.of(dataset, settings)
     for batch in held_out_batches(dataset, settings, workers):
         for sample in network.predict(**network.data_preprocessor(batch, training=False)):
             predicted = sample.pred_sem_seg.data[0].cpu().numpy()  # (H, W)
@@ -37,22 +37,24 @@ def evaluate(
     train_dataset: Dataset,
     val_dataset: Dataset,
     settings: Segmenter,
-    rate: float,
+    learning_rate: float,
     seed: int,
-    folder: Path,
+    checkpoints: Path,
     *,
     about: dict[str, Any] | None = None,
-    workers: int = 0,
+    extraction: Extraction | None = None,
     normalisation: Normalisation = IMAGENET,
     device: str | None = None,
-) -> dict[str, Any]:
+) -> Metrics:
     """Return the metrics (see neco.evaluate.result) of one learning rate and seed.
 
-    The backbone is trained in place. `folder` holds checkpoint.ckpt, from which the same call
-    continues. about: what the caller knows of the model (`model`, `backbone`, `weights_digest`).
+    The backbone is trained in place. The folder `checkpoints` holds checkpoint.ckpt, from which the
+    same call continues. about: what the caller knows of the model (`model`, `backbone`,
+    `weights_digest`). extraction: of which only the workers are looked at (default: none).
     """
     began = time.perf_counter()
     where = evaluation_device(device)
+    workers = extraction.workers if extraction else 0
     origin = {**(about or {}), "dataset": train_dataset.name, "split": train_dataset.split}
     if where.type == "cpu" and hasattr(backbone.model, "blocks"):
         backbone.attend_plainly()
@@ -61,11 +63,11 @@ def evaluate(
         network = build_network(backbone, len(train_dataset.classes), settings, normalisation)
         network.to(where)
         kept = fine_tune(
-            network, train_dataset, settings, rate, seed, folder,
+            network, train_dataset, settings, learning_rate, seed, checkpoints,
             lambda: score(network, val_dataset, settings, workers).result("", seed).mIoU,
             where, workers, origin,
         )  # fmt: skip
-    details = {"learning_rate": rate, "iterations": settings.iterations,
+    details = {"learning_rate": learning_rate, "iterations": settings.iterations,
                "training_seconds": round(kept["seconds"], 1), "curve": kept["curve"]}  # fmt: skip
     result = score(network, val_dataset, settings, workers).result("", seed, details)
     side = padded_side(settings.crop_size, backbone.patch_size)
@@ -74,15 +76,4 @@ def evaluate(
         seen, val_dataset, settings, train_dataset=train_dataset, device=where, began=began,
         mask_resolution="full", seeds=[seed], augment=True, tokens=TOKENS,
     )  # fmt: skip
-    return Metrics(
-        protocol="segmenter",
-        dataset=val_dataset.name,
-        model=origin.get("model", ""),
-        mIoU=result.mIoU,
-        headline="",
-        results=[result],
-        summary=summarise([result]),
-        settings=settings.model_dump(mode="json"),
-        conditions=conditions,
-        about=origin,
-    ).model_dump(mode="json")
+    return metrics_of("segmenter", origin, val_dataset, settings, [result], conditions)

@@ -10,11 +10,11 @@ from neco.backbones.backbone import Backbone
 from neco.config.evaluation import Extraction
 from neco.data.dataset import Dataset
 from neco.errors import UserError
-from neco.evaluate.transforms import input_side
 from neco.features import Features, _Images, device_of
 from neco.files import opened_whole
 from neco.loading import loader
 from neco.normalisation import IMAGENET, Normalisation
+from neco.transforms import input_side
 
 
 def write_attention(

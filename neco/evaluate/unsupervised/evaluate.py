@@ -18,11 +18,10 @@ from neco.config.evaluation import Unsupervised
 from neco.data.dataset import Dataset
 from neco.evaluate.conditions import state_conditions
 from neco.evaluate.matching import contingency, match_one_to_one
-from neco.evaluate.metrics import Score
+from neco.evaluate.metrics import Tally
 from neco.evaluate.overcluster import IMAGES, enlarged, read_masks
-from neco.evaluate.result import Result, metrics_of
-from neco.evaluate.transforms import Resampling
-from neco.evaluate.unsupervised.search import Clustered, search, segments_of
+from neco.evaluate.result import Metrics, Result, metrics_of
+from neco.evaluate.unsupervised.parameters import Clustered, search, segments_of
 from neco.evaluate.unsupervised.segment import (
     Foreground,
     Patches,
@@ -33,6 +32,7 @@ from neco.evaluate.unsupervised.segment import (
 )
 from neco.features import Features
 from neco.files import opened_whole
+from neco.transforms import Resampling
 
 
 def evaluate(
@@ -43,7 +43,7 @@ def evaluate(
     attention: tuple[Tensor, Tensor],
     settings: Unsupervised,
     maps: Path | None = None,
-) -> dict[str, Any]:
+) -> Metrics:
     """Return the metrics (see neco.evaluate.result) of unsupervised segmentation.
 
     attention: (images, 1, rows, columns) of the training and the held-out images.
@@ -126,7 +126,7 @@ def evaluate(
         seeds=settings.seeds,
         search="faiss k-means, infomap",
     )
-    return metrics_of("unsupervised", val, val_dataset, settings, results, headline, conditions)
+    return metrics_of("unsupervised", val, val_dataset, settings, results, conditions)
 
 
 def reported(
@@ -193,7 +193,7 @@ def _result(
     seed: int,
     details: dict[str, Any] | None = None,
 ) -> Result:
-    score = Score.of(dataset, settings)
+    score = Tally.of(dataset, settings)
     matched = matched_classes(segments, masks, len(dataset.classes), settings.resampling)
     for predicted, mask in zip(matched, masks, strict=True):
         score.update(predicted, mask)

@@ -14,7 +14,6 @@ from torch import Tensor
 from neco.config.evaluation import Unsupervised
 from neco.evaluate.clustering import kmeans, reduced_tokens
 from neco.evaluate.overcluster import enlarged
-from neco.evaluate.transforms import Resampling, nearest_index
 from neco.evaluate.unsupervised.communities import co_occurrence, neighbourhood
 from neco.evaluate.unsupervised.foreground import (
     cluster_precision,
@@ -23,6 +22,7 @@ from neco.evaluate.unsupervised.foreground import (
 )
 from neco.features import Features
 from neco.foreground import foreground_mask
+from neco.transforms import Resampling, nearest_index
 
 POINTS_PER_CLUSTER = 256
 """Cells per cluster that train k-means, faiss's default."""

@@ -22,13 +22,17 @@ def test_an_absent_extra_is_named(monkeypatch, absent):
         spec.loader.exec_module(importlib.util.module_from_spec(spec))
 
 
-@pytest.mark.parametrize(
-    ("more", "wanted"),
-    [([], "--backbone"), (["--backbone", "demo-vit"], "--learning-rate")],
-)
-def test_the_command_asks_for_what_it_needs(capsys, tmp_path, more, wanted):
-    arguments = ["--data", str(tmp_path), "--into", str(tmp_path / "out.json")]
-    assert main(["evaluate", "segmenter", *arguments, *more]) == 1
-    assert f"segmenter needs {wanted}" in capsys.readouterr().err
+def test_the_command_asks_for_what_it_needs(capsys, tmp_path, coloured):
+    arguments = ["--data", str(coloured[0].folder), "--into", str(tmp_path / "out.json")]
+    with pytest.raises(SystemExit, match="2"):
+        main(["evaluate", "segmenter", *arguments])
+    assert "required: --learning-rate" in capsys.readouterr().err
+    assert main(["evaluate", "segmenter", *arguments, "--learning-rate", "1e-3"]) == 1
+    assert "segmenter needs --backbone" in capsys.readouterr().err
     assert main(["evaluate", "overcluster", *arguments]) == 1
     assert "overcluster needs --val-features" in capsys.readouterr().err
+    assert main(["evaluate", "linear", *arguments, "--set", "linear.augment=false"]) == 1
+    told = (
+        "linear needs --train-features, --val-features with these settings; make them with extract"
+    )
+    assert told in capsys.readouterr().err

@@ -3,7 +3,6 @@
 import numpy as np
 
 from neco.config.evaluation import Unsupervised
-from neco.evaluate.transforms import resize_nearest
 from neco.evaluate.unsupervised.communities import co_occurrence, neighbourhood
 from neco.evaluate.unsupervised.segment import (
     Foreground,
@@ -14,6 +13,7 @@ from neco.evaluate.unsupervised.segment import (
     extract_foreground,
     sample_cells,
 )
+from neco.transforms import resize_nearest
 
 SETTINGS = Unsupervised(mask_size=11, iterations=10, redos=2, clusters=3, foreground_clusters=4)
 

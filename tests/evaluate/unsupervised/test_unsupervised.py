@@ -67,11 +67,11 @@ def test_separable_objects_are_segmented(splits, tmp_path, choice):
     maps = tmp_path / "maps.npz"
     settings = SETTINGS.model_copy(update=choice)
     metrics = evaluate(train, train_data, val, val_data, (seen, looked), settings, maps)
-    assert metrics["headline"] == "K=3"
-    assert set(metrics["summary"]) == {"CBFE", "K=3", "K=3, all seeds"}
-    assert metrics["summary"]["CBFE"]["seeds"] == 3
-    assert metrics["summary"]["CBFE"]["mIoU"] > 95 and metrics["mIoU"] > 95
-    assert metrics["conditions"]["train_images"] == 12
+    assert metrics.headline == "K=3"
+    assert set(metrics.summary) == {"CBFE", "K=3", "K=3, all seeds"}
+    assert metrics.summary["CBFE"].seeds == 3
+    assert metrics.summary["CBFE"].mIoU > 95 and metrics.mIoU > 95
+    assert metrics.conditions.train_images == 12
     predicted = np.load(maps)["classes"]
     truth = np.stack([item.read_mask() for item in val_data.items])
     assert predicted.shape == truth.shape and (predicted == truth).mean() > 0.97
@@ -85,10 +85,10 @@ def test_the_best_seed_or_the_mean_is_reported_and_the_other_kept(splits):
             update={"reported": choice, "clustering_seed": None, "clusters": 11, "iterations": 1}
         )
         found[choice] = evaluate(train, train_data, val, val_data, (seen, looked), settings)
-    best, mean = (found[choice]["summary"] for choice in ("best", "mean"))
-    assert best["K=3"]["seeds"] == 1 and best["K=3, all seeds"] == mean["K=3"]
-    assert mean["K=3, best seed"]["mIoU"] == best["K=3"]["mIoU"] == found["best"]["mIoU"]
-    assert best["K=3"]["mIoU"] >= mean["K=3"]["mIoU"] == found["mean"]["mIoU"]
+    best, mean = (found[choice].summary for choice in ("best", "mean"))
+    assert best["K=3"].seeds == 1 and best["K=3, all seeds"] == mean["K=3"]
+    assert mean["K=3, best seed"].mIoU == best["K=3"].mIoU == found["best"].mIoU
+    assert best["K=3"].mIoU >= mean["K=3"].mIoU == found["mean"].mIoU
 
 
 def test_a_search_looks_at_training_labels_only(splits):
@@ -97,15 +97,15 @@ def test_a_search_looks_at_training_labels_only(splits):
         update={"trials": 3, "search_clusters": (4, 8, 2), "preset": "released"}
     )
     metrics = evaluate(train, train_data, val, val_data, (seen, looked), settings)
-    details = metrics["results"][-1]["details"]
-    assert details["searched"] == 3 and metrics["settings"]["clusters"] in (4, 6, 8)
+    details = metrics.results[-1].details
+    assert details["searched"] == 3 and metrics.settings["clusters"] in (4, 6, 8)
     other = Dataset(
         "tiny", val_data.folder, "val", CLASSES, val_data.items[1:] + val_data.items[:1]
     )
     wrong = Features(val.tokens, [i.id for i in other.items], val.about)  # labels of other images
     again = evaluate(train, train_data, wrong, other, (seen, looked), settings)
-    assert again["settings"] == metrics["settings"] and again["mIoU"] < metrics["mIoU"]
-    assert again["results"][-1]["details"]["train_mIoU"] == details["train_mIoU"]
+    assert again.settings == metrics.settings and again.mIoU < metrics.mIoU
+    assert again.results[-1].details["train_mIoU"] == details["train_mIoU"]
 
 
 def test_names_of_segments_do_not_matter_but_their_place_does():

@@ -9,8 +9,8 @@ float32 search.
 import torch
 from torch import Tensor
 
-from neco.evaluate.half_pass import ACCUMULATION, HalfPass
-from neco.evaluate.selection import CHUNK, Found, in_threads, largest
+from neco.evaluate.search.half_pass import ACCUMULATION, HalfPass
+from neco.evaluate.search.selection import CHUNK, Found, in_threads, largest
 
 CROWD = (64, 3)
 """Chunks of a block that may reach: at least so many, and one in so many."""

@@ -8,17 +8,17 @@ from scipy.sparse import csr_matrix
 
 from neco.config.evaluation import InContext, Ivf, Scann
 from neco.errors import UserError
-from neco.evaluate.bank import Bank, inverse_norms, normalised
-from neco.evaluate.exact_search import ExactSearch
-from neco.evaluate.library_search import FaissSearch, ScannSearch
-from neco.evaluate.search import build_search, recall
+from neco.evaluate.search.backends import build_search, recall
+from neco.evaluate.search.bank import Bank, inverse_norms, unit_length
+from neco.evaluate.search.exact import ExactSearch
+from neco.evaluate.search.libraries import FaissSearch, ScannSearch
 
 
 def bank_and_queries(count=1500, dim=24):
     generator = np.random.default_rng(0)
     tokens = (generator.standard_normal((count, dim)) + 0.5).astype(np.float16)
     bank = Bank(tokens, inverse_norms(tokens), csr_matrix((count, 1), dtype=np.float32))
-    return bank, normalised(generator.standard_normal((60, dim)).astype(np.float32) + 0.5)
+    return bank, unit_length(generator.standard_normal((60, dim)).astype(np.float32) + 0.5)
 
 
 def found_by(name, k=10, **settings):

@@ -9,8 +9,8 @@ are scored with the bank's own float16 tokens, which may lie in a file.
 import torch
 from torch import Tensor
 
-from neco.evaluate.bank import Bank
-from neco.evaluate.selection import Keys, in_threads
+from neco.evaluate.search.bank import Bank
+from neco.evaluate.search.selection import Keys, in_threads
 
 LEVELS = 127
 ROWS = 4096

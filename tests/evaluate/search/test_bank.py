@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from neco.evaluate.bank import build_bank, inverse_norms, normalised
+from neco.evaluate.search.bank import build_bank, inverse_norms, unit_length
 
 
 def images(count=3, patches=8, dim=5):
@@ -46,4 +46,4 @@ def test_a_zero_token_stays_zero():
     tokens = np.zeros((2, 3), np.float16)
     tokens[1] = [3, 0, 4]
     assert inverse_norms(tokens).tolist() == [0.0, pytest.approx(0.2)]
-    np.testing.assert_allclose(normalised(tokens), [[0, 0, 0], [0.6, 0, 0.8]])
+    np.testing.assert_allclose(unit_length(tokens), [[0, 0, 0], [0.6, 0, 0.8]])

@@ -50,7 +50,7 @@ def inverse_norms(tokens: np.ndarray) -> np.ndarray:
     return np.divide(1.0, norms, out=np.zeros_like(norms), where=norms > 0)
 
 
-def normalised(tokens: np.ndarray) -> np.ndarray:
+def unit_length(tokens: np.ndarray) -> np.ndarray:
     """Return tokens (N, dim) as float32 of norm 1."""
     return tokens.astype(np.float32) * inverse_norms(tokens)[:, None]
 

@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
-from neco.evaluate import exact_search, selection
-from neco.evaluate.bank import Bank, inverse_norms, normalised
-from neco.evaluate.exact_search import ExactSearch
-from neco.evaluate.half_pass import HalfPass
-from neco.evaluate.selection import CHUNK, Keys, top_scores
+from neco.evaluate.search import exact, selection
+from neco.evaluate.search.bank import Bank, inverse_norms, unit_length
+from neco.evaluate.search.exact import ExactSearch
+from neco.evaluate.search.half_pass import HalfPass
+from neco.evaluate.search.selection import CHUNK, Keys, top_scores
 
 
 def bank_of(tokens):
@@ -49,9 +49,9 @@ def test_chunked_selection_is_topk(rows, chunks, k, seed):
 def half(request, monkeypatch):
     """Every kind of first pass, whatever this machine would choose."""
     chosen = None if request.param == "float32" else getattr(torch, request.param)
-    monkeypatch.setattr(exact_search, "fast_half", lambda kind: chosen)
-    monkeypatch.setattr(exact_search, "SMALL", 512)
-    monkeypatch.setattr(exact_search, "PASS_QUERIES", 170)
+    monkeypatch.setattr(exact, "fast_half", lambda kind: chosen)
+    monkeypatch.setattr(exact, "SMALL", 512)
+    monkeypatch.setattr(exact, "PASS_QUERIES", 170)
     monkeypatch.setattr(selection, "KEY_BLOCK", 1100)
     return chosen
 
@@ -59,7 +59,7 @@ def half(request, monkeypatch):
 @pytest.mark.parametrize("spread", [0.02, 0.4, 3.0])
 def test_neighbours_are_those_of_a_flat_float32_search(half, spread):
     bank = bank_of(clustered(3001, 48, 0, spread))
-    queries = normalised(clustered(300, 48, 0, spread))
+    queries = unit_length(clustered(300, 48, 0, spread))
     search = ExactSearch(bank)
     cosines, indices = search.search(queries, 10)
     expected, _ = flat_search(bank, queries, 10)
@@ -73,7 +73,7 @@ def test_neighbours_are_those_of_a_flat_float32_search(half, spread):
 def test_the_bound_holds_for_every_key_left_out(half, monkeypatch):
     monkeypatch.setattr(selection, "KEY_BLOCK", 1100)
     bank = bank_of(clustered(3001, 48, 1))
-    queries = normalised(clustered(200, 48, 1))
+    queries = unit_length(clustered(200, 48, 1))
     first = HalfPass(Keys(bank, torch.device("cpu")), half)
     found, limit = first.candidates(torch.from_numpy(queries), 36)
     cosines = queries @ bank.keys().T
@@ -85,7 +85,7 @@ def test_the_bound_holds_for_every_key_left_out(half, monkeypatch):
 
 def test_threads_change_nothing():
     bank = bank_of(clustered(9000, 48, 2))
-    queries = normalised(clustered(700, 48, 2))
+    queries = unit_length(clustered(700, 48, 2))
     threads = torch.get_num_threads()
     answers = []
     try:
@@ -99,12 +99,12 @@ def test_threads_change_nothing():
 
 
 def test_queries_without_proof_are_searched_again(monkeypatch):
-    monkeypatch.setattr(exact_search, "fast_half", lambda kind: torch.bfloat16)
-    monkeypatch.setattr(exact_search, "SMALL", 512)
+    monkeypatch.setattr(exact, "fast_half", lambda kind: torch.bfloat16)
+    monkeypatch.setattr(exact, "SMALL", 512)
     tokens = np.tile(clustered(4, 32, 0), (500, 1)).astype(np.float32)
     tokens += 1e-4 * np.random.default_rng(0).standard_normal(tokens.shape)  # all within rounding
     bank = bank_of(tokens.astype(np.float32))
-    queries = normalised(clustered(20, 32, 0))
+    queries = unit_length(clustered(20, 32, 0))
     search = ExactSearch(bank)
     cosines, _ = search.search(queries, 10)
     assert search.unproved == 20
@@ -115,7 +115,7 @@ def test_queries_without_proof_are_searched_again(monkeypatch):
 def test_a_token_of_zeros_is_nobodys_neighbour():
     tokens = clustered(50, 16, 0)
     tokens[7] = 0
-    cosines, indices = ExactSearch(bank_of(tokens)).search(normalised(clustered(9, 16, 3)), 50)
+    cosines, indices = ExactSearch(bank_of(tokens)).search(unit_length(clustered(9, 16, 3)), 50)
     assert np.isfinite(cosines).all()
     assert (cosines[indices == 7] == 0).all()
 
@@ -125,6 +125,6 @@ def test_a_token_of_zeros_is_nobodys_neighbour():
 @pytest.mark.parametrize("spread", [0.02, 0.4, 3.0])
 def test_a_gpu_finds_the_same_neighbours(storage, spread):
     bank = bank_of(clustered(20_000, 64, 0, spread))
-    queries = normalised(clustered(500, 64, 0, spread))
+    queries = unit_length(clustered(500, 64, 0, spread))
     cosines, _ = ExactSearch(bank, "cuda", storage).search(queries, 10)
     np.testing.assert_allclose(cosines, flat_search(bank, queries, 10)[0], atol=2e-6)

@@ -17,11 +17,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neco.evaluate.bank import Bank
-from neco.evaluate.eight_bit import EightBitKeys
-from neco.evaluate.half_pass import HalfPass
-from neco.evaluate.second_pass import search_again
-from neco.evaluate.selection import Found, Keys, in_threads, largest, merged, stacked
+from neco.evaluate.search.bank import Bank
+from neco.evaluate.search.eight_bit import EightBitKeys
+from neco.evaluate.search.half_pass import HalfPass
+from neco.evaluate.search.second_pass import search_again
+from neco.evaluate.search.selection import Found, Keys, in_threads, largest, merged, stacked
 from neco.precision import fast_half
 
 SMALL = 8192

@@ -14,8 +14,8 @@ from torch import nn
 from neco.config.evaluation import Extraction, InContext
 from neco.data.dataset import Dataset
 from neco.evaluate.augment import AugmentedImages
-from neco.evaluate.bank import Bank, build_bank
 from neco.evaluate.patch_labels import PatchLabels, image_labels, select_patches, soft_columns
+from neco.evaluate.search.bank import Bank, build_bank
 from neco.features import Features, frozen_tokens
 from neco.loading import loader
 from neco.normalisation import IMAGENET, Normalisation

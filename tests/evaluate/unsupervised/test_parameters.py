@@ -8,9 +8,9 @@ import pytest
 from neco.config.evaluation import Unsupervised
 from neco.errors import UserError
 from neco.evaluate.matching import contingency
-from neco.evaluate.metrics import Score
+from neco.evaluate.metrics import Tally
 from neco.evaluate.unsupervised.evaluate import matched_classes
-from neco.evaluate.unsupervised.search import Clustered, matched_miou, search, segments_of
+from neco.evaluate.unsupervised.parameters import Clustered, matched_miou, search, segments_of
 
 SETTINGS = Unsupervised(
     seeds=[0, 1], bootstrap=0, preferred_modules=4, trials=20,
@@ -36,7 +36,7 @@ def test_miou_from_counts_equals_the_one_from_maps():
     masks = rng.integers(0, 4, (4, 9, 9)).astype(np.uint8)
     masks[:, 0] = 255
     segments = np.array([0, 2, 1, 1, 5, 0, 3])
-    score = Score(list("abcde"), "zero", 0)
+    score = Tally(list("abcde"), "zero", 0)
     for predicted, mask in zip(matched_classes(segments[clusters], masks, 5), masks, strict=True):
         score.update(predicted, mask)
     table = contingency(clusters, masks, 7, 5)

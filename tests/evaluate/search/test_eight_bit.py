@@ -5,11 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
-from neco.evaluate import exact_search, selection
-from neco.evaluate.bank import Bank, inverse_norms, normalised
-from neco.evaluate.eight_bit import EightBitKeys
-from neco.evaluate.exact_search import ExactSearch
-from neco.evaluate.half_pass import HalfPass
+from neco.evaluate.search import exact, selection
+from neco.evaluate.search.bank import Bank, inverse_norms, unit_length
+from neco.evaluate.search.eight_bit import EightBitKeys
+from neco.evaluate.search.exact import ExactSearch
+from neco.evaluate.search.half_pass import HalfPass
 
 CPU = torch.device("cpu")
 
@@ -18,8 +18,8 @@ CPU = torch.device("cpu")
 def half(request, monkeypatch):
     """Every arithmetic of the first pass, in small blocks, whatever this machine would choose."""
     chosen = None if request.param == torch.float32 else request.param
-    monkeypatch.setattr(exact_search, "fast_half", lambda kind: chosen)
-    monkeypatch.setattr(exact_search, "SMALL", 256)
+    monkeypatch.setattr(exact, "fast_half", lambda kind: chosen)
+    monkeypatch.setattr(exact, "SMALL", 256)
     monkeypatch.setattr(selection, "KEY_BLOCK", 900)
     return request.param
 
@@ -51,7 +51,7 @@ def outliers(count, dim, seed):
 
 def misled(count, dim, seed):
     """The true neighbours' codes all round away from the query, the others' towards it."""
-    query = normalised(np.random.default_rng(seed).standard_normal((1, dim)))[0]
+    query = unit_length(np.random.default_rng(seed).standard_normal((1, dim)))[0]
     step = np.abs(query).max() / 127
     lean = np.where(np.arange(count) % 10 == 0, 0.49, 0.51)[:, None] * step * np.sign(query)
     noise = 1e-5 * np.random.default_rng(seed + 1).standard_normal((count, dim))
@@ -61,7 +61,7 @@ def misled(count, dim, seed):
 @pytest.mark.parametrize("make", [spread_out, near_ties, outliers, misled])
 def test_neighbours_are_those_of_every_float32_cosine(half, make):
     bank = bank_of(make(2400, 48, 0).astype(np.float16))
-    queries = normalised(make(150, 48, 0).astype(np.float32))
+    queries = unit_length(make(150, 48, 0).astype(np.float32))
     search = ExactSearch(bank, storage="int8")
     cosines, indices = search.search(queries, 9)
     every = queries @ bank.keys().T
@@ -92,7 +92,7 @@ def test_what_a_key_lost_is_within_its_bound(count, dim, size, seed):
 
 def test_the_bound_holds_for_every_key_left_out(half):
     bank = bank_of(outliers(2400, 48, 1).astype(np.float16))
-    queries = normalised(outliers(100, 48, 1).astype(np.float32))
+    queries = unit_length(outliers(100, 48, 1).astype(np.float32))
     found, limit = HalfPass(EightBitKeys(bank, CPU), half).candidates(torch.from_numpy(queries), 80)
     cosines = queries @ bank.keys().T
     np.put_along_axis(cosines, found.indices.numpy(), -1.0, axis=1)
@@ -102,7 +102,7 @@ def test_the_bound_holds_for_every_key_left_out(half):
 def test_without_the_bound_neighbours_would_be_lost(half):
     """The test above can fail: the codes' own order is not the keys'."""
     bank = bank_of(misled(2400, 48, 0).astype(np.float16))
-    queries = normalised(misled(20, 48, 0).astype(np.float32))
+    queries = unit_length(misled(20, 48, 0).astype(np.float32))
     keys = EightBitKeys(bank, CPU)
     decoded = keys.centred(0, len(bank))[0].numpy()
     by_codes = np.argsort(-(queries @ decoded.T), axis=1)[:, :9]
@@ -117,7 +117,7 @@ def test_a_small_bank_and_keys_of_zeros():
     same = np.ones((9000, 8), np.float16)
     same[::2] = 0
     cosines, indices = ExactSearch(bank_of(same), storage="int8").search(
-        normalised(np.ones((2, 8), np.float32)), 5
+        unit_length(np.ones((2, 8), np.float32)), 5
     )
     np.testing.assert_allclose(cosines, 1.0, atol=1e-6)
     assert (indices % 2 == 1).all()

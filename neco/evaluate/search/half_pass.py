@@ -15,7 +15,15 @@ import threading
 import torch
 from torch import Tensor
 
-from neco.evaluate.selection import CHUNK, Found, Keys, in_threads, largest, merged, top_scores
+from neco.evaluate.search.selection import (
+    CHUNK,
+    Found,
+    Keys,
+    in_threads,
+    largest,
+    merged,
+    top_scores,
+)
 
 EXTRA = 16
 """Columns added to the keys: error, shift, and padding that matrix units like."""

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from neco.config.evaluation import InContext
-from neco.evaluate.bank import Bank
-from neco.evaluate.exact_search import ExactSearch
+from neco.evaluate.search.bank import Bank
+from neco.evaluate.search.exact import ExactSearch
 
 
 class Search(Protocol):
@@ -35,7 +35,7 @@ def build_search(bank: Bank, settings: InContext, device: torch.device) -> Searc
     """
     if settings.search == "exact":  # which needs none of the libraries
         return ExactSearch(bank, device, settings.storage)
-    from neco.evaluate.library_search import ScannSearch, faiss_flat, faiss_gpu, faiss_ivf
+    from neco.evaluate.search.libraries import ScannSearch, faiss_flat, faiss_gpu, faiss_ivf
 
     if settings.search == "faiss-flat":
         return faiss_flat(bank)

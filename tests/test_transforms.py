@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from torchvision.transforms import v2
 
-from neco.evaluate.transforms import image_tensor, input_side, nearest_index, resize_nearest
+from neco.transforms import image_tensor, input_side, nearest_index, resize_nearest
 
 
 def test_image_is_resized_and_normalised_as_torchvision_does():

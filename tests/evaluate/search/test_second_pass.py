@@ -5,13 +5,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
-from neco.evaluate import exact_search, second_pass, selection
-from neco.evaluate.bank import Bank, inverse_norms, normalised
-from neco.evaluate.eight_bit import EightBitKeys
-from neco.evaluate.exact_search import ExactSearch
-from neco.evaluate.half_pass import HalfPass
-from neco.evaluate.second_pass import _ragged_largest, _reaching, search_again
-from neco.evaluate.selection import CHUNK, Keys
+from neco.evaluate.search import exact, second_pass, selection
+from neco.evaluate.search.bank import Bank, inverse_norms, unit_length
+from neco.evaluate.search.eight_bit import EightBitKeys
+from neco.evaluate.search.exact import ExactSearch
+from neco.evaluate.search.half_pass import HalfPass
+from neco.evaluate.search.second_pass import _ragged_largest, _reaching, search_again
+from neco.evaluate.search.selection import CHUNK, Keys
 
 CPU = torch.device("cpu")
 
@@ -21,7 +21,7 @@ def dense_bank(count=6000, dim=24):
     generator = np.random.default_rng(0)
     tokens = (generator.standard_normal((count, dim)) + 1.5).astype(np.float16)
     bank = Bank(tokens, inverse_norms(tokens), csr_matrix((count, 1), dtype=np.float32))
-    return bank, normalised(generator.standard_normal((40, dim)).astype(np.float32) + 1.5)
+    return bank, unit_length(generator.standard_normal((40, dim)).astype(np.float32) + 1.5)
 
 
 @pytest.mark.parametrize("kind", [Keys, EightBitKeys])
@@ -45,8 +45,8 @@ def test_every_key_that_may_be_among_the_nearest_is_found(kind, half, monkeypatc
 
 
 def test_only_a_crowd_is_searched_in_float32(monkeypatch):
-    monkeypatch.setattr(exact_search, "fast_half", lambda kind: torch.bfloat16)
-    monkeypatch.setattr(exact_search, "SMALL", 512)
+    monkeypatch.setattr(exact, "fast_half", lambda kind: torch.bfloat16)
+    monkeypatch.setattr(exact, "SMALL", 512)
     monkeypatch.setattr(EightBitKeys, "candidates_per_neighbour", 1)
     bank, queries = dense_bank()
     expected = np.sort(queries @ bank.keys().T, axis=1)[:, ::-1][:, :10]

@@ -1,6 +1,6 @@
 """Nearest-neighbour backends of other libraries: faiss (flat, inverted lists, GPU) and ScaNN.
 
-Only the flat ones are exact; the others are here to be compared with (see agreement.py).
+Only the flat ones are exact; the others are here to be compared with.
 """
 
 from importlib import import_module
@@ -11,7 +11,7 @@ import numpy as np
 
 from neco.config.evaluation import Ivf, Scann
 from neco.errors import UserError
-from neco.evaluate.bank import Bank
+from neco.evaluate.search.bank import Bank
 
 ADDED = 65_536
 """Keys handed to an index at a time."""

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neco.evaluate.bank import Bank
+from neco.evaluate.search.bank import Bank
 
 Part = TypeVar("Part")
 Answer = TypeVar("Answer")
