@@ -105,7 +105,11 @@ def test_a_file_without_digest_is_read_and_its_headline_is_checked(tmp_path):
 def test_another_quantity_is_not_called_miou_in_the_file(tmp_path):
     results = [Result(setting="", seed=0, mIoU=64.0, quantity="shared neighbours")]
     found = metrics(
-        results=results, summary=summarise(results), quantity="shared neighbours", headline=""
+        results=results,
+        summary=summarise(results),
+        quantity="shared neighbours",
+        headline="",
+        mIoU=64.0,
     )
     write_result(tmp_path / "a.json", found)
     text = (tmp_path / "a.json").read_text()

@@ -11,8 +11,8 @@ from neco.errors import UserError
 from neco.training import train
 from neco.training.clock import Clock
 from neco.training.metrics import StepMetrics
-from neco.training.student_teacher import make_student, make_teacher
 from neco.training.optimiser import build_optimiser
+from neco.training.student_teacher import make_student, make_teacher
 from neco.training.watch import CollapseWatch
 from tests.training.test_training import small, tiny_backbone
 

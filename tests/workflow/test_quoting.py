@@ -49,14 +49,17 @@ def project(tmp_path) -> Path:
     return path
 
 
-def snakemake(project: Path, *arguments: str) -> str:
+EMPTY_ZIP = b"PK\x05\x06" + bytes(18)
+
+
+def snakemake(project: Path, *arguments: str, fails: bool = False) -> str:
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")]
     command += ["--directory", str(project.parent), "--configfile", str(project), "--cores", "1"]
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
     run = subprocess.run(
         [*command, *arguments], capture_output=True, text=True, cwd=REPOSITORY, env=environment
     )
-    assert run.returncode == 0, run.stdout + run.stderr
+    assert bool(run.returncode) == fails, run.stdout + run.stderr
     return run.stdout + run.stderr
 
 
@@ -87,14 +90,23 @@ def test_a_shell_runs_nothing_but_the_commands(project, tmp_path):
 def test_a_job_really_runs(project, tmp_path):
     mirror = tmp_path / f"mirror {ODD} {{m}}"
     mirror.mkdir(parents=True)
-    (mirror / "ADEChallengeData2016.zip").write_bytes(b"PK small")
+    (mirror / "ADEChallengeData2016.zip").write_bytes(EMPTY_ZIP)
     archive = f"data {ODD}/archives/ADEChallengeData2016.zip"
     snakemake(project, archive)
-    assert (tmp_path / archive).read_bytes() == b"PK small"
+    assert (tmp_path / archive).read_bytes() == EMPTY_ZIP
     assert not list(tmp_path.rglob("oops"))
     # Another project over the same data fetches nothing anew.
     other = ("--config", "name=other", "--rerun-triggers", "mtime", "params", "input", "code")
     assert "Nothing to be done" in snakemake(project, archive, "--dry-run", *other)
+
+
+def test_a_failure_before_a_pipe_is_one(project, tmp_path):
+    """`neco fetch` is shown and logged by way of `tee`, which succeeds whatever comes before."""
+    mirror = tmp_path / f"mirror {ODD} {{m}}"
+    mirror.mkdir(parents=True)
+    (mirror / "ADEChallengeData2016.zip").write_bytes(b"<html>log in</html>")
+    told = snakemake(project, f"data {ODD}/archives/ADEChallengeData2016.zip", fails=True)
+    assert "Error in rule fetch" in told and "MissingOutputException" not in told
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,9 @@ REPORT = f"{RESULTS}/report/report.html"
 # runs Snakemake, whether or not its environment is activated.
 if not workflow.deployment_settings.deployment_method:
     beside = shlex.quote(str(Path(sys.executable).parent))
-    shell.prefix(f'export PATH={beside}:"$PATH"; '.replace("{", "{{").replace("}", "}}"))
+    # A prefix takes the place of Snakemake's own, without which a failure before a pipe is lost.
+    prefix = f'set -euo pipefail; export PATH={beside}:"$PATH"; '
+    shell.prefix(prefix.replace("{", "{{").replace("}", "}}"))
 
 
 onstart:
