@@ -2,37 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from neco.config.training import Sorting
 from neco.errors import UserError
 from neco.sorting import reference
-from neco.sorting.implementations import Implementation, choose
-from neco.sorting.networks import NetworkName
-from neco.sorting.relaxations import RelaxationName
+from neco.sorting.implementations import choose
 from neco.sorting.row_loss import Problem, RowLoss
 
 
-@dataclass(frozen=True, kw_only=True)
-class SortSettings:
-    """How both sides are sorted and compared.
+class SortSettings(Sorting):
+    """How both sides are sorted and compared: the configuration's settings, one way or both.
 
-    Steepness: 1 / the unit of the values. two_way: add the cross-entropy with the roles of the two
-    sides exchanged (paper; the reference implementation is one-way). log_floor: smallest argument
-    of the logarithm.
+    Steepness is 1 / the unit of the values.
     """
 
-    network: NetworkName
-    relaxation: RelaxationName
-    student_steepness: float
-    teacher_steepness: float
-    two_way: bool
-    phi_lambda: float = 0.25
-    log_floor: float = 1e-30
-    implementation: Implementation = "auto"
+    two_way: bool = False
+    """Add the cross-entropy with the roles of the two sides exchanged (paper; the reference
+    implementation is one-way)."""
 
 
 class SortingLoss(NamedTuple):
