@@ -6,7 +6,8 @@ run at the same speed, which is cautious: they have no backward pass.
 """
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,10 @@ from neco.config import Project
 from neco.config.training import Train
 from neco.errors import UserError
 from neco.evaluate.transforms import input_side
+from neco.paper.conditions import HOURS, HOURS_BACKBONE, TRAINING
 from neco.plan.arithmetic import BACKWARD, forward_flops, shape_of, training_flops
-from neco.plan.images import OFFICIAL, image_count
-
-PAPER_HOURS, PAPER_BACKBONE, PAPER_EPOCHS = 19.0, "dinov2xr-vits14", 25
-"""ViT-S/14 without registers on COCO, one A6000-hour counted as one (paper, title, Table 9d)."""
+from neco.plan.images import image_count
+from neco.report.needs import Needs, everything
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,9 @@ class Cost:
 
 def paper_speed() -> Speed:
     """Return what the paper's GPU sustained, by its own figure."""
-    images = PAPER_EPOCHS * OFFICIAL["coco"]["train"]
-    work = images * training_flops(shape_of(PAPER_BACKBONE), Train())
-    return Speed(work / (PAPER_HOURS * 3600), f"the paper's {PAPER_HOURS:g} GPU-hours on an A6000")
+    images = TRAINING["epochs"] * TRAINING["images"]
+    work = images * training_flops(shape_of(HOURS_BACKBONE), Train())
+    return Speed(work / (HOURS * 3600), f"the paper's {HOURS:g} GPU-hours on an A6000")
 
 
 def measured_speed(path: Path) -> Speed:
@@ -73,37 +73,56 @@ def measured_speed(path: Path) -> Speed:
     return Speed(flops, f"{line.get('device', 'this machine')}, {path.name}")
 
 
-def gpu_hours(project: Project, speed: Speed) -> list[Cost]:
-    """Return the cost of every rule that a GPU works for.
+def gpu_hours(project: Project, speed: Speed, needs: Needs | None = None) -> list[Cost]:
+    """Return the cost of every rule that a GPU works for, of all or of what `needs` names.
 
     k-means, communities, tables and figures run on the CPU and are not in it.
     """
+    needs = needs or everything(project)
     work: dict[str, list[float]] = defaultdict(list)
-    for run in run_hours(project, speed):
+    for run in run_hours(project, speed, needs):
         work["train"] += [run.hours * 3600 * speed.flops] * run.seeds
-    for (rule, *_), flops in _frozen(project).items():
+    jobs = _frozen(project, (*needs.metrics, *needs.maps)) | _features(project, needs)
+    for (rule, *_), flops in jobs.items():
         work[rule].append(flops)
     return [Cost(rule, len(jobs), sum(jobs) / speed.flops / 3600) for rule, jobs in work.items()]
 
 
-def run_hours(project: Project, speed: Speed) -> list[RunCost]:
-    """Return what one training of every run costs."""
+def run_hours(project: Project, speed: Speed, needs: Needs | None = None) -> list[RunCost]:
+    """Return what one training of every run costs, and how many seeds of it are needed."""
+    wanted = (needs or everything(project)).models()
+    seeds = Counter(run for model, (_, run, _) in project.models().items() if model in wanted)
     costs = []
     for name, run in project.runs.items():
+        if not seeds[name]:
+            continue
         settings = project.training(name)
         images = settings.epochs * image_count(project, settings.dataset, settings.split)
         if settings.steps is not None:
             images = settings.steps * settings.batch_size
         work = images * training_flops(shape_of(run.backbone), settings)
-        costs.append(RunCost(name, len(run.seeds), work / speed.flops / 3600))
+        costs.append(RunCost(name, seeds[name], work / speed.flops / 3600))
     return costs
 
 
-def _frozen(project: Project) -> dict[tuple[Any, ...], float]:
-    """Return the operations of every job that sends images through a backbone."""
+def _features(project: Project, needs: Needs) -> dict[tuple[Any, ...], float]:
+    """Return the operations of every job that extracts features for figures."""
+    jobs: dict[tuple[Any, ...], float] = {}
+    for model, dataset, split, image_size, _ in needs.features.values():
+        shape = shape_of(project.models()[model][0])
+        side = input_side(image_size, shape.patch_size if shape else 1)
+        images = image_count(project, dataset, split)
+        jobs["extract", dataset, split, model, side] = images * forward_flops(shape, side)
+    return jobs
+
+
+def _frozen(
+    project: Project, metrics: Iterable[tuple[str, str, str]]
+) -> dict[tuple[Any, ...], float]:
+    """Return the operations of every job of `metrics` that sends images through a backbone."""
     models = project.models()
     jobs: dict[tuple[Any, ...], float] = {}
-    for protocol, dataset, model in project.evaluated():
+    for protocol, dataset, model in metrics:
         settings = project.settings_for(protocol, dataset, model)
         shape = shape_of(models[model][0])
         splits = project.datasets[dataset]

@@ -1,6 +1,7 @@
 """One HTML page that needs nothing else: inline style, light and dark, readable on a phone."""
 
 from html import escape
+from pathlib import Path
 
 STYLE = """
 :root { color-scheme: light dark; --text: #1b1b1f; --paper: #ffffff; --soft: #5c5f66;
@@ -55,3 +56,12 @@ def page(title: str, body: str) -> str:
         f"<title>{escape(title)}</title><style>{STYLE}</style></head>"
         f"<body>{body}</body></html>\n"
     )
+
+
+def write_texts(stem: Path, **texts: str) -> list[Path]:
+    """Write each text to <stem>.<its name> and return the paths."""
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    paths = [stem.with_name(f"{stem.name}.{suffix}") for suffix in texts]
+    for path, text in zip(paths, texts.values(), strict=True):
+        path.write_text(text)
+    return paths

@@ -6,7 +6,7 @@ from html import escape
 from pathlib import Path
 
 from neco.report.cells import Row, Table
-from neco.report.page import page
+from neco.report.page import page, write_texts
 
 EXTRA_HEADING = "Not in the paper"
 CSV_COLUMNS = (
@@ -17,20 +17,14 @@ CSV_COLUMNS = (
 
 def write(table: Table, into: Path) -> list[Path]:
     """Write table-<name>.csv, .md, .tex, .html; return the paths."""
-    into.mkdir(parents=True, exist_ok=True)
     body = f"<h1>{escape(heading(table))}</h1>{html(table)}"
-    contents = {
-        "csv": as_csv(table),
-        "md": markdown(table),
-        "tex": latex(table),
-        "html": page(heading(table), body),
-    }
-    paths = []
-    for suffix, text in contents.items():
-        path = into / f"table-{table.name}.{suffix}"
-        path.write_text(text)
-        paths.append(path)
-    return paths
+    return write_texts(
+        into / f"table-{table.name}",
+        csv=as_csv(table),
+        md=markdown(table),
+        tex=latex(table),
+        html=page(heading(table), body),
+    )
 
 
 def heading(table: Table) -> str:

@@ -1,5 +1,6 @@
 # What the rules know: the typed project, and where its files lie. Nothing is computed here.
 import sys
+from functools import cache
 from itertools import chain
 from pathlib import Path
 
@@ -13,10 +14,13 @@ from neco.config.base import validated
 from neco.data.scenes.archives import written_with
 from neco.data.sources import is_folder, needed_for, prerequisites_of
 from neco.errors import UserError
+from neco.paper.figures import FIGURES
+from neco.report.needs import drawable, needs_of, together
 
 try:
     PROJECT = validated(Project, with_included(config, Path("config")), "configuration")
     MODELS = PROJECT.models()
+    together(PROJECT.only, PROJECT)  # refuses what this project cannot draw
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
@@ -35,9 +39,7 @@ if not workflow.deployment_settings.deployment_method:
 onstart:
     # The whole configuration as it runs, command line included; every step reads this file.
     Path(RESULTS).mkdir(parents=True, exist_ok=True)
-    Path(SETTINGS).write_text(
-        yaml.safe_dump(PROJECT.written(), sort_keys=False)
-    )
+    Path(SETTINGS).write_text(yaml.safe_dump(PROJECT.written(), sort_keys=False))
 
 
 include: "resources.smk"
