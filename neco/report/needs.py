@@ -5,7 +5,7 @@ The workflow's rules take exactly what `needs_of` says, and `neco plan --only` c
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
-from functools import reduce
+from functools import cache, reduce
 from typing import NamedTuple
 
 from neco.backbones.registry import file_stem
@@ -13,7 +13,7 @@ from neco.config import Project
 from neco.config.project import PARTS
 from neco.errors import UserError
 from neco.paper.figures import FIGURES, Drawing, figure_2_numbers
-from neco.paper.reported import read_reported
+from neco.paper.reported import Reported, read_reported
 from neco.paper.tables import COSTS
 from neco.report.arrangement import Place, places_of, shown_with
 from neco.report.groups import Group, grouped
@@ -85,11 +85,11 @@ def needs_of(part: str, project: Project) -> Needs:
         return everything(project)
     groups = grouped(describe_models(project))
     if part.startswith("table-"):
-        places = places_of(part.removeprefix("table-"), groups, read_reported())
+        places = places_of(part.removeprefix("table-"), groups, _numbers())
         return _in_places(places, groups, project)
     drawing = FIGURES[part.removeprefix("figure-")]
     if "metrics" in drawing.needs:
-        shown = shown_with(figure_2_numbers(read_reported()), groups, read_reported())
+        shown = shown_with(figure_2_numbers(_numbers()), groups, _numbers())
         places = {
             Place(group.handle, dataset, "in-context")
             for group in shown
@@ -97,6 +97,12 @@ def needs_of(part: str, project: Project) -> Needs:
         }
         return _in_places(places, groups, project)
     return _of_figure(drawing, project)
+
+
+@cache
+def _numbers() -> list[Reported]:
+    """Return the paper's numbers, read once for all parts."""
+    return read_reported()
 
 
 def drawable(project: Project) -> list[str]:

@@ -109,10 +109,12 @@ def _cost(group: Group, key: str) -> Score | None:
 
 def _with_gains(rows: list[Row]) -> list[Row]:
     """Return start, NeCo and gain rows, three by three."""
-    by_key = {row.key: row for row in rows if not row.released}
+    by_key = {row.key: row for row in rows if not (row.released or row.extra)}
     result = []
     for row in rows:
         result.append(row)
+        if row.extra:
+            continue
         start = by_key.get((row.key[0].removesuffix("+NeCo"), row.key[1]))
         if start is not None and start is not row:
             cells = [
