@@ -10,10 +10,11 @@ from pathlib import Path
 from neco.cli.plan import dry_run
 from neco.config import Project, load_project
 from neco.config.project import PARTS
+from neco.errors import UserError
 from neco.paper.figures import FIGURES
 from neco.plan.hours import gpu_hours, paper_speed
 from neco.plan.jobs import Job, by_rule, leading_to, read_jobs
-from neco.report.needs import together
+from neco.report.needs import Needs, together
 
 BEGIN, END = "<!-- generated: python -m neco.plan.alone -->", "<!-- end of generated -->"
 CONFIG = Path("config/config.yaml")
@@ -46,8 +47,8 @@ def rows(project: Project, jobs: Sequence[Job]) -> list[list[str]]:
     return [*found, ["the whole report", *_numbers(jobs, project, None)]]
 
 
-def _numbers(jobs: Sequence[Job], project: Project, needs: object) -> list[str]:
-    hours = sum(cost.hours for cost in gpu_hours(project, paper_speed(), needs))  # type: ignore[arg-type]
+def _numbers(jobs: Sequence[Job], project: Project, needs: Needs | None) -> list[str]:
+    hours = sum(cost.hours for cost in gpu_hours(project, paper_speed(), needs))
     counts = by_rule(jobs)
     return [f"{len(jobs):,}", *(f"{counts[rule]:,}" for rule in SHOWN), f"{hours:,.1f}"]
 
@@ -59,15 +60,16 @@ def table(project: Project, jobs: Sequence[Job]) -> str:
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows(project, jobs))])
 
 
-def renewed(text: str) -> str:
-    """Return a document with the table between its marks renewed."""
+def renewed(text: str, jobs: Sequence[Job]) -> str:
+    """Return a document with the table between its marks renewed. Raises UserError without them."""
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
-    assert begin and end, "the document has lost the marks of the table"
+    if not begin or not end:
+        raise UserError(f"the document lacks the marks {BEGIN} and {END}")
     project = load_project(CONFIG, {"data": "/nowhere"})
-    return f"{before}{BEGIN}\n\n{table(project, jobs_of_paper())}\n\n{END}{after}"
+    return f"{before}{BEGIN}\n\n{table(project, jobs)}\n\n{END}{after}"
 
 
 if __name__ == "__main__":
     document = Path(sys.argv[1])
-    document.write_text(renewed(document.read_text()))
+    document.write_text(renewed(document.read_text(), jobs_of_paper()))
