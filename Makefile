@@ -81,6 +81,7 @@ documents: setup  ## renew the files that are generated from code
 	$(BIN)/python -m neco.backbones.describe docs/backbones.md
 	$(BIN)/python -m neco.data.describe docs/data.md
 	$(BIN)/python -m neco.report.captions workflow/report
+	$(BIN)/python -m neco.plan.alone docs/paper-map.md
 
 lock: setup  ## renew every lock and pin after a change of pyproject.toml or envs/ (UPGRADE=--upgrade: to the newest)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --all-extras $(UPGRADE) -o requirements.lock pyproject.toml

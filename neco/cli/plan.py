@@ -1,7 +1,6 @@
-"""plan: how many jobs a project is, and how many GPU-hours."""
+"""plan: how many jobs a project is, and how many GPU-hours; whole or of some tables and figures."""
 
 import argparse
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +15,9 @@ def add_commands(commands: Commands) -> None:
     add_config(plan)
     plan.set_defaults(config=Path("config/config.yaml"), step=_plan)
     plan.add_argument(
+        "--only", nargs="+", metavar="PART", help="what these need: table-8, figure-2, ..."
+    )
+    plan.add_argument(
         "--measured",
         type=Path,
         help="JSON lines of benchmarks/training.py or benchmarks/gpu (default: the paper's)",
@@ -23,32 +25,38 @@ def add_commands(commands: Commands) -> None:
     plan.add_argument("--gpus", type=int, default=1, help="of one training (default 1)")
 
 
-def _plan(chosen: argparse.Namespace) -> None:
+def _plan(args: argparse.Namespace) -> None:
     from rich.console import Console
     from rich.table import Table
 
     from neco.plan.hours import gpu_hours, measured_speed, paper_speed, run_hours
+    from neco.plan.jobs import by_rule, read_jobs
+    from neco.report.needs import together
 
-    project = project_of(chosen)
-    speed = measured_speed(chosen.measured) if chosen.measured else paper_speed()
-    costs = {cost.rule: cost for cost in gpu_hours(project, speed)}
-    jobs = _jobs(chosen)
-    table = Table("rule", "jobs", "GPU-hours", title=f"project {project.name}")
+    if args.gpus < 1:
+        raise UserError(f"plan: --gpus {args.gpus} is less than 1")
+    if args.only:
+        args.set.append(f"only=[{','.join(args.only)}]")
+    project = project_of(args)
+    speed = measured_speed(args.measured) if args.measured else paper_speed()
+    needs = together(project.only, project) if project.only else None
+    costs = {cost.rule: cost for cost in gpu_hours(project, speed, needs)}
+    settings = [item for item in args.set if "." not in item.partition("=")[0]]
+    jobs = by_rule(read_jobs(dry_run(args.config, settings)))
+    title = f"project {project.name}" + f", only {', '.join(project.only)}" * bool(project.only)
+    table = Table("rule", "jobs", "GPU-hours", title=title)
     for rule in sorted(jobs, key=lambda name: -costs[name].hours if name in costs else 0):
         hours = f"{costs[rule].hours:,.1f}" if rule in costs else "-"
         table.add_row(rule, f"{jobs[rule]:,}", hours)
     total = sum(cost.hours for rule, cost in costs.items() if rule in jobs)
     table.add_row("total", f"{sum(jobs.values()):,}", f"{total:,.1f}")
     Console().print(table)
-    if chosen.gpus < 1:
-        raise UserError(f"plan: --gpus {chosen.gpus} is less than 1")
-    if project.runs:
-        runs = Table(
-            "run", "seeds", "GPU-hours a seed", f"hours on {chosen.gpus} GPU", title="train"
-        )
-        for run in run_hours(project, speed):
+    trainings = run_hours(project, speed, needs)
+    if trainings:
+        runs = Table("run", "seeds", "GPU-hours a seed", f"hours on {args.gpus} GPU", title="train")
+        for run in trainings:
             runs.add_row(
-                run.run, str(run.seeds), f"{run.hours:,.2f}", f"{run.hours / chosen.gpus:,.2f}"
+                run.run, str(run.seeds), f"{run.hours:,.2f}", f"{run.hours / args.gpus:,.2f}"
             )
         Console().print(runs)
     print(
@@ -58,19 +66,15 @@ def _plan(chosen: argparse.Namespace) -> None:
     )
 
 
-def _jobs(chosen: argparse.Namespace) -> dict[str, int]:
-    """Return the jobs by rule that Snakemake would start."""
+def dry_run(config: Path, settings: list[str], *arguments: str) -> str:
+    """Return what Snakemake says it would start. Raises UserError where it refuses."""
     if not Path("Snakefile").exists():
         raise UserError("no Snakefile here; run this in the repository's folder")
-    command = [sys.executable, "-m", "snakemake", "--dry-run", "--configfile", str(chosen.config)]
-    settings = [item for item in chosen.set if "." not in item.partition("=")[0]]
+    command = [sys.executable, "-m", "snakemake", "--dry-run", *arguments]
+    command += ["--configfile", str(config)]
     if settings:
         command += ["--config", *settings]
     run = subprocess.run(command, capture_output=True, text=True)  # noqa: S603 (own words, no shell)
     if run.returncode:
         raise UserError(f"the dry run failed: {(run.stdout + run.stderr).strip()[-300:]}")
-    stats = re.search(r"^job +count\n[- ]+\n(.*?)^total", run.stdout + run.stderr, re.M | re.S)
-    if stats is None:
-        return {}
-    rows = (line.split() for line in stats[1].splitlines())
-    return {name: int(count) for name, count in rows if name != "all"}
+    return run.stdout + run.stderr

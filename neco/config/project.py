@@ -1,9 +1,11 @@
 """A project: the four short lists (datasets, backbones, runs, evaluations) and where things lie."""
 
+from collections.abc import Callable
+from functools import wraps
 from itertools import product
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from neco.config.base import Settings, merged, nearest, validated
 from neco.config.consistency import Consistency
@@ -98,6 +100,14 @@ Table = Literal[
 Figure = Literal["1", "2", "3", "4", "5", "6", "7", "overlays"]
 
 
+PARTS = (
+    *(f"table-{name}" for name in get_args(Table)),
+    *(f"figure-{name}" if name.isdigit() else name for name in get_args(Figure)),
+    *("summary", "claims"),
+)
+"""Everything that can be asked for alone; the last two show all that a project computes."""
+
+
 class Report(Settings):
     """Which tables and figures are drawn."""
 
@@ -111,6 +121,23 @@ class Report(Settings):
     """Images per figure."""
     clusters: int = Field(100, ge=2)
     """K of Figure 6 and of the overlays."""
+
+
+Computed = TypeVar("Computed")
+
+
+def _once(compute: Callable[[Any], Computed]) -> Callable[[Any], Computed]:
+    """Return a method that computes once for each project, which never changes; see __copy__."""
+    name = f"_{compute.__name__} of this project"
+
+    @wraps(compute)
+    def known(project: Any) -> Computed:
+        if name not in project.__dict__:
+            project.__dict__[name] = compute(project)
+        found: Computed = project.__dict__[name]
+        return found
+
+    return known
 
 
 class Project(Settings):
@@ -144,8 +171,20 @@ class Project(Settings):
     unsupervised: Unsupervised = Unsupervised()
     consistency: Consistency = Consistency()
     report: Report = Report()
+    only: list[str] = []
+    """Compute no more than these need: `table-8`, `figure-2`, `overlays`, `summary`, `claims`. One
+    name need not be a list; an empty list computes the whole report."""
     publish: Publish = Publish()
     resources: Resources = Resources()
+
+    @field_validator("only", mode="before")
+    @classmethod
+    def _known_parts(cls, names: Any) -> Any:
+        names = [names] if isinstance(names, str) else names
+        for name in names if isinstance(names, list) else []:
+            if name not in PARTS:
+                raise ValueError(f"the report has no '{name}'{nearest(str(name), PARTS)}")
+        return names
 
     def pictured(self) -> tuple[str, str] | None:
         """Return the (start, run) models that figures compare, None without any run."""
@@ -162,6 +201,14 @@ class Project(Settings):
             return values
         return {**values, "runs": {name: _completed(name, runs) for name in runs}}
 
+    def __copy__(self) -> "Project":
+        """Return a copy without what this project has computed: a copy's settings may change."""
+        copy = super().__copy__()
+        for name in set(copy.__dict__) - set(type(self).model_fields):
+            del copy.__dict__[name]
+        return copy
+
+    @_once
     def evaluated(self) -> dict[tuple[str, str, str], Evaluation]:
         """Return which evaluation asks for each metrics file: by (protocol, dataset, model)."""
         return {
@@ -190,10 +237,28 @@ class Project(Settings):
         Without a model, those of the first evaluation of the protocol on the dataset; the
         project's own where no evaluation asks.
         """
-        for (asked, where, whose), evaluation in self.evaluated().items():
-            if (asked, where) == (protocol, dataset) and model in (None, whose):
-                return self.protocol_settings(protocol, dataset, evaluation.settings)
-        return self.protocol_settings(protocol, dataset, {})
+        if model is None:
+            asked = self._first_evaluations().get((protocol, dataset))
+        else:
+            asked = self.evaluated().get((protocol, dataset, model))
+        known, key = self._known_settings(), (protocol, dataset, id(asked))
+        if key not in known:
+            override = asked.settings if asked else {}
+            known[key] = self.protocol_settings(protocol, dataset, override)
+        return known[key]
+
+    @_once
+    def _first_evaluations(self) -> dict[tuple[str, str], Evaluation]:
+        """Return the first evaluation of each protocol on each dataset."""
+        found: dict[tuple[str, str], Evaluation] = {}
+        for (protocol, dataset, _), evaluation in self.evaluated().items():
+            found.setdefault((protocol, dataset), evaluation)
+        return found
+
+    @_once
+    def _known_settings(self) -> dict[tuple[str, str, int], Any]:
+        """Return what `settings_for` has laid together, by the identity of the evaluation."""
+        return {}
 
     @model_validator(mode="after")
     def _consistent(self) -> "Project":
@@ -229,6 +294,7 @@ class Project(Settings):
             values = merged(values, {"seed": seed})
         return validated(Train, values, f"runs.{run}.train")
 
+    @_once
     def models(self) -> dict[str, Model]:
         """Return every evaluated model by name.
 

@@ -1,6 +1,8 @@
-"""What a project costs before it runs: images, arithmetic, hours.
+"""What a project costs before it runs: jobs, images, arithmetic, hours.
 
+jobs.py        the jobs of Snakemake's dry run, and which of them a file needs
 images.py      how many images a split has
 arithmetic.py  floating-point operations of a Vision Transformer and of a NeCo step
 hours.py       both together with one measured speed: GPU-hours by rule
+alone.py       jobs and GPU-hours of every table and figure alone, for docs/paper-map.md
 """

@@ -6,8 +6,8 @@ passes are taken to run at the same speed, which is cautious: they have no backw
 """
 
 import json
-from collections import defaultdict
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,10 @@ from neco.config import Project
 from neco.config.training import Train
 from neco.errors import UserError
 from neco.evaluate.protocol import PROTOCOLS
+from neco.paper.conditions import HOURS, HOURS_BACKBONE, TRAINING
 from neco.plan.arithmetic import BACKWARD, Shape, forward_flops, shape_of, training_flops
-from neco.plan.images import OFFICIAL, image_count
-
-PAPER_HOURS, PAPER_BACKBONE, PAPER_EPOCHS = 19.0, "dinov2xr-vits14", 25
-"""ViT-S/14 without registers on COCO, one A6000-hour counted as one (paper, title, Table 9d)."""
+from neco.plan.images import image_count
+from neco.report.needs import Needs, everything
 
 
 @dataclass(frozen=True)
@@ -57,9 +56,9 @@ class Cost:
 
 def paper_speed() -> Speed:
     """Return what the paper's GPU sustained, by its own figure."""
-    images = PAPER_EPOCHS * OFFICIAL["coco"]["train"]
-    work = images * training_flops(shape_of(PAPER_BACKBONE), Train())
-    return Speed(work / (PAPER_HOURS * 3600), f"the paper's {PAPER_HOURS:g} GPU-hours on an A6000")
+    images = TRAINING["epochs"] * TRAINING["images"]
+    work = images * training_flops(shape_of(HOURS_BACKBONE), Train())
+    return Speed(work / (HOURS * 3600), f"the paper's {HOURS:g} GPU-hours on an A6000")
 
 
 def measured_speed(path: Path) -> Speed:
@@ -106,30 +105,36 @@ def _sustained(row: dict[str, Any]) -> float:
     return float(row["images_per_second"]) * work / int(row.get("processes", 1))
 
 
-def gpu_hours(project: Project, speed: Speed) -> list[Cost]:
-    """Return the cost of every rule that a GPU works for.
+def gpu_hours(project: Project, speed: Speed, needs: Needs | None = None) -> list[Cost]:
+    """Return the cost of every rule that a GPU works for, of all or of what `needs` names.
 
     k-means, communities, tables and figures run on the CPU and are not in it.
     """
+    needs = needs or everything(project)
     work: dict[str, list[float]] = defaultdict(list)
-    for run in run_hours(project, speed):
+    for run in run_hours(project, speed, needs):
         work["train"] += [run.hours * 3600 * speed.flops] * run.seeds
-    for (rule, *_), flops in _frozen(project).items():
+    jobs = _frozen(project, (*needs.metrics, *needs.maps)) | _features(project, needs)
+    for (rule, *_), flops in jobs.items():
         work[rule].append(flops)
     return [Cost(rule, len(jobs), sum(jobs) / speed.flops / 3600) for rule, jobs in work.items()]
 
 
-def run_hours(project: Project, speed: Speed) -> list[RunCost]:
-    """Return what one training of every run costs."""
+def run_hours(project: Project, speed: Speed, needs: Needs | None = None) -> list[RunCost]:
+    """Return what one training of every run costs, and how many seeds of it are needed."""
+    wanted = (needs or everything(project)).models()
+    seeds = Counter(run for model, (_, run, _) in project.models().items() if model in wanted)
     costs = []
     for name, run in project.runs.items():
+        if not seeds[name]:
+            continue
         settings = project.training(name)
         images = settings.epochs * image_count(project, settings.dataset, settings.split)
         if settings.steps is not None:
             images = settings.steps * settings.batch_size
         work = images * training_flops(shape_of(run.backbone), settings)
         hours = work / speed.of(shape_of(run.backbone)) / 3600
-        costs.append(RunCost(name, len(run.seeds), hours))
+        costs.append(RunCost(name, seeds[name], hours))
     return costs
 
 
@@ -159,11 +164,23 @@ class _Work:
         return (1 + BACKWARD) * forward_flops(self.shape, side)
 
 
-def _frozen(project: Project) -> dict[tuple[Any, ...], float]:
-    """Return the operations of every job that sends images through a backbone or searches them."""
+def _features(project: Project, needs: Needs) -> dict[tuple[Any, ...], float]:
+    """Return the operations of every job that extracts features for figures."""
+    jobs: dict[tuple[Any, ...], float] = {}
+    for model, dataset, split, image_size, colours in needs.features.values():
+        images = image_count(project, dataset, split)
+        work = images * forward_flops(shape_of(project.models()[model].backbone), image_size)
+        jobs["extract", dataset, split, model, image_size, colours] = work
+    return jobs
+
+
+def _frozen(
+    project: Project, metrics: Iterable[tuple[str, str, str]]
+) -> dict[tuple[Any, ...], float]:
+    """Return the operations of every job of `metrics` that images or tokens go through."""
     models = project.models()
     jobs: dict[tuple[Any, ...], float] = {}
-    for protocol, dataset, model in project.evaluated():
+    for protocol, dataset, model in metrics:
         record = PROTOCOLS[protocol]
         settings = project.settings_for(protocol, dataset, model)
         inputs = record.inputs(settings, project.datasets[dataset])

@@ -1,4 +1,4 @@
-"""How many images a split has: counted where it is prepared, else as its authors say."""
+"""How many images a split has: counted where it is prepared, else as the paper says."""
 
 import csv
 from collections import Counter
@@ -6,18 +6,7 @@ from pathlib import Path
 
 from neco.config import Project
 from neco.errors import UserError
-
-OFFICIAL = {
-    "coco": {"train": 118_287, "val": 5_000},
-    "coco-things": {"train": 118_287, "val": 5_000},
-    "coco-stuff": {"train": 118_287, "val": 5_000},
-    "coco-stuff-164k": {"train": 118_287, "val": 5_000},
-    "pascal-voc": {"train": 1_464, "trainaug": 10_582, "val": 1_449},
-    "pascal-context": {"train": 4_998, "val": 5_105},
-    "ade20k": {"train": 20_210, "val": 2_000},
-    "imagenet-100": {"train": 126_689},
-}
-"""Appendix D of the paper; ImageNet-100 as in the reference implementation."""
+from neco.paper.conditions import IMAGES
 
 
 def image_count(project: Project, dataset: str, split: str) -> int:
@@ -32,7 +21,7 @@ def image_count(project: Project, dataset: str, split: str) -> int:
         further = project.scenes.unlabelled if dataset == "coco" else 0
         return project.scenes.train * (2 if split == "trainaug" else 1) + further
     try:
-        return OFFICIAL[dataset][split]
+        return IMAGES[dataset][split]
     except KeyError:
         raise UserError(
             f"plan: how many images {dataset}/{split} has is known once it is prepared; run "

@@ -12,7 +12,7 @@ from neco.config import Project, digest
 from neco.evaluate.result import Metrics
 from neco.publish.scores import stem_of
 from neco.publish.select import CHECKPOINT, published_checkpoints, trained_models
-from neco.report.models import slug
+from neco.report.groups import slug
 
 OPENING = """\
 # Written by `snakemake publish` (docs/publishing.md). No stages: Snakemake executes.

@@ -14,7 +14,7 @@ from neco.publish.describe import PLOTS, SCORES, describe
 from neco.publish.remote import FOLDER, NAME, outputs, prune
 from neco.publish.scores import write_comparisons, write_scores
 from neco.publish.select import gather, published_files, read_traceable
-from neco.report.models import read_models
+from neco.report.groups import read_groups
 
 MEGABYTE = 1_000_000
 
@@ -35,7 +35,7 @@ def publish(results: Path, repository: Path) -> Path:
     _clear(folder)
     gather(results, chosen, folder)
     write_scores(metrics, folder / SCORES)
-    drawn = write_comparisons(metrics, read_models(folder / "models.json"), folder / PLOTS)
+    drawn = write_comparisons(metrics, read_groups(folder / "models.json"), folder / PLOTS)
     write_text(folder / "dvc.yaml", describe(project, folder, metrics, drawn))
     _hand_over(folder, repository, project.publish.remote)
     return folder

@@ -8,7 +8,7 @@ from statistics import fmean
 from neco.backbones.registry import file_stem
 from neco.evaluate.result import Metrics
 from neco.files import opened_whole, write_json
-from neco.report.models import Group, slug
+from neco.report.groups import Group, slug
 
 WITHOUT_SETTING = "mIoU"
 """Column of a protocol that has one setting and gives it no name."""

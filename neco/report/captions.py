@@ -9,7 +9,8 @@ from pathlib import Path
 from textwrap import fill
 
 from neco.files import write_text
-from neco.report.layout import LAYOUTS
+from neco.paper.figures import FIGURES
+from neco.paper.tables import LAYOUTS
 
 SCALE = (
     "Scale: what is in the footer. A dagger marks a value measured at another scale than the "
@@ -25,14 +26,7 @@ TITLES = {
     "summary": "Summary: does NeCo beat its start?",
     "claims": "The paper's claims, held against our numbers",
     "curves": "Training curves",
-    "overlays": "Predictions and clusters before and after NeCo",
-    "figure-1": "Figure 1. The method, on a real batch",
-    "figure-2": "Figure 2. In-context segmentation with fewer training images",
-    "figure-3": "Figure 3. Images and their ground truth",
-    "figure-4": "Figure 4. Nearest patches",
-    "figure-5": "Figure 5. Where the start beats NeCo most",
-    "figure-6": "Figure 6. Overclustering maps",
-    "figure-7": "Figure 7. Fully unsupervised segmentation",
+    **{drawing.stem: drawing.title for drawing in FIGURES.values()},
 }
 CAPTIONS = {
     "summary": (
@@ -54,52 +48,7 @@ CAPTIONS = {
         "to learn. A rank that falls towards 1 means that the features collapse, which the loss "
         "alone hides."
     ),
-    "overlays": (
-        "Held-out images drawn at random from those with at least two classes, none picked by "
-        "hand. From left to right: input, ground truth, the in-context prediction of the "
-        "starting backbone and of the NeCo run (with the image's mIoU over the classes it "
-        "shows), and the clusters of each. Clusters of the two models that overlap most share "
-        "a colour; colours mean nothing else."
-    ),
-    "figure-1": (
-        "One image of a real batch goes through the method. Two crops become a teacher's and a "
-        "student's view; RoIAlign reads both where the crops meet (white grid), and the colours "
-        "of the aligned features are their three principal components. One patch (black frame) "
-        "is compared with the reference patches (yellow) of the other images; a relaxed sort "
-        "turns each row of distances into an order, and the cross-entropy asks both orders to "
-        "agree. Its floor is what remains when they do. The features are the starting "
-        "backbone's, without the projection head."
-    ),
-    "figure-2": (
-        "mIoU of in-context segmentation against the share of training images in the memory. "
-        "Dashed lines with hollow marks are the paper's reported values, solid lines ours, in "
-        "the same colour for the same model; squares are models that the paper does not have. "
-        "Bars are one standard deviation."
-    ),
-    "figure-3": (
-        "Held-out images drawn at random with their labels laid over them, in the colours of "
-        "PASCAL VOC. Ignored pixels show the image alone."
-    ),
-    "figure-4": (
-        "For the query patch on the left, the nearest patches by cosine similarity in the whole "
-        "held-out split, the best one of each other image. A query is the patch nearest to the "
-        "middle of an object; queries are taken at equal steps over the split. A blue frame: "
-        "the patch shows the query's class; orange and dashed: it does not."
-    ),
-    "figure-5": (
-        "As Figure 4, for the queries in which the starting backbone retrieves more patches of "
-        "the query's class than NeCo, the largest differences first. The line below says in how "
-        "many queries either is ahead."
-    ),
-    "figure-6": (
-        "k-means clusters of the patch tokens of the whole held-out split, shown on images that "
-        "were drawn at random. Clusters of the two models that overlap most share a colour; "
-        "colours mean nothing else."
-    ),
-    "figure-7": (
-        "Foreground by cluster-based foreground extraction, grouped into objects by community "
-        "detection, without any label."
-    ),
+    **{drawing.stem: drawing.caption for drawing in FIGURES.values()},
 }
 WORKFLOW = (
     "NeCo (Patch Neighbor Consistency) trains a pretrained Vision Transformer further, so that a "
@@ -121,9 +70,8 @@ def figure_rst() -> str:
     Snakemake does not fill wildcards into a caption's path, so one file serves a whole rule.
     """
     lines = ['{% set name = snakemake.output[0].split("/")[-1].split(".")[0] %}']
-    for name in CAPTIONS:
-        if name.startswith("figure-") or name == "overlays":
-            lines += [f'{{% if name == "{name}" %}}', rst(name).rstrip(), "{% endif %}"]
+    for drawing in FIGURES.values():
+        lines += [f'{{% if name == "{drawing.stem}" %}}', rst(drawing.stem).rstrip(), "{% endif %}"]
     return "\n".join(lines) + "\n"
 
 
@@ -148,9 +96,14 @@ def _paragraph(text: str, bold: bool = False) -> str:
 
 def files() -> dict[str, str]:
     """Return the content of every caption file by its name."""
-    parts = {f"{name}.rst": rst(name) for name in CAPTIONS}
-    shared = {"table.rst": table_rst(), "figure.rst": figure_rst()}
-    return {**parts, **shared, "workflow.rst": _paragraph(WORKFLOW)}
+    texts = {
+        "summary": rst("summary"),
+        "claims": rst("claims"),
+        "table": table_rst(),
+        "figure": figure_rst(),
+        "workflow": _paragraph(WORKFLOW),
+    }
+    return {f"{name}.rst": text for name, text in texts.items()}
 
 
 def write_captions(into: Path) -> list[Path]:

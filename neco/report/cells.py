@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, field, replace
 
+from neco.config import Project
+from neco.paper.reported import Reported
+from neco.report.arrangement import NOT_RUN, REPORTED_ONLY, Column
 from neco.report.measured import Score
-from neco.report.reported import Reported
 
-NOT_RUN = "not run"
-REPORTED_ONLY = "reported only"
 NOT_REPORTED = "–"
 MARK = "†"
 RELEASED_NOTE = (
@@ -27,6 +27,22 @@ class Footer:
     """Filled in from the metrics files when empty, as is `date`."""
     date: str = ""
 
+    @classmethod
+    def of(cls, project: Project) -> "Footer":
+        """Return the footer of a project, with the command that runs it."""
+        command = f"snakemake --cores all --configfile config/{project.name}.yaml"
+        scale = "the official archives"
+        if project.scenes is not None:
+            scenes = project.scenes
+            scale = (
+                f"{scenes.train} training and {scenes.val} held-out generated scenes of "
+                f"{scenes.width} x {scenes.height} pixels"
+            )
+        elif project.mirror is not None:
+            scale = "the archives of a mirror, whole or cut: image counts stand beside every number"
+            command += " --config mirror=..."
+        return cls(project=project.name, scale=scale, command=command)
+
     def completed(self, commits: list[str], date: str) -> "Footer":
         """Return this footer with the commit and date of the metrics files."""
         return replace(self, commit=self.commit or ", ".join(commits), date=self.date or date)
@@ -42,24 +58,6 @@ class Footer:
             "Newest metrics": self.date or missing,
         }
         return [f"{name}: {value}" for name, value in values.items() if value]
-
-
-@dataclass(frozen=True)
-class Column:
-    """One measured quantity: a dataset, a protocol and a setting."""
-
-    group: str
-    title: str
-    dataset: str
-    protocol: str
-    setting: str
-    extra: bool = False
-    """Measured by us alone: it has no paper value and no difference."""
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """What is shown of a cell."""
-        return ("ours",) if self.extra else ("paper", "ours", "diff.")
 
 
 @dataclass(frozen=True)

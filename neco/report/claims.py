@@ -9,15 +9,13 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
 
-from neco.report.cells import Cell, Column, Row, Table, signed
-from neco.report.layout import LAYOUTS
+from neco.paper.conditions import RERUN
+from neco.paper.reported import Reported
+from neco.paper.tables import COSTS, LAYOUTS
+from neco.report.arrangement import Column
+from neco.report.cells import Cell, Row, Table, signed
 from neco.report.measured import Measured, Score
-from neco.report.reported import Reported
-from neco.report.tables import COST, build_table
-
-RERUN = 1.0
-"""Points of mIoU by which reruns move, by the paper's own protocols."""
-GAIN_TABLES = ("2", "3", "4", "7", "8")
+from neco.report.tables import build_table
 
 Kind = Literal["gain", "best", "order", "value"]
 Status = Literal["holds", "holds in some seeds", "does not hold", "another scale", "not run"]
@@ -42,16 +40,16 @@ def verify(measured: Measured, reported: list[Reported]) -> list[Claim]:
     A value is judged only at the paper's scale; gains and orders also at another, marked.
     """
     claims = []
-    for name in LAYOUTS:
-        table = build_table(name, measured, reported)
+    for layout in LAYOUTS.values():
+        table = build_table(layout.name, measured, reported)
         rows = [row for row in table.rows if not row.extra and not row.gain]
         printed = [row for row in rows if not row.released]
         for index, column in enumerate(table.columns):
             if column.extra:
                 continue
-            if name in GAIN_TABLES:
+            if layout.claims_gains:
                 claims += _gains(table, rows, index)
-            if column.protocol not in COST:
+            if column.protocol not in COSTS:
                 claims += _orders(table, printed, index)
             claims += _values(table, rows, index)
     return claims
@@ -166,7 +164,7 @@ def _value(table: Table, column: Column, cell: Cell, text: str) -> Claim:
     if cell.ours is None or cell.difference is None:
         return Claim("value", table.name, text, "not run", cell.note)
     said = f"ours {cell.ours_text} ({cell.difference_text})"
-    if cell.is_scaled or column.protocol in COST:
+    if cell.is_scaled or column.protocol in COSTS:
         return Claim("value", table.name, text, "another scale", said, True)
     room = max(RERUN, 2 * (cell.ours.std or 0.0))
     status: Status = "holds" if abs(cell.difference) <= room else "does not hold"

@@ -11,9 +11,9 @@ from matplotlib.patches import FancyArrowPatch, Rectangle
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from neco.backbones.backbone import Backbone
-from neco.config.training import Train
-from neco.data.dataset import Dataset
+from neco.backbones.load import load_backbone
+from neco.data.dataset import read_dataset
+from neco.report.given import Given
 from neco.report.method import Method, Side, compute
 from neco.report.pictures import show
 from neco.report.style import INK, drawn
@@ -22,16 +22,16 @@ TEACHER, STUDENT = "#0072B2", "#D55E00"
 ACROSS, TALL = 7.6, 4.1
 
 
-def write_figure_1(
-    backbone: Backbone, dataset: Dataset, settings: Train, into: Path, seed: int = 0
-) -> list[Path]:
-    """Write figure-1.png and .pdf from a batch of `dataset`; return the paths.
+def figure_1(given: Given) -> list[Path]:
+    """Write figure-1.png and .pdf from a batch of the run's training; return the paths.
 
     The features are the backbone's own: teacher and student are equal at the start of training,
     and the projection head, untrained there, is left out.
     """
-    method = compute(backbone, dataset, settings, seed)
-    return drawn(lambda: draw(method), into, "figure-1")
+    settings = given.project.training(given.run)
+    backbone = load_backbone(given.shown[0], given.weights)
+    method = compute(backbone, read_dataset(given.data, settings.split), settings, seed=0)
+    return drawn(lambda: draw(method), given.into, "figure-1")
 
 
 def draw(method: Method) -> Figure:

@@ -1,5 +1,6 @@
 """Figure 2: in-context mIoU against the share of training images, ours and the paper's."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
@@ -10,35 +11,30 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from neco.paper.figures import figure_2_numbers
+from neco.paper.reported import DATASET_TITLES, Reported, canonical, read_reported
+from neco.report.arrangement import shown_with
 from neco.report.cells import Footer
+from neco.report.given import Given
+from neco.report.groups import Group
 from neco.report.measured import Measured, read_measured
-from neco.report.models import Group
-from neco.report.reported import (
-    DATASET_TITLES,
-    REPORTED,
-    Reported,
-    canonical,
-    of_table,
-    read_reported,
-)
 from neco.report.style import LINES, OTHERS, SOFT, drawn
 
 DATASETS = ("pascal-voc", "ade20k")
 PROTOCOL = "in-context"
 
 
-def write_figure_2(
-    metrics: Path, models: Path, into: Path, footer: Footer, reported: Path = REPORTED
-) -> list[Path]:
+def figure_2(given: Given) -> list[Path]:
     """Write figure-2.png and .pdf; return the paths."""
-    measured = read_measured(metrics, models)
-    rows = [row for row in of_table(read_reported(reported), "8") if "ViT-S" in row.backbone]
-    return drawn(lambda: draw(measured, rows, footer), into, "figure-2")
+    measured = read_measured(given.metrics, given.groups)
+    numbers, footer = read_reported(), Footer.of(given.project)
+    return drawn(lambda: draw(measured, numbers, footer), given.into, "figure-2")
 
 
-def draw(measured: Measured, reported: list[Reported], footer: Footer) -> Figure:
+def draw(measured: Measured, numbers: Sequence[Reported], footer: Footer) -> Figure:
     """Return the figure: one panel for each of the paper's two datasets and each further one."""
-    groups = [group for group in measured.groups if not group.ablations]
+    reported = figure_2_numbers(numbers)
+    groups = shown_with(reported, measured.groups, numbers)
     extra = [key[1] for key in measured.scores if key[2] == PROTOCOL and key[1] not in DATASETS]
     datasets = [*DATASETS, *dict.fromkeys(extra)]
     figure = Figure(figsize=(1.6 + 2.7 * len(datasets), 3.0), layout="constrained")

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from neco.evaluate.protocol import PROTOCOLS
+from neco.paper.reported import DATASET_TITLES
 from neco.report.cells import Footer, signed
+from neco.report.groups import Group
 from neco.report.measured import Measured, Score
-from neco.report.models import Group
-from neco.report.reported import DATASET_TITLES
 
 FLOORS = ("random", "colour")
 """What the name of a model has that any start has to beat."""
@@ -57,7 +57,7 @@ class Gain:
 
 
 @dataclass
-class Summary:
+class Overview:
     """Models by quantities, and the gains of the runs."""
 
     quantities: list[Quantity]
@@ -68,7 +68,7 @@ class Summary:
     footer: Footer
 
 
-def build_summary(measured: Measured, footer: Footer | None = None) -> Summary:
+def build_overview(measured: Measured, footer: Footer | None = None) -> Overview:
     """Return the headline scores of every model, and gains over the start where it has one.
 
     Headline settings are in-context with all training images, overclustering with the most
@@ -86,7 +86,7 @@ def build_summary(measured: Measured, footer: Footer | None = None) -> Summary:
             before = start and _score(measured, start, quantity)
             if start and after and before:
                 gains.append(Gain(group, start, quantity, after.minus(before)))
-    return Summary(
+    return Overview(
         quantities=quantities,
         rows=[row for row in rows if any(row[1])],
         gains=gains,
@@ -155,7 +155,7 @@ def _fairness(measured: Measured, groups: list[Group], quantities: list[Quantity
     return sentences
 
 
-def verdicts(summary: Summary) -> list[str]:
+def verdicts(overview: Overview) -> list[str]:
     """Return sentences: is the start fair, does NeCo beat it; one that says so when none ran."""
-    lines = summary.fairness + [gain.sentence for gain in summary.gains]
+    lines = overview.fairness + [gain.sentence for gain in overview.gains]
     return lines or ["No run and its starting backbone were both evaluated yet."]

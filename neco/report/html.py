@@ -10,29 +10,33 @@ from PIL import Image
 
 from neco.evaluate.result import Metrics, read_result
 from neco.files import write_text
-from neco.report import render, summary, verify
+from neco.paper.figures import FIGURES
+from neco.paper.reported import REPORTED, Reported, read_reported
+from neco.paper.tables import LAYOUTS
+from neco.report import claims, render, summary, verify
 from neco.report.captions import CAPTIONS, TITLES
 from neco.report.cells import Footer, Table
 from neco.report.curves import read_curve, write_curves
-from neco.report.gains import build_summary
+from neco.report.gains import build_overview
+from neco.report.groups import Group
 from neco.report.measured import Measured, read_measured
 from neco.report.page import page
-from neco.report.reported import REPORTED, Reported, read_reported
-from neco.report.tables import TABLES, build_table
+from neco.report.tables import build_table
 
 LARGE = 300_000
 """Bytes of a PNG beyond which a picture is embedded as JPEG."""
-FIGURES = ("overlays", *(f"figure-{number}" for number in range(1, 8)))
+FIRST = ("overlays", "figure-2", "figure-6")
+"""Pictures that stand before the tables; the others stand behind them."""
 
 
 def write_report(
     path: Path,
     metrics: Path,
-    models: Path,
+    groups: Sequence[Group],
     footer: Footer,
     *,
     figures: Path,
-    tables: Sequence[str] = TABLES,
+    tables: Sequence[str] = tuple(LAYOUTS),
     runs: Mapping[str, Sequence[Path]] | None = None,
     config: Path | None = None,
     rerun: Sequence[str] = (),
@@ -44,18 +48,23 @@ def write_report(
     runs: metrics.csv of every training seed, by run; the curves are drawn to `figures`.
     config: the configuration that was run, shown whole. rerun: commands, one per line.
     """
-    measured = read_measured(metrics, models)
+    measured = read_measured(metrics, groups)
     numbers = read_reported(reported)
     footer = footer.completed(measured.commits, measured.date)
-    drawn = {name: figures / f"{name}.png" for name in FIGURES}
+    stems = [drawing.stem for drawing in FIGURES.values()]
+    drawn = {stem: figures / f"{stem}.png" for stem in stems}
     drawn["curves"] = _curves(runs or {}, figures)
     sections = [
         ("summary", TITLES["summary"], _summary(measured)),
-        ("pictures", "Pictures", _pictures(drawn, ("overlays", "figure-2", "figure-6"))),
+        ("pictures", "Pictures", _pictures(drawn, FIRST)),
         ("training", TITLES["curves"], _pictures(drawn, ("curves",), titled=False)),
         ("tables", "Tables of the paper, with ours", _tables(tables, measured, numbers)),
         ("claims", TITLES["claims"], _claims(measured, numbers)),
-        ("figures", "Further figures", _pictures(drawn, FIGURES[1:], without=("2", "6"))),
+        (
+            "figures",
+            "Further figures",
+            _pictures(drawn, [stem for stem in stems if stem not in FIRST]),
+        ),
         ("conditions", "Conditions of every number", _conditions(metrics, measured)),
         ("rerun", "How to run this again", _rerun(footer, rerun, config)),
     ]
@@ -83,11 +92,11 @@ def _caption(name: str) -> str:
 
 
 def _summary(measured: Measured) -> str:
-    return _caption("summary") + summary.html(build_summary(measured), footer=False)
+    return _caption("summary") + summary.html(build_overview(measured), footer=False)
 
 
 def _claims(measured: Measured, numbers: list[Reported]) -> str:
-    return _caption("claims") + verify.html(verify.verify(measured, numbers), [])
+    return _caption("claims") + verify.html(claims.verify(measured, numbers), [])
 
 
 def _curves(runs: Mapping[str, Sequence[Path]], into: Path) -> Path:
@@ -98,18 +107,10 @@ def _curves(runs: Mapping[str, Sequence[Path]], into: Path) -> Path:
     return into / "curves.png"
 
 
-def _pictures(
-    drawn: Mapping[str, Path],
-    names: Sequence[str],
-    *,
-    without: Sequence[str] = (),
-    titled: bool = True,
-) -> str:
+def _pictures(drawn: Mapping[str, Path], names: Sequence[str], *, titled: bool = True) -> str:
     """Return the pictures that exist, with captions, and the names of those that do not."""
     parts, missing = [], []
     for name in names:
-        if name.removeprefix("figure-") in without:
-            continue
         if not drawn[name].exists():
             missing.append(TITLES[name])
             continue

@@ -1,6 +1,7 @@
 """Our numbers: metrics files of all seeds as one score per model, dataset, protocol and setting."""
 
 import time
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean, stdev
@@ -9,7 +10,8 @@ from neco.config.project import Project
 from neco.errors import UserError
 from neco.evaluate.protocol import PROTOCOLS
 from neco.evaluate.result import Metrics, read_result
-from neco.report.models import Group, read_models
+from neco.report.arrangement import Place
+from neco.report.groups import Group
 from neco.report.scale import reasons
 
 
@@ -59,7 +61,7 @@ class Measured:
     date: str = ""
     """Day and time (UTC) of the newest metrics file."""
     left_out: list[str] = field(default_factory=list)
-    """Metrics files of models that models.json does not name."""
+    """Metrics files of models that the project does not have."""
 
     def get(self, group: Group, dataset: str, protocol: str, setting: str) -> Score | None:
         """Return a score, None where it was not run."""
@@ -76,25 +78,30 @@ class Measured:
         return next(named, None)
 
 
-def read_measured(metrics: Path, models: Path) -> Measured:
+def read_measured(
+    metrics: Path, groups: Sequence[Group], places: Collection[Place] | None = None
+) -> Measured:
     """Return the scores of <metrics>/<protocol>/<dataset>/<model>.json; none is an empty project.
 
-    Seeds of a run are averaged and `std` is the sample standard deviation over them; a backbone
-    keeps the spread over evaluation seeds. Raises UserError for a broken file.
+    `places` are the only ones that are read; None reads all. Seeds of a run are averaged and `std`
+    is the sample standard deviation over them; a backbone keeps the spread over evaluation seeds.
+    Raises UserError for a broken file.
     """
-    measured = Measured(read_models(models))
+    measured = Measured(list(groups))
     owner = {model.model: group for group in measured.groups for model in group.members}
-    found: dict[tuple[str, str, str], dict[str, Metrics]] = {}
+    found: dict[Place, dict[str, Metrics]] = {}
     newest = 0.0
     commits: dict[str, None] = {}
     for path in sorted(metrics.glob("*/*/*.json")):
         if path.stem not in owner:
             measured.left_out.append(str(path.relative_to(metrics)))
             continue
+        place = Place(owner[path.stem].handle, path.parent.name, path.parents[1].name)
+        if places is not None and place not in places:
+            continue
         result = read_result(path)
         newest = max(newest, path.stat().st_mtime)
         commits[result.conditions.git_commit or "unknown"] = None
-        place = (owner[path.stem].handle, result.dataset, result.protocol)
         found.setdefault(place, {})[path.stem] = result
     by_handle = {group.handle: group for group in measured.groups}
     for (handle, dataset, protocol), results in found.items():

@@ -1,22 +1,19 @@
-"""Which models a project has: read from models.json, seeds of a run put together.
+"""models.json: what the configuration and the registry say of every model of a project.
 
-models.json is a list of Model; `kind` is `backbone` (as it is) or `run` (one training seed).
+It is a list of Model; `kind` is `backbone` (as it is) or `run` (one training seed).
 """
 
 import json
-import re
-from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from neco.backbones.registry import file_stem
+from neco.backbones.registry import backbone_spec, file_stem
+from neco.config import Project
+from neco.config.training import Train
 from neco.errors import UserError
-from neco.report.reported import canonical
-
-ABLATION = re.compile(r"^(?:ablation-)?(5[a-e]|9[a-d])-(.+)$")
+from neco.paper.conditions import PARAMS
 
 
 class Model(BaseModel):
@@ -44,120 +41,88 @@ class Model(BaseModel):
     epoch_minutes, starts (all starts together) and device."""
 
 
-@dataclass(frozen=True)
-class Group:
-    """A backbone, or all training seeds of one run."""
+def describe_models(project: Project, runs: Path | None = None) -> list[Model]:
+    """Return every model of a project.
 
-    handle: str
-    """What scores are kept under: no other group of the project has it."""
-    name: str
-    """Of a backbone its registry name, of a run its own; one of each may bear the same name."""
-    method: str
-    label: str
-    params: str
-    start: str | None
-    start_method: str | None
-    members: tuple[Model, ...]
-    ablations: tuple[str, ...]
-    training: dict[str, Any]
-    unique: bool = True
-    """No other backbone of the project has this method and architecture."""
-
-    @property
-    def is_run(self) -> bool:
-        return self.members[0].kind == "run"
-
-    @property
-    def is_released(self) -> bool:
-        """Whether this is a student that NeCo's authors released: nothing was trained here."""
-        return not self.is_run and self.start is not None
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """(method, backbone) of the paper's row that this group fills, as `canonical` writes it.
-
-        A run counts as NeCo on its start only under that name, so a variant never fills its row;
-        nor do the authors' released students, which this project did not train.
-        """
-        combined = f"{self.start_method}+NeCo"
-        if self.is_released:
-            return f"{self.method}, released weights", self.label
-        if self.is_run and self.method in ("NeCo", combined):
-            return combined, self.label
-        return self.method, self.label
-
-    @property
-    def checked(self) -> tuple[str, str] | None:
-        """(method, backbone) of the paper's row that a released student is held against.
-
-        None for what this project trained or what was released without NeCo.
-        """
-        return canonical(self.method, self.label) if self.is_released else None
-
-    @property
-    def short(self) -> str:
-        """A name for a row that states the architecture beside it."""
-        if self.is_run:
-            return f"{self.method} ({self.name}, from {self.start})"
-        method = self.key[0]
-        return method if self.unique else f"{method} ({self.name})"
-
-    def of_row(self, method: str) -> str:
-        """Return a released student's name beside the paper's row `method`."""
-        name = f"{method}, released weights"
-        return name if self.unique else f"{name} ({self.name})"
-
-    @property
-    def title(self) -> str:
-        """A name for readers that tells the groups of a project apart."""
-        label = "" if self.is_run or self.label in ("", "-") else f" {self.label}"
-        return self.short + label if self.unique or self.is_run else self.short
+    `runs` holds <run>.seed<n>/training.json of the runs that have been trained; without it nothing
+    is said of trainings.
+    """
+    models = []
+    for name, (backbone, run, seed) in project.models().items():
+        spec = backbone_spec(backbone)
+        params = PARAMS.get(spec.label[:5], "")
+        if run is None:
+            models.append(
+                Model(
+                    model=file_stem(name), kind="backbone", method=spec.method,
+                    label=spec.label, params=params, start=spec.start,
+                )
+            )  # fmt: skip
+            continue
+        asked = project.runs[run]
+        models.append(
+            Model(
+                model=name, kind="run", run=run, seed=seed, method=asked.method, label=spec.label,
+                start=backbone, start_method=spec.method, params=params, ablations=asked.ablations,
+                training=_training(runs / name / "training.json", project.training(run))
+                if runs
+                else {},
+            )
+        )  # fmt: skip
+    return models
 
 
-def slug(text: str) -> str:
-    """Return `text` as a file or run name has it: `(10,100)` -> `10-100`."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+def _training(path: Path, settings: Train) -> dict[str, Any]:
+    """Return dataset, epochs and batch size as asked; images, hours and device as measured.
+
+    `hours` and `epoch_minutes` pass on the clock, over all starts of the training; `gpu_hours` are
+    those of every process (each has one GPU).
+    """
+    known = {
+        "dataset": settings.dataset,
+        "epochs": settings.epochs if settings.steps is None else None,
+        "steps": settings.steps,
+        "batch_size": settings.batch_size,
+    }
+    if path.exists():
+        measured = json.loads(path.read_text())
+        hours, processes = measured["seconds"] / 3600, measured.get("processes", 1)
+        passes = measured["steps"] * settings.batch_size / measured["images"]
+        known |= {
+            "images": measured["images"],
+            "hours": round(hours, 4),
+            "gpu_hours": round(hours * processes, 4),
+            "epoch_minutes": round(60 * hours / passes, 4),
+            "starts": measured.get("starts"),
+            "device": _device(measured, processes),
+        }
+    return known
 
 
-def read_models(path: Path) -> list[Group]:
-    """Return the groups of models.json in its order. Raises UserError where it is malformed."""
+def _device(measured: dict[str, Any], processes: int) -> str:
+    """Return what trained, in words: `4 x NVIDIA H100 80GB HBM3`, `CPU` where it has no name.
+
+    Trainings of earlier versions recorded no name, only PyTorch's `cpu` or `cuda:0`.
+    """
+    kind = str(measured.get("device", "")).partition(":")[0]
+    unnamed = {"cpu": "CPU", "cuda": "GPU"}.get(kind, "this project's hardware")
+    name = measured.get("device_name") or unnamed
+    return f"{processes} x {name}" if processes > 1 else str(name)
+
+
+def write_models(project: Project, runs: Path, into: Path) -> Path:
+    """Write models.json and return its path."""
+    models = [model.model_dump(mode="json") for model in describe_models(project, runs)]
+    into.parent.mkdir(parents=True, exist_ok=True)
+    into.write_text(json.dumps(models, indent=1) + "\n")
+    return into
+
+
+def read_models(path: Path) -> list[Model]:
+    """Return the models of models.json in its order. Raises UserError where it is malformed."""
     try:
-        models = [Model.model_validate(item) for item in json.loads(path.read_text())]
+        return [Model.model_validate(item) for item in json.loads(path.read_text())]
     except FileNotFoundError:
         raise UserError(f"{path}: no such list of models; run the workflow's models rule") from None
     except (ValidationError, json.JSONDecodeError, TypeError) as error:
         raise UserError(f"{path}: not a list of models ({str(error).splitlines()[0]})") from None
-    methods = {model.model: model.method for model in models if model.kind == "backbone"}
-    kinds = Counter((model.method, model.label) for model in models if model.kind == "backbone")
-    grouped: dict[tuple[str, str], list[Model]] = {}
-    for model in models:
-        name = (model.run or model.model) if model.kind == "run" else model.model
-        grouped.setdefault((model.kind, name), []).append(model)
-    shared = {("run", name) for kind, name in grouped if kind == "backbone"}
-    return [
-        Group(
-            handle=f"{name} (run)" if (kind, name) in shared else name,
-            name=name,
-            method=members[0].method,
-            label=members[0].label,
-            params=members[0].params,
-            start=members[0].start and file_stem(members[0].start),
-            start_method=members[0].start_method
-            or methods.get(file_stem(members[0].start or ""), members[0].start),
-            members=tuple(members),
-            ablations=tuple(_ablations(members[0])),
-            training=members[0].training,
-            unique=kinds[members[0].method, members[0].label] <= 1,
-        )
-        for (kind, name), members in grouped.items()
-    ]
-
-
-def _ablations(model: Model) -> list[str]:
-    """Return `table/slug of setting`, stated or read from a run's name (`5a-foreground`)."""
-    stated = [
-        f"{table}/{slug(setting)}"
-        for table, _, setting in (cell.partition("/") for cell in model.ablations)
-    ]
-    named = ABLATION.match(model.run or "") if model.kind == "run" else None
-    return stated or ([f"{named[1]}/{slug(named[2])}"] if named else [])

@@ -11,7 +11,8 @@ from matplotlib.patches import Rectangle
 
 from neco.data.dataset import Dataset
 from neco.evaluate.patch_labels import PatchLabels, has_background, read_patch_labels
-from neco.features import Features
+from neco.features import Features, read_features
+from neco.report.given import Given
 from neco.report.pictures import grid, show
 from neco.report.style import SOFT, drawn
 
@@ -43,44 +44,48 @@ class Neighbours:
     """bool: the neighbour's main class is the query's"""
 
 
-def write_figure_4(
-    val: Dataset,
-    start: tuple[str, Features],
-    neco: tuple[str, Features],
-    into: Path,
-    queries: int = 6,
-) -> list[Path]:
-    """Write figure-4.png and .pdf: nearest patches of queries at equal steps over the split.
+def figure_4(given: Given) -> list[Path]:
+    """Write figure-4.png and .pdf: nearest patches of queries at equal steps over the split."""
+    val, start, neco = _read(given)
+    return drawn(lambda: draw_steps(val, start, neco, given.names), given.into, "figure-4")
 
-    start, neco: (name, features of the split) of the two models, on the same grid.
-    """
-    found = retrieve(val, start[1], neco[1])
+
+def figure_5(given: Given) -> list[Path]:
+    """Write figure-5.png and .pdf: the queries in which the start beats NeCo most."""
+    val, start, neco = _read(given)
+    return drawn(lambda: draw_losses(val, start, neco, given.names), given.into, "figure-5")
+
+
+def _read(given: Given) -> tuple[Dataset, Features, Features]:
+    features = given.features
+    start, run = (read_features(features[f"{side}_val"]) for side in ("start", "run"))
+    return given.held_out(), start, run
+
+
+def draw_steps(
+    val: Dataset, start: Features, neco: Features, names: tuple[str, str], queries: int = 6
+) -> Figure:
+    """Return Figure 4. start, neco: features of the split of two models, on the same grid."""
+    found = retrieve(val, start, neco)
     steps = np.linspace(0, len(found.queries) - 1, min(queries, len(found.queries)))
-    chosen = np.unique(steps.round().astype(int)).tolist()
-    names = (start[0], neco[0])
-    return drawn(lambda: _draw(val, start[1], found, chosen, names, ""), into, "figure-4")
+    return _draw(val, start, found, np.unique(steps.round().astype(int)).tolist(), names, "")
 
 
-def write_figure_5(
-    val: Dataset,
-    start: tuple[str, Features],
-    neco: tuple[str, Features],
-    into: Path,
-    queries: int = 4,
-) -> list[Path]:
-    """Write figure-5.png and .pdf: the queries in which the start beats NeCo most.
+def draw_losses(
+    val: Dataset, start: Features, neco: Features, names: tuple[str, str], queries: int = 4
+) -> Figure:
+    """Return Figure 5.
 
     Rule: the difference in how many of the nearest patches show the query's class; ties go to
     the first in the split. Where the start beats NeCo in fewer queries, the figure says so.
     """
-    found = retrieve(val, start[1], neco[1])
+    found = retrieve(val, start, neco)
     margin = found.start.right.sum(axis=1) - found.neco.right.sum(axis=1)
     chosen = np.argsort(-margin, kind="stable")[:queries].tolist()
     wins = int((margin > 0).sum())
-    note = f"{start[0]} retrieves more patches of the query's class in {wins} of {len(margin)} "
-    note += f"queries, {neco[0]} in {int((margin < 0).sum())}."
-    names = (start[0], neco[0])
-    return drawn(lambda: _draw(val, start[1], found, chosen, names, note), into, "figure-5")
+    note = f"{names[0]} retrieves more patches of the query's class in {wins} of {len(margin)} "
+    note += f"queries, {names[1]} in {int((margin < 0).sum())}."
+    return _draw(val, start, found, chosen, names, note)
 
 
 @dataclass(frozen=True)

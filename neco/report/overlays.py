@@ -1,5 +1,7 @@
 """Overlays and Figure 6: what the start and the NeCo run make of the same images."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,11 @@ from scipy.optimize import linear_sum_assignment
 
 from neco.config.evaluation import InContext, Overcluster
 from neco.data.dataset import IGNORED, Dataset
+from neco.evaluate.in_context import predict
+from neco.evaluate.metrics import class_iou, confusion, margins, mean_iou
 from neco.evaluate.overcluster import cluster_maps
+from neco.features import Features, read_features
+from neco.report.given import Given
 from neco.report.pictures import (
     Picture,
     choose,
@@ -20,34 +26,80 @@ from neco.report.pictures import (
     read_picture,
     show,
 )
-from neco.report.predictions import (
-    ModelFeatures,
-    image_miou,
-    in_context_predictions,
-)
 from neco.report.style import cluster_colours, drawn
 
 ACROSS = 7.0
 CLUSTER_STRENGTH = 0.75
 
 
-def write_overlays(
+def overlays(given: Given) -> list[Path]:
+    """Write overlays.png and .pdf; return the paths."""
+    project, shown = given.project, given.project.report
+    settings = project.settings_for("in-context", shown.dataset, given.shown[1])
+    clusters = _of_clusters(given)
+    models = _models(given)
+    train, val = given.labelled("train"), given.held_out()
+    return drawn(
+        lambda: draw_overlays(train, val, models, settings, *clusters, shown.images),
+        given.into,
+        "overlays",
+    )
+
+
+def figure_6(given: Given) -> list[Path]:
+    """Write figure-6.png and .pdf; return the paths."""
+    val, models, images = given.held_out(), _models(given), given.project.report.images
+    clusters = _of_clusters(given)
+    return drawn(lambda: draw_clusters(val, models, *clusters, images), given.into, "figure-6")
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One of the two models that a figure compares, with what it has of its frozen features."""
+
+    name: str
+    """As the figure calls it: `DINOv2R`, `NeCo`."""
+    features: Mapping[str, Features]
+    """`train` and `val` split as in-context reads them, `cluster` as overclustering does."""
+
+
+def _models(given: Given) -> tuple[Compared, Compared]:
+    start, run = (
+        Compared(
+            name,
+            {
+                need.removeprefix(f"{side}_"): read_features(folder)
+                for need, folder in given.features.items()
+                if need.startswith(side)
+            },
+        )
+        for side, name in zip(("start", "run"), given.names, strict=True)
+    )
+    return start, run
+
+
+def _of_clusters(given: Given) -> tuple[Overcluster, int]:
+    """Return the settings of the clustering and how many clusters the figures have."""
+    shown = given.project.report
+    settings = given.project.settings_for("overcluster", shown.dataset, given.shown[1])
+    return settings, shown.clusters
+
+
+def draw_overlays(
     train: Dataset,
     val: Dataset,
-    start: ModelFeatures,
-    neco: ModelFeatures,
-    into: Path,
-    *,
+    models: tuple[Compared, Compared],
     in_context: InContext,
     overcluster: Overcluster,
-    clusters: int = 100,
-    images: int = 6,
+    clusters: int,
+    images: int,
     seed: int = 0,
-) -> list[Path]:
-    """Write overlays.png and .pdf; return the paths.
+) -> Figure:
+    """Return the overlays.
 
     One row per image: input, ground truth, in-context prediction of the start and of NeCo (with
-    the image's mIoU over the classes it shows), clusters of the start and of NeCo.
+    the image's mIoU over the classes it shows), clusters of the start and of NeCo. The memory holds
+    all training images, as in the evaluation's 1/1 setting.
     """
     chosen = choose(val, images, seed=seed)
     pictures = [read_picture(val, index) for index in chosen]
@@ -58,8 +110,9 @@ def write_overlays(
         ("ground truth", [_labels(p, t, val) for p, t in zip(pictures, truth, strict=True)], [])
     )
     seen = [np.unique(mask) for mask in truth]
-    for model in (start, neco):
-        maps = in_context_predictions(model, train, val, chosen, in_context)
+    for model in models:
+        features = model.features
+        maps = predict(features["train"], train, features["val"], val, chosen, in_context)
         seen += [np.unique(found) for found in maps]
         scores = [
             f"{image_miou(found, mask, len(val.classes)):.0f}"
@@ -67,34 +120,36 @@ def write_overlays(
         ]
         drawn_maps = [_labels(p, found, val) for p, found in zip(pictures, maps, strict=True)]
         columns.append((f"{model.name}: in-context", drawn_maps, scores))
-    both = _cluster_tiles((start, neco), clusters, overcluster, pictures, chosen)
-    for model, tiles in zip((start, neco), both, strict=True):
+    both = _cluster_tiles(models, clusters, overcluster, pictures, chosen)
+    for model, tiles in zip(models, both, strict=True):
         columns.append((f"{model.name}: K={clusters}", tiles, []))
     shown = np.unique(np.concatenate(seen))
     shown = shown[shown != IGNORED]
-    return drawn(
-        lambda: _draw_columns(pictures, columns, val.classes, shown.tolist()), into, "overlays"
-    )
+    return _draw_columns(pictures, columns, val.classes, shown.tolist())
 
 
-def write_figure_6(
+def draw_clusters(
     val: Dataset,
-    start: ModelFeatures,
-    neco: ModelFeatures,
-    into: Path,
-    *,
+    models: tuple[Compared, Compared],
     overcluster: Overcluster,
-    clusters: int = 100,
-    images: int = 6,
+    clusters: int,
+    images: int,
     seed: int = 0,
-) -> list[Path]:
-    """Write figure-6.png and .pdf: inputs, clusters of the start, clusters of NeCo, in rows."""
+) -> Figure:
+    """Return Figure 6: inputs, clusters of the start, clusters of NeCo, in rows."""
     chosen = choose(val, images, seed=seed)
     pictures = [read_picture(val, index) for index in chosen]
     rows = [("(a) Input", [picture.pixels for picture in pictures])]
-    both = _cluster_tiles((start, neco), clusters, overcluster, pictures, chosen)
-    rows += [(f"(b) {start.name}", both[0]), (f"(c) {neco.name}", both[1])]
-    return drawn(lambda: _draw_rows(pictures, rows), into, "figure-6")
+    both = _cluster_tiles(models, clusters, overcluster, pictures, chosen)
+    names = [f"({letter}) {model.name}" for letter, model in zip("bc", models, strict=True)]
+    rows += list(zip(names, both, strict=True))
+    return _draw_rows(pictures, rows)
+
+
+def image_miou(predicted: np.ndarray, truth: np.ndarray, classes: int) -> float:
+    """Return the mIoU in percent of one image over the classes that it shows."""
+    ious = class_iou(margins(confusion(predicted, truth, classes)))
+    return float(mean_iou(ious, "skip")) * 100
 
 
 def _labels(picture: Picture, labels: np.ndarray, dataset: Dataset) -> np.ndarray:
@@ -102,7 +157,7 @@ def _labels(picture: Picture, labels: np.ndarray, dataset: Dataset) -> np.ndarra
 
 
 def _cluster_tiles(
-    models: tuple[ModelFeatures, ModelFeatures],
+    models: tuple[Compared, Compared],
     clusters: int,
     settings: Overcluster,
     pictures: list[Picture],
@@ -110,7 +165,8 @@ def _cluster_tiles(
 ) -> list[list[np.ndarray]]:
     """Return each model's clusters over the pictures; clusters that overlap share a colour."""
     before, after = (
-        cluster_maps(model.cluster, clusters, settings, settings.seeds[0]) for model in models
+        cluster_maps(model.features["cluster"], clusters, settings, settings.seeds[0])
+        for model in models
     )
     after = renumbered(after, before, clusters)
     colours = cluster_colours(clusters)

@@ -2,6 +2,9 @@
 
 import re
 from html import escape
+from pathlib import Path
+
+from neco.files import write_text
 
 MARKED = re.compile(r"[\\`*\[\]<>|~$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|&(?=#?\w+;)")
 """Characters that can mean something in Markdown, GitHub's tables and formulas included."""
@@ -65,3 +68,11 @@ def page(title: str, body: str) -> str:
         f"<title>{escape(title)}</title><style>{STYLE}</style></head>"
         f"<body>{body}</body></html>\n"
     )
+
+
+def write_texts(stem: Path, **texts: str) -> list[Path]:
+    """Write each text to <stem>.<its name> and return the paths."""
+    paths = [stem.with_name(f"{stem.name}.{suffix}") for suffix in texts]
+    for path, text in zip(paths, texts.values(), strict=True):
+        write_text(path, text)
+    return paths

@@ -5,9 +5,8 @@ import io
 from html import escape
 from pathlib import Path
 
-from neco.files import write_text
 from neco.report.cells import Row, Table
-from neco.report.page import markdown_text, page
+from neco.report.page import markdown_text, page, write_texts
 
 EXTRA_HEADING = "Not in the paper"
 CSV_COLUMNS = (
@@ -19,18 +18,13 @@ CSV_COLUMNS = (
 def write(table: Table, into: Path) -> list[Path]:
     """Write table-<name>.csv, .md, .tex, .html; return the paths."""
     body = f"<h1>{escape(heading(table))}</h1>{html(table)}"
-    contents = {
-        "csv": as_csv(table),
-        "md": markdown(table),
-        "tex": latex(table),
-        "html": page(heading(table), body),
-    }
-    paths = []
-    for suffix, text in contents.items():
-        path = into / f"table-{table.name}.{suffix}"
-        write_text(path, text)
-        paths.append(path)
-    return paths
+    return write_texts(
+        into / f"table-{table.name}",
+        csv=as_csv(table),
+        md=markdown(table),
+        tex=latex(table),
+        html=page(heading(table), body),
+    )
 
 
 def heading(table: Table) -> str:

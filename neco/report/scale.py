@@ -1,38 +1,25 @@
-"""How far a result is from the paper's conditions. Source: paper, section 4, appendices A and D."""
+"""How far a result is from the paper's conditions."""
 
 from typing import Any
 
 from neco.config.protocol import laid
 from neco.evaluate.protocol import PROTOCOLS
 from neco.evaluate.result import Metrics
+from neco.paper.conditions import (
+    ABLATION_EPOCHS,
+    ABLATION_IMAGE_SIZE,
+    EVALUATED,
+    IMAGES,
+    TRAINING,
+    train_images,
+)
+from neco.paper.tables import LAYOUTS
 
-VAL_IMAGES = {
-    "pascal-voc": 1449,
-    "coco-things": 5000,
-    "coco-stuff": 5000,
-    "ade20k": 2000,
-    "pascal-context": 5105,
-    "coco-stuff-164k": 5000,
-}
-TRAIN_IMAGES = {
-    "pascal-voc": (10582,),
-    "ade20k": (20210,),
-    "coco-things": (118287, 11828, 11829),  # linear: a random 10 %
-    "coco-stuff": (118287, 11828, 11829),
-    "pascal-context": (4998,),
-    "coco-stuff-164k": (118287,),
-}
-TRAINING = {"images": 118287, "epochs": 25, "batch_size": 64}
 TRAINED = {
     "images": "trained on {:,} images (paper {:,})",
     "epochs": "trained for {:,} epochs (paper {:,})",
     "batch_size": "trained with batches of {:,} (paper {:,})",
 }
-ABLATION_EPOCHS = 10
-ABLATION_IMAGE_SIZE = 448
-"""In-context input of the ablations (section 4.3); elsewhere it is the protocol's default."""
-VARIED = {"5d": "images", "9b": "batch_size", "9d": "epochs"}
-"""What an ablation table varies, and so is no difference of scale."""
 
 
 def reasons(
@@ -44,15 +31,14 @@ def reasons(
     their own.
     """
     found = []
-    expected = VAL_IMAGES.get(result.dataset)
-    if expected is None:
+    held_out, trained = result.conditions.val_images, result.conditions.train_images
+    if result.dataset not in EVALUATED:
         found.append("a dataset that the paper does not use")
-    elif result.conditions.val_images != expected:
-        found.append(f"{result.conditions.val_images:,} held-out images (paper {expected:,})")
-    train_images = result.conditions.train_images
-    known = TRAIN_IMAGES.get(result.dataset, ())
-    if train_images and known and train_images not in known:
-        found.append(f"{train_images:,} training images (paper {known[0]:,})")
+    elif held_out != IMAGES[result.dataset]["val"]:
+        found.append(f"{held_out:,} held-out images (paper {IMAGES[result.dataset]['val']:,})")
+    known = train_images(result.dataset)
+    if result.protocol != "overcluster" and trained and known and trained not in known:
+        found.append(f"{trained:,} training images (paper {known[0]:,})")
     return found + _settings(result, bool(ablations)) + _training(training, ablations)
 
 
@@ -79,7 +65,8 @@ def _training(training: dict[str, Any], ablations: tuple[str, ...]) -> list[str]
     paper = dict(TRAINING, epochs=ABLATION_EPOCHS) if ablations else dict(TRAINING)
     steps, epochs = training.get("steps"), paper["epochs"]
     for cell in ablations:
-        paper.pop(VARIED.get(cell.partition("/")[0], ""), None)
+        table = LAYOUTS.get(cell.partition("/")[0])
+        paper.pop(table.varies if table else "", None)
     found = [
         TRAINED[key].format(training[key], value)
         for key, value in paper.items()

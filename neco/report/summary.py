@@ -9,12 +9,11 @@ from rich.console import Console
 from rich.markup import escape as escape_markup
 from rich.table import Table as RichTable
 
-from neco.files import write_text
-from neco.report.cells import NOT_RUN, Footer, signed
-from neco.report.gains import Gain, Summary, build_summary, verdicts
-from neco.report.measured import Score, read_measured
-from neco.report.page import markdown_text, page
-from neco.report.reported import DATASET_TITLES
+from neco.paper.reported import DATASET_TITLES
+from neco.report.cells import NOT_RUN, signed
+from neco.report.gains import Gain, Overview, verdicts
+from neco.report.measured import Score
+from neco.report.page import markdown_text, page, write_texts
 
 TITLE = "Models and gains over their starting backbones (mIoU in percent)"
 
@@ -25,25 +24,25 @@ def _text(score: Score | None) -> str:
     return f"{score.mean:.1f}" + (f" ± {score.std:.1f}" if score.std is not None else "")
 
 
-def _blocks(summary: Summary) -> dict[str, list[int]]:
+def _blocks(overview: Overview) -> dict[str, list[int]]:
     """Return the columns of each dataset, so that no table is wider than a terminal."""
     blocks: dict[str, list[int]] = {}
-    for index, quantity in enumerate(summary.quantities):
+    for index, quantity in enumerate(overview.quantities):
         title = DATASET_TITLES.get(quantity.dataset, quantity.dataset)
         blocks.setdefault(title, []).append(index)
     return blocks
 
 
-def _rows(summary: Summary, block: list[int]) -> list[list[str]]:
+def _rows(overview: Overview, block: list[int]) -> list[list[str]]:
     """Return texts: model, training seeds, then score and gain (or nothing) of each quantity."""
-    gains = {(gain.run.handle, gain.quantity): gain for gain in summary.gains}
+    gains = {(gain.run.handle, gain.quantity): gain for gain in overview.gains}
     lines = []
-    for group, scores in summary.rows:
+    for group, scores in overview.rows:
         if not any(scores[index] for index in block):
             continue
         line = [group.title, str(len(group.members)) if group.is_run else ""]
         for index in block:
-            gain = gains.get((group.handle, summary.quantities[index]))
+            gain = gains.get((group.handle, overview.quantities[index]))
             line += [_text(scores[index]), _gain_text(gain) if gain else ""]
         lines.append(line)
     return lines
@@ -54,87 +53,87 @@ def _gain_text(gain: Gain) -> str:
     return f"{signed(gain.score.mean)}{spread} ({gain.wins}/{len(gain.score.by_seed)})"
 
 
-def notes(summary: Summary) -> list[str]:
+def notes(overview: Overview) -> list[str]:
     """Return what ± means, and the footer."""
     spread = (
         "± is the sample standard deviation: over training seeds for a run with several, "
         "else over evaluation seeds. A gain is run minus start; in brackets, in how many training "
         "seeds it is positive."
     )
-    return [spread, *summary.footer.lines()]
+    return [spread, *overview.footer.lines()]
 
 
-def print_summary(summary: Summary, console: Console | None = None) -> None:
+def print_summary(overview: Overview, console: Console | None = None) -> None:
     """Print one table per dataset and the verdicts on the terminal; fits 80 columns."""
     console = console or Console()
-    for title, block in _blocks(summary).items():
+    for title, block in _blocks(overview).items():
         heading = f"{escape_markup(title)}: mIoU in percent, gain over start"
         table = RichTable(title=heading, title_justify="left")
         table.add_column("Model")
         table.add_column("Seeds", justify="right")
         for index in block:
-            quantity = summary.quantities[index]
+            quantity = overview.quantities[index]
             named = escape_markup(f"{quantity.protocol}\n{quantity.setting}")
             table.add_column(named, justify="right")
-        for name, seeds, *texts in _rows(summary, block):
+        for name, seeds, *texts in _rows(overview, block):
             cells = ["\n".join(filter(None, texts[i : i + 2])) for i in range(0, len(texts), 2)]
             table.add_row(*map(escape_markup, (name, seeds, *cells)))
         console.print(table)
-    for sentence in verdicts(summary):
+    for sentence in verdicts(overview):
         console.print(f"* {sentence}", highlight=False, markup=False)
 
 
-def markdown(summary: Summary) -> str:
+def markdown(overview: Overview) -> str:
     """Return the tables and the verdicts as Markdown."""
     lines = [f"# {TITLE}", ""]
-    for title, block in _blocks(summary).items():
+    for title, block in _blocks(overview).items():
         header = ["Model", "Training seeds"]
         for index in block:
-            quantity = summary.quantities[index]
-            name = markdown_text(f"{quantity.protocol} {quantity.setting}")
+            quantity = overview.quantities[index]
+            name = markdown_text(f"{quantity.protocol} {quantity.setting}".strip())
             header += [name, "gain (seeds better)"]
         lines += [f"## {markdown_text(title)}", "", "| " + " | ".join(header) + " |"]
         lines.append("| --- |" + " ---: |" * (len(header) - 1))
-        for line in _rows(summary, block):
+        for line in _rows(overview, block):
             lines.append("| " + " | ".join(map(markdown_text, line)) + " |")
         lines.append("")
-    lines += [*(f"- {markdown_text(sentence)}" for sentence in verdicts(summary)), ""]
-    lines += [f"{markdown_text(note)}  " for note in notes(summary)]
+    lines += [*(f"- {markdown_text(sentence)}" for sentence in verdicts(overview)), ""]
+    lines += [f"{markdown_text(note)}  " for note in notes(overview)]
     return "\n".join(lines).rstrip() + "\n"
 
 
-def html(summary: Summary, footer: bool = True) -> str:
+def html(overview: Overview, footer: bool = True) -> str:
     """Return the tables and the verdicts as an HTML fragment (no heading)."""
     parts = []
-    for title, block in _blocks(summary).items():
+    for title, block in _blocks(overview).items():
         parts.append(f'<h3>{escape(title)}</h3><div class="scroll"><table><thead><tr>')
         parts.append('<th>Model</th><th class="number">Seeds</th>')
         for index in block:
-            quantity = summary.quantities[index]
+            quantity = overview.quantities[index]
             name = escape(f"{quantity.protocol} {quantity.setting}".strip())
             parts.append(f'<th class="number">{name}</th>')
         parts.append("</tr></thead><tbody>")
-        for name, seeds, *texts in _rows(summary, block):
+        for name, seeds, *texts in _rows(overview, block):
             parts.append(f'<tr><td>{escape(name)}</td><td class="number">{seeds}</td>')
             for score, gain in zip(texts[::2], texts[1::2], strict=True):
                 below = f'<br><span class="gain">{escape(gain)}</span>' if gain else ""
                 parts.append(f'<td class="number">{escape(score)}{below}</td>')
             parts.append("</tr>")
         parts.append("</tbody></table></div>")
-    said = "".join(f"<li>{escape(sentence)}</li>" for sentence in verdicts(summary))
-    closing = "<br>".join(map(escape, notes(summary) if footer else notes(summary)[:1]))
+    said = "".join(f"<li>{escape(sentence)}</li>" for sentence in verdicts(overview))
+    closing = "<br>".join(map(escape, notes(overview) if footer else notes(overview)[:1]))
     return f'{"".join(parts)}<ul class="verdict">{said}</ul><p class="notes">{closing}</p>'
 
 
-def as_csv(summary: Summary) -> str:
+def as_csv(overview: Overview) -> str:
     """Return one line per model and quantity."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     columns = ("model", "kind", "start", "dataset", "protocol", "setting", "mIoU", "std", "spread")
     writer.writerow((*columns, "gain", "gain_std", "seeds_better", "seeds"))
-    gains = {(gain.run.handle, gain.quantity): gain for gain in summary.gains}
-    for group, scores in summary.rows:
-        for quantity, score in zip(summary.quantities, scores, strict=True):
+    gains = {(gain.run.handle, gain.quantity): gain for gain in overview.gains}
+    for group, scores in overview.rows:
+        for quantity, score in zip(overview.quantities, scores, strict=True):
             kind = "released" if group.is_released else group.members[0].kind
             place = [group.handle, kind, group.start or ""]
             place += [quantity.dataset, quantity.protocol, quantity.setting]
@@ -158,17 +157,11 @@ def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
 
 
-def write_summary(metrics: Path, models: Path, into: Path, footer: Footer) -> list[Path]:
+def write_summary(overview: Overview, into: Path) -> list[Path]:
     """Write summary.md, .csv and .html to `into`; return the paths."""
-    summary = build_summary(read_measured(metrics, models), footer)
-    contents = {
-        "md": markdown(summary),
-        "csv": as_csv(summary),
-        "html": page(TITLE, f"<h1>{TITLE}</h1>{html(summary)}"),
-    }
-    paths = []
-    for suffix, text in contents.items():
-        path = into / f"summary.{suffix}"
-        write_text(path, text)
-        paths.append(path)
-    return paths
+    return write_texts(
+        into / "summary",
+        md=markdown(overview),
+        csv=as_csv(overview),
+        html=page(TITLE, f"<h1>{TITLE}</h1>{html(overview)}"),
+    )

@@ -9,15 +9,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from neco.files import write_text
+from neco.paper.conditions import RERUN
 from neco.report.cells import MARK, Footer
-from neco.report.claims import RERUN, Claim, verify
-from neco.report.gains import build_summary
-from neco.report.measured import read_measured
-from neco.report.page import markdown_text, page
-from neco.report.reported import REPORTED, read_reported
-
-__all__ = ["Claim", "markdown", "print_claims", "verify", "write_verify"]
+from neco.report.claims import Claim
+from neco.report.page import markdown_text, page, write_texts
 
 TITLE = "Claims of the paper, held against our numbers"
 KINDS = {
@@ -117,24 +112,13 @@ def as_csv(claims: list[Claim]) -> str:
     return buffer.getvalue()
 
 
-def write_verify(
-    metrics: Path, models: Path, into: Path, footer: Footer, reported: Path = REPORTED
-) -> list[Path]:
-    """Write claims.md, .csv and .html to `into`; return the paths."""
-    measured = read_measured(metrics, models)
-    claims = verify(measured, read_reported(reported))
-    own = [gain.sentence for gain in build_summary(measured).gains]
-    footer = footer.completed(measured.commits, measured.date)
+def write_verify(claims: list[Claim], own: list[str], footer: Footer, into: Path) -> list[Path]:
+    """Write claims.md, .csv and .html to `into`; return the paths. `own`: our runs' gains."""
     closing = "<br>".join(map(escape, footer.lines()))
     body = f"<h1>{TITLE}</h1>{html(claims, own)}<p class='notes'>{closing}</p>"
-    contents = {
-        "md": markdown(claims, own, footer),
-        "csv": as_csv(claims),
-        "html": page(TITLE, body),
-    }
-    paths = []
-    for suffix, text in contents.items():
-        path = into / f"claims.{suffix}"
-        write_text(path, text)
-        paths.append(path)
-    return paths
+    return write_texts(
+        into / "claims",
+        md=markdown(claims, own, footer),
+        csv=as_csv(claims),
+        html=page(TITLE, body),
+    )

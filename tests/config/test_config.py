@@ -13,7 +13,7 @@ from neco.config.documents import defaults_document, schema_document
 from neco.config.evaluation import InContext, Segmenter, Unsupervised
 from neco.config.protocol import laid
 from neco.errors import UserError
-from neco.report.reported import read_reported
+from neco.paper.reported import read_reported
 
 CONFIGS = Path(__file__).parents[2] / "config"
 SHIPPED = ["config.yaml", "demo.yaml", "smoke.yaml", "subset.yaml"]

@@ -8,7 +8,7 @@ import pytest
 from neco.config import load_project
 from neco.publish.scores import stem_of, write_comparisons, write_scores
 from neco.publish.select import read_traceable
-from neco.report.models import read_models
+from neco.report.groups import read_groups
 from tests.publish.conftest import MODELS
 
 
@@ -28,7 +28,7 @@ def test_one_flat_file_per_model(metrics, tmp_path):
 
 
 def test_comparisons_average_seeds_and_leave_out_absent_classes(metrics, results, tmp_path):
-    groups = read_models(results / "models.json")
+    groups = read_groups(results / "models.json")
     drawn = write_comparisons(metrics, groups, tmp_path / "plots")
     assert drawn == {
         ("in-context", "pascal-voc", "1/1"): ["demo-vit", "neco"],

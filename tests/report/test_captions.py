@@ -3,8 +3,8 @@ from pathlib import Path
 import jinja2
 import pytest
 
+from neco.paper.tables import LAYOUTS
 from neco.report.captions import CAPTIONS, TITLES, files
-from neco.report.layout import LAYOUTS
 
 FOLDER = Path(__file__).resolve().parents[2] / "workflow" / "report"
 

@@ -4,17 +4,19 @@ from pathlib import Path
 
 import pytest
 
+from neco.paper.reported import read_reported
 from neco.report.cells import Footer
 from neco.report.claims import Claim, verify
+from neco.report.gains import build_overview
+from neco.report.groups import read_groups
 from neco.report.measured import Measured, read_measured
-from neco.report.reported import read_reported
 from neco.report.verify import write_verify
 
 Write = Callable[..., None]
 
 
 def claims_of(project: Path) -> list[Claim]:
-    measured = read_measured(project / "metrics", project / "models.json")
+    measured = read_measured(project / "metrics", read_groups(project / "models.json"))
     return verify(measured, read_reported())
 
 
@@ -91,7 +93,9 @@ def test_files(project: Path, write: Write, tmp_path: Path) -> None:
     write(project, "main.seed0", "linear", "pascal-voc", {"": [80.0]})
     write(project, "dinov2r-vits14", "linear", "pascal-voc", {"": [81.0]})
     into = tmp_path / "out"
-    paths = write_verify(project / "metrics", project / "models.json", into, Footer("demo"))
+    measured = read_measured(project / "metrics", read_groups(project / "models.json"))
+    gains = [gain.sentence for gain in build_overview(measured).gains]
+    paths = write_verify(verify(measured, read_reported()), gains, Footer("demo"), into)
     assert [path.name for path in paths] == ["claims.md", "claims.csv", "claims.html"]
     text = paths[0].read_text()
     assert "### Does not hold (1)" in text

@@ -1,12 +1,9 @@
-from pathlib import Path
-
 import pytest
 import torch
 
 from neco.backbones.backbone import PatchColours
 from neco.config.training import Train
 from neco.data.dataset import Dataset
-from neco.report.figure_1 import write_figure_1
 from neco.report.method import Method, compute
 
 SETTINGS = Train.model_validate(
@@ -37,9 +34,3 @@ def test_references_are_patches_of_the_other_images(method: Method) -> None:
     assert len(method.references) == len(method.batch)
     cells = method.grid[0] * method.grid[1]
     assert all(0 <= patch < cells for patches in method.references for patch in patches)
-
-
-def test_figure_1(scenes: tuple[Dataset, Dataset], tmp_path: Path) -> None:
-    paths = write_figure_1(PatchColours(4).eval(), scenes[0], SETTINGS, tmp_path)
-    assert [path.name for path in paths] == ["figure-1.png", "figure-1.pdf"]
-    assert all(path.stat().st_size > 5000 for path in paths)

@@ -3,18 +3,22 @@ from pathlib import Path
 
 import pytest
 
+from neco.config import Project
+from neco.paper.reported import of_table, read_reported
 from neco.report.cells import Footer
-from neco.report.figure_2 import draw, write_figure_2
+from neco.report.figure_2 import draw, figure_2
+from neco.report.given import Given
+from neco.report.groups import read_groups
 from neco.report.measured import Measured, read_measured
-from neco.report.reported import of_table, read_reported
 from neco.report.style import LINES
 
 Write = Callable[..., None]
-REPORTED = [row for row in of_table(read_reported(), "8") if "ViT-S" in row.backbone]
+NUMBERS = read_reported()
+REPORTED = [row for row in of_table(NUMBERS, "8") if "ViT-S" in row.backbone]
 
 
 def test_the_papers_lines_alone_without_metrics() -> None:
-    figure = draw(Measured([]), REPORTED, Footer())
+    figure = draw(Measured([]), NUMBERS, Footer())
     panels = figure.axes
     assert [panel.get_title(loc="left") for panel in panels] == ["Pascal VOC", "ADE20K"]
     for panel, dataset in zip(panels, ("pascal-voc", "ade20k"), strict=True):
@@ -30,8 +34,8 @@ def test_the_papers_lines_alone_without_metrics() -> None:
 def test_ours_is_solid_in_the_papers_colour(project: Path, write: Write) -> None:
     write(project, "dinov2r-vits14", "in-context", "pascal-voc", {"1/1": [70.0], "1/8": [60.0]})
     write(project, "patch-colours", "in-context", "pascal-voc", {"1/1": [20.0]})
-    measured = read_measured(project / "metrics", project / "models.json")
-    panel = draw(measured, REPORTED, Footer()).axes[0]
+    measured = read_measured(project / "metrics", read_groups(project / "models.json"))
+    panel = draw(measured, NUMBERS, Footer()).axes[0]
     solid = [line for line in panel.get_lines() if line.get_linestyle() == "-"]
     by_data = {tuple(line.get_ydata()): line for line in solid}
     assert by_data[60.0, 70.0].get_color() == LINES["DINOv2R"]
@@ -44,5 +48,6 @@ def test_ours_is_solid_in_the_papers_colour(project: Path, write: Write) -> None
 def test_files(project: Path, write: Write, tmp_path: Path, dataset: str) -> None:
     write(project, "main.seed0", "in-context", dataset, {"1/1": [70.0], "1/4": [60.0]})
     into = tmp_path / "figures"
-    paths = write_figure_2(project / "metrics", project / "models.json", into, Footer("demo"))
+    groups = read_groups(project / "models.json")
+    paths = figure_2(Given(Project(), into, groups, project / "metrics"))
     assert [path.name for path in paths] == ["figure-2.png", "figure-2.pdf"]

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from neco.report.cells import Footer
+from neco.report.groups import read_groups
 from neco.report.html import embedded, write_report
 
 Write = Callable[..., None]
@@ -52,7 +53,7 @@ def report(project: Path, write: Write, tmp_path: Path) -> str:
     path = write_report(
         tmp_path / "report.html",
         project / "metrics",
-        project / "models.json",
+        read_groups(project / "models.json"),
         Footer("demo", scale="a <small> one", command="make demo"),
         figures=figures,
         tables=["1a", "8"],

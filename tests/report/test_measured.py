@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from neco.config import Project
 from neco.errors import UserError
+from neco.report.groups import read_groups
 from neco.report.measured import Score, read_measured, refuse_other_settings
 
 Write = Callable[..., None]
@@ -20,7 +21,7 @@ def test_seeds_of_a_run_are_averaged_and_spread_over_training_seeds(
     values = {0: [60.0, 62.0], 1: [63.0, 63.0], 2: [70.0, 72.0]}
     for seed, numbers in values.items():
         write(project, f"main.seed{seed}", "in-context", "pascal-voc", {"1/8": numbers})
-    measured = read_measured(project / "metrics", project / "models.json")
+    measured = read_measured(project / "metrics", read_groups(project / "models.json"))
     score = measured.get(measured.groups[-1], "pascal-voc", "in-context", "1/8")
     means = [np.mean(numbers) for numbers in values.values()]
     assert score is not None
@@ -33,7 +34,7 @@ def test_seeds_of_a_run_are_averaged_and_spread_over_training_seeds(
 def test_a_backbone_keeps_the_spread_over_evaluation_seeds(project: Path, write: Write) -> None:
     numbers = [40.0, 41.0, 45.0]
     write(project, "dinov2r-vits14", "overcluster", "pascal-voc", {"K=500": numbers, "K=GT": [9.0]})
-    measured = read_measured(project / "metrics", project / "models.json")
+    measured = read_measured(project / "metrics", read_groups(project / "models.json"))
     group = measured.groups[2]
     score = measured.get(group, "pascal-voc", "overcluster", "K=500")
     single = measured.get(group, "pascal-voc", "overcluster", "K=GT")
@@ -47,7 +48,7 @@ def test_a_backbone_keeps_the_spread_over_evaluation_seeds(project: Path, write:
 
 def test_what_was_not_run_is_none_and_strangers_are_left_out(project: Path, write: Write) -> None:
     write(project, "gone", "linear", "pascal-voc", {"": [50.0]}, commit="old")
-    measured = read_measured(project / "metrics", project / "models.json")
+    measured = read_measured(project / "metrics", read_groups(project / "models.json"))
     assert measured.scores == {}
     assert measured.left_out == ["linear/pascal-voc/gone.json"]
     assert measured.commits == []
@@ -58,12 +59,12 @@ def test_conditions_that_differ_from_the_papers_are_said(project: Path, write: W
     name, place = "dinov2r-vits14", ("in-context", "pascal-voc")
     paper = {"image_size": 518, "memory_size": 10_240_000, "seeds": [0, 1, 2, 3, 4]}
     write(project, name, *place, {"1/1": [50.0]}, settings=paper, train_images=10582)
-    measured = read_measured(project / "metrics", project / "models.json")
+    measured = read_measured(project / "metrics", read_groups(project / "models.json"))
     assert measured.scores[name, "pascal-voc", "in-context", "1/1"].scale == ()
     small = {"image_size": 128, "memory_size": 5000, "seeds": [0]}
     more = {"settings": small, "val_images": 86, "train_images": 176}
     write(project, name, *place, {"1/1": [50.0]}, **more)
-    measured = read_measured(project / "metrics", project / "models.json")
+    measured = read_measured(project / "metrics", read_groups(project / "models.json"))
     scale = " | ".join(measured.scores[name, "pascal-voc", "in-context", "1/1"].scale)
     assert "86 held-out images (paper 1,449)" in scale
     assert "176 training images (paper 10,582)" in scale

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from neco.errors import UserError
+from neco.report.groups import read_groups, slug
 from neco.report.measured import Measured
-from neco.report.models import read_models, slug
 
 
 def write(path: Path, *models: dict) -> Path:
@@ -23,7 +23,7 @@ def trained(name: str, begin: str, label: str, **more: object) -> dict:
 
 
 def test_seeds_of_a_run_are_one_group(project: Path) -> None:
-    groups = read_models(project / "models.json")
+    groups = read_groups(project / "models.json")
     assert [group.name for group in groups] == [
         "patch-colours", "dino-vits16", "dinov2r-vits14", "main",
     ]  # fmt: skip
@@ -42,7 +42,7 @@ def test_a_run_is_named_by_its_start_and_a_variant_keeps_its_own_name(tmp_path: 
         trained("c", "vits14-imgfocus", "ViT-S/14"),
         {**trained("d", "dinov2r-vits14", "ViT-S/14"), "method": "NeCo, one way"},
     )
-    keys = {group.name: group.key for group in read_models(path)}
+    keys = {group.name: group.key for group in read_groups(path)}
     assert keys["a"] == ("DINOv2R+NeCo", "ViT-S/14")
     assert keys["b"] == ("DINO+NeCo", "ViT-S/16")
     assert keys["c"] == ("vits14-imgfocus+NeCo", "ViT-S/14")
@@ -57,7 +57,7 @@ def test_ablations_are_stated_or_read_from_the_runs_name(tmp_path: Path) -> None
         trained("base", "x", "ViT-S/14", ablations=["9c/(100,100)", "5a/both"]),
         trained("main", "x", "ViT-S/14"),
     )
-    found = {group.name: group.ablations for group in read_models(path)}
+    found = {group.name: group.ablations for group in read_groups(path)}
     assert found["ablation-9c-1000-100"] == (f"9c/{slug('(1000,100)')}",)
     assert found["5a-foreground"] == ("5a/foreground",)
     assert found["base"] == ("9c/100-100", "5a/both")
@@ -66,10 +66,10 @@ def test_ablations_are_stated_or_read_from_the_runs_name(tmp_path: Path) -> None
 
 def test_a_broken_list_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such list"):
-        read_models(tmp_path / "models.json")
+        read_groups(tmp_path / "models.json")
     (tmp_path / "models.json").write_text('[{"model": "x"}]')
     with pytest.raises(UserError, match="not a list of models"):
-        read_models(tmp_path / "models.json")
+        read_groups(tmp_path / "models.json")
 
 
 def test_a_released_student_never_fills_the_row_of_a_run(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_a_released_student_never_fills_the_row_of_a_run(tmp_path: Path) -> None
         start("NeCo", "neco-dinov2xr-vits14", "ViT-S/14", start="dinov2xr-vits14"),
         trained("mine", "dino-vits16", "ViT-S/16"),
     )
-    dino, released, headline, mine = read_models(path)
+    dino, released, headline, mine = read_groups(path)
     assert mine.key == ("DINO+NeCo", "ViT-S/16") != released.key
     assert released.checked == mine.key
     assert headline.checked == ("DINOv2R+NeCo", "ViT-S/14")
@@ -96,7 +96,7 @@ def test_a_run_and_a_backbone_of_one_name_are_two_groups(tmp_path: Path) -> None
         trained("dino-vits16", "dino-vits16", "ViT-S/16"),
         trained("other", "dino-vits16", "ViT-S/16"),
     )
-    backbone, run, other = read_models(path)
+    backbone, run, other = read_groups(path)
     assert [g.handle for g in (backbone, run, other)] == [
         "dino-vits16", "dino-vits16 (run)", "other",
     ]  # fmt: skip
@@ -105,7 +105,7 @@ def test_a_run_and_a_backbone_of_one_name_are_two_groups(tmp_path: Path) -> None
 
 def test_a_start_that_is_not_evaluated_still_names_its_runs(tmp_path: Path) -> None:
     mine = trained("mine", "dinov2xr-vits14", "ViT-S/14", start_method="DINOv2R")
-    (group,) = read_models(write(tmp_path / "models.json", mine))
+    (group,) = read_groups(write(tmp_path / "models.json", mine))
     assert group.key == ("DINOv2R+NeCo", "ViT-S/14")
 
 
@@ -116,6 +116,6 @@ def test_a_start_is_found_under_the_name_its_files_have(tmp_path: Path) -> None:
         start("vit dino", "timm-vit_small_patch16_224.dino", "ViT-S/16"),
         trained("mine", name, "ViT-S/16"),
     )
-    groups = read_models(path)
+    groups = read_groups(path)
     assert Measured(groups).start_of(groups[1]) == groups[0]
     assert groups[1].key == ("vit dino+NeCo", "ViT-S/16")

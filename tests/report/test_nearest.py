@@ -1,5 +1,4 @@
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 
@@ -13,8 +12,6 @@ from neco.report.nearest import (
     candidates,
     nearest_patches,
     retrieve,
-    write_figure_4,
-    write_figure_5,
 )
 
 Extract = Callable[[Dataset, float], Features]
@@ -60,15 +57,3 @@ def test_better_features_retrieve_more_of_the_class(
     found = retrieve(val, features(val, 2.0), features(val, 0.01))
     assert found.neco.right.mean() == 1.0
     assert found.start.right.mean() < 0.9
-
-
-def test_figures_4_and_5(
-    scenes: tuple[Dataset, Dataset], features: Extract, tmp_path: Path
-) -> None:
-    val = scenes[1]
-    models = ("start", features(val, 0.5)), ("NeCo", features(val, 0.01))
-    paths = write_figure_4(val, *models, tmp_path, queries=2)
-    paths += write_figure_5(val, *models, tmp_path, queries=2)
-    names = ["figure-4.png", "figure-4.pdf", "figure-5.png", "figure-5.pdf"]
-    assert [path.name for path in paths] == names
-    assert all(path.stat().st_size > 2000 for path in paths)

@@ -1,16 +1,13 @@
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neco.config.evaluation import InContext, Overcluster
 from neco.data.dataset import Dataset
 from neco.features import Features
-from neco.report.overlays import renumbered, write_figure_6, write_overlays
-from neco.report.predictions import ModelFeatures, image_miou
+from neco.report.overlays import image_miou, renumbered
 
 Extract = Callable[[Dataset, float], Features]
 
@@ -37,23 +34,3 @@ def test_miou_of_one_image_counts_the_classes_it_shows() -> None:
     truth = np.array([[0, 0, 1, 255]], np.uint8)
     predicted = np.array([[0, 2, 1, 1]], np.uint8)
     assert image_miou(predicted, truth, 3) == pytest.approx(100 * (1 / 2 + 1) / 2)
-
-
-def test_overlays_and_figure_6(
-    scenes: tuple[Dataset, Dataset], features: Extract, tmp_path: Path
-) -> None:
-    train, val = scenes
-
-    def model(name: str, noise: float) -> ModelFeatures:
-        held_out = features(val, noise)
-        return ModelFeatures(name, features(train, noise), held_out, held_out)
-
-    in_context = InContext(image_size=64, memory_size=500, neighbours=5)
-    overcluster = Overcluster(image_size=64, iterations=5, redos=1, seeds=[0])
-    models = model("start", 0.5), model("NeCo", 0.01)
-    shared = {"overcluster": overcluster, "clusters": 5, "images": 3}
-    paths = write_overlays(train, val, *models, tmp_path, in_context=in_context, **shared)
-    paths += write_figure_6(val, *models, tmp_path, **shared)
-    names = ["overlays.png", "overlays.pdf", "figure-6.png", "figure-6.pdf"]
-    assert [path.name for path in paths] == names
-    assert all(path.stat().st_size > 2000 for path in paths)

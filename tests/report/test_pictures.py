@@ -1,12 +1,10 @@
 from itertools import pairwise
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neco.data.dataset import Dataset
-from neco.report.figure_3 import write_figure_3
 from neco.report.pictures import choose, grid, justified, read_picture
 
 shapes = st.lists(st.lists(st.floats(0.3, 3.0), min_size=1, max_size=6), min_size=1, max_size=4)
@@ -55,9 +53,3 @@ def test_a_grid_has_its_margins() -> None:
     assert last.y0 * height == pytest.approx(0.4)
     assert last.x1 == pytest.approx(1)
     assert last.width == pytest.approx(2 * first.width)
-
-
-def test_figure_3(scenes: tuple[Dataset, Dataset], tmp_path) -> None:
-    paths = write_figure_3(scenes[1], tmp_path, images=7)
-    assert [path.name for path in paths] == ["figure-3.png", "figure-3.pdf"]
-    assert np.prod([path.stat().st_size > 2000 for path in paths])

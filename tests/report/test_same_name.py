@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 
 from neco.evaluate.result import read_result
+from neco.paper.reported import read_reported
 from neco.publish.scores import write_comparisons
 from neco.report.cells import Footer, Table
 from neco.report.claims import verify
 from neco.report.figure_2 import draw
-from neco.report.gains import build_summary
+from neco.report.gains import build_overview
+from neco.report.groups import read_groups
 from neco.report.measured import Measured, read_measured
 from neco.report.render import as_csv, html, latex, markdown
-from neco.report.reported import of_table, read_reported
 from neco.report.style import LINES
 from neco.report.summary import as_csv as summary_csv
 from neco.report.summary import markdown as summary_markdown
@@ -50,7 +51,7 @@ def both(tmp_path: Path, write: Write) -> Path:
 
 
 def measured_of(project: Path) -> Measured:
-    return read_measured(project / "metrics", project / "models.json")
+    return read_measured(project / "metrics", read_groups(project / "models.json"))
 
 
 def lines_of(table: Table) -> dict[tuple[str, str], dict[str, str]]:
@@ -124,7 +125,7 @@ def test_table_3_has_the_gain_of_both(tmp_path: Path, write: Write) -> None:
 
 
 def test_the_summary_has_both_and_their_gains(both: Path) -> None:
-    summary = build_summary(measured_of(both))
+    summary = build_overview(measured_of(both))
     titles = [group.title for group, _ in summary.rows]
     assert titles == [
         "DINOv2R ViT-S/14",
@@ -155,8 +156,7 @@ def test_the_summary_has_both_and_their_gains(both: Path) -> None:
 
 
 def test_figure_2_draws_both(both: Path) -> None:
-    rows = [row for row in of_table(read_reported(), "8") if "ViT-S" in row.backbone]
-    figure = draw(measured_of(both), rows, Footer())
+    figure = draw(measured_of(both), read_reported(), Footer())
     panel = figure.axes[0]
     solid = [line for line in panel.get_lines() if line.get_linestyle() == "-"]
     drawn = {(line.get_marker(), *line.get_ydata()): line.get_color() for line in solid}

@@ -7,8 +7,9 @@ import pytest
 from rich.console import Console
 
 from neco.report.cells import Footer
-from neco.report.gains import Summary, build_summary, verdicts
-from neco.report.measured import read_measured
+from neco.report.gains import Overview, build_overview, verdicts
+from neco.report.groups import read_groups
+from neco.report.measured import Measured, read_measured
 from neco.report.summary import markdown, print_summary, write_summary
 
 Write = Callable[..., None]
@@ -23,8 +24,12 @@ def measure(project: Path, write: Write, after: list[float]) -> None:
         write(project, name, "in-context", "pascal-voc", {"1/1": [value], "1/8": [value - 9]})
 
 
-def summary_of(project: Path) -> Summary:
-    return build_summary(read_measured(project / "metrics", project / "models.json"))
+def measured_of(project: Path) -> Measured:
+    return read_measured(project / "metrics", read_groups(project / "models.json"))
+
+
+def summary_of(project: Path) -> Overview:
+    return build_overview(measured_of(project))
 
 
 def test_headlines_are_the_whole_memory_and_the_most_clusters(project: Path, write: Write) -> None:
@@ -79,9 +84,8 @@ def test_without_metrics_it_says_that_nothing_ran(project: Path, tmp_path: Path)
     assert verdicts(summary_of(project)) == [
         "No run and its starting backbone were both evaluated yet."
     ]
-    paths = write_summary(
-        project / "metrics", project / "models.json", tmp_path / "out", Footer(project="demo")
-    )
+    overview = build_overview(measured_of(project), Footer(project="demo"))
+    paths = write_summary(overview, tmp_path / "out")
     assert [path.name for path in paths] == ["summary.md", "summary.csv", "summary.html"]
     assert "no metrics yet" in paths[0].read_text()
 

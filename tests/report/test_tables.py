@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from neco.errors import UserError
+from neco.paper.reported import of_table, read_reported
+from neco.paper.tables import LAYOUTS
 from neco.report.cells import Footer, Table, signed
+from neco.report.groups import read_groups
 from neco.report.measured import Measured, read_measured
 from neco.report.render import as_csv, html, latex, markdown
-from neco.report.reported import of_table, read_reported
-from neco.report.tables import TABLES, build_table, write_table
+from neco.report.tables import build_table, write_table
 
 Write = Callable[..., None]
 ISSUED = [
@@ -38,7 +40,7 @@ ISSUED = [
 
 
 def table_of(project: Path, name: str) -> Table:
-    measured = read_measured(project / "metrics", project / "models.json")
+    measured = read_measured(project / "metrics", read_groups(project / "models.json"))
     return build_table(name, measured, read_reported())
 
 
@@ -47,8 +49,8 @@ def lines_of(table: Table) -> list[dict[str, str]]:
 
 
 def test_every_table_of_the_paper_is_there() -> None:
-    assert list(TABLES) == sorted(ISSUED, key=list(TABLES).index)
-    assert set(TABLES) == set(ISSUED)
+    assert list(LAYOUTS) == sorted(ISSUED, key=list(LAYOUTS).index)
+    assert set(LAYOUTS) == set(ISSUED)
 
 
 @pytest.mark.parametrize("name", ISSUED)
@@ -183,7 +185,8 @@ def test_four_files_with_the_footer(project: Path, write: Write, tmp_path: Path)
     write(project, "dinov2r-vits14", "linear", "pascal-voc", {"": [74.2]}, commit="abc123")
     footer = Footer(project="demo", scale="600 scenes & more", command="make demo")
     into = tmp_path / "tables"
-    paths = write_table("2", project / "metrics", project / "models.json", into, footer)
+    groups = read_groups(project / "models.json")
+    paths = write_table("2", project / "metrics", groups, into, footer)
     assert [path.name for path in paths] == [f"table-2.{s}" for s in ("csv", "md", "tex", "html")]
     text = paths[1].read_text()
     for expected in ("Project: demo", "Scale: 600 scenes & more", "make demo", "Commit: abc123"):

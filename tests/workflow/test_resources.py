@@ -9,11 +9,12 @@ from snakemake.api import SnakemakeApi
 from snakemake.cli import parse_args
 from snakemake.settings.types import ConfigSettings, OutputSettings, Quietness, ResourceSettings
 
+from neco.config.project import PARTS
 from neco.config.resources import Kind, Resources
 
 REPOSITORY = Path(__file__).parents[2]
 CLUSTER_DOCUMENT = REPOSITORY / "docs" / "cluster.md"
-BESIDE_SNAKEMAKE = {"all", "models", "publish"}
+BESIDE_SNAKEMAKE = {"all", "models", "publish", "report_now", *PARTS} - {"summary"}
 
 
 def asked_by(configuration: str, **settings) -> dict[str, list[dict]]:

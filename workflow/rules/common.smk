@@ -2,6 +2,7 @@
 import json
 import shlex
 import sys
+from functools import cache
 from itertools import chain
 from pathlib import Path
 
@@ -16,10 +17,13 @@ from neco.data.scenes.archives import written_with
 from neco.data.sources import is_folder, needed_for, prerequisites_of
 from neco.errors import UserError
 from neco.evaluate.protocol import PROTOCOLS
+from neco.paper.figures import FIGURES
+from neco.report.needs import drawable, needs_of, together
 
 try:
     PROJECT = validated(Project, with_included(config, Path("config")), "configuration")
     MODELS = PROJECT.models()
+    together(PROJECT.only, PROJECT)  # refuses what this project cannot draw
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
@@ -41,9 +45,7 @@ if not workflow.deployment_settings.deployment_method:
 onstart:
     # The whole configuration as it runs, command line included; every step reads this file.
     Path(RESULTS).mkdir(parents=True, exist_ok=True)
-    Path(SETTINGS).write_text(
-        yaml.safe_dump(PROJECT.written(), sort_keys=False)
-    )
+    Path(SETTINGS).write_text(yaml.safe_dump(PROJECT.written(), sort_keys=False))
 
 
 include: "resources.smk"

@@ -7,7 +7,11 @@ rule extract:
         data=f"{DATA}/prepared/{{dataset}}",
         weights=lambda wildcards: weights_of(MODEL_OF[wildcards.model]),
     output:
-        temp(directory(f"{RESULTS}/features/{{model}}/{{dataset}}.{{split}}.{{size}}{{colours}}")),
+        temp(
+            directory(
+                f"{RESULTS}/features/{{model}}/{{dataset}}.{{split}}.{{size}}{{colours}}"
+            )
+        ),
     log:
         f"{RESULTS}/logs/extract/{{model}}.{{dataset}}.{{split}}.{{size}}{{colours}}.log",
     benchmark:

@@ -155,40 +155,41 @@ def fine_tunings(wildcards):
     ]
 
 
-def segment_maps(wildcards):
-    """Return the predicted classes of the start and the run that figures compare."""
-    return [
-        f"{RESULTS}/unsupervised/{PROJECT.report.dataset}/{file_stem(model)}.npz"
-        for model in PICTURED
-    ]
-
-
-def figure_stem(name):
-    return f"figure-{name}" if name[0].isdigit() else name
-
-
-def training_data(wildcards):
-    run = PICTURED[1].rpartition(".seed")[0]
-    return dataset_folder(PROJECT.training(run).dataset)
-
-
-def compared_features(wildcards):
-    """Return the six feature folders of the start and the run that figures compare."""
-    dataset = PROJECT.report.dataset
-    splits = PROJECT.datasets[dataset]
-    shown = PROJECT.settings_for("in-context", dataset, PICTURED[1])
-    retrieval = (shown.image_size, shown.colours)
-    clustered = PROJECT.settings_for("overcluster", dataset, PICTURED[1])
-    clustering = (clustered.image_size,)
-    return {
-        f"{side}_{part}": features_folder(model, dataset, split, *images)
-        for side, model in zip(("start", "run"), PICTURED)
-        for part, split, images in (
-            ("train", splits.train, retrieval),
-            ("val", splits.val, retrieval),
-            ("cluster", splits.val, clustering),
-        )
+@cache
+def made_from(part):
+    """Return the files that a table or figure is made from, by the names of its arguments."""
+    needs = needs_of(part, PROJECT)
+    files = {
+        "metrics": [metrics_file(*key) for key in needs.metrics],
+        "trainings": [
+            f"{RESULTS}/runs/{model}/training.json" for model in needs.trainings
+        ],
+        "data": [dataset_folder(dataset) for dataset in needs.datasets],
+        "weights": [weights_of(model) for model in needs.weights],
+        **{name: features_folder(*read) for name, read in needs.features.items()},
+        "maps": [
+            f"{RESULTS}/unsupervised/{dataset}/{file_stem(model)}.npz"
+            for _, dataset, model in needs.maps
+        ],
     }
+    return {name: paths for name, paths in files.items() if paths}
+
+
+def figure_arguments(wildcards, input):
+    """Return the arguments that name what a figure is drawn from."""
+    if input.get("metrics"):
+        return f"--metrics {RESULTS}/metrics --runs {RESULTS}/runs"
+    return " ".join(
+        f"--{name.replace('_', '-')} {shlex.join([input[name]] if isinstance(input[name], str) else input[name])}"
+        for name in input.keys()
+    )
+
+
+def shown_in(part):
+    """Return the file in which people read a part of the report."""
+    if part in [drawing.stem for drawing in FIGURES.values()]:
+        return f"{RESULTS}/figures/{part}.png"
+    return f"{RESULTS}/tables/{part}.html"
 
 
 SCENES = (
@@ -196,15 +197,9 @@ SCENES = (
     if PROJECT.scenes is not None
     else []
 )
-METRICS = [metrics_file(*key) for key in PROJECT.evaluated()]
 MODEL_OF = {file_stem(model): model for model in MODELS}
-PICTURED = PROJECT.pictured()
-SEGMENTED = bool(PICTURED) and all(
-    ("unsupervised", PROJECT.report.dataset, model) in PROJECT.evaluated()
-    for model in PICTURED
-)
+TRAINED = [model for model, (_, run, _) in MODELS.items() if run]
+PARTS = drawable(PROJECT)
 DRAWN = [
-    name
-    for name in PROJECT.report.figures
-    if (PICTURED or name in ("2", "3")) and (SEGMENTED or name != "7")
+    FIGURES[name].stem for name in PROJECT.report.figures if FIGURES[name].stem in PARTS
 ]

@@ -1,17 +1,12 @@
-# metrics -> tables, figures, report
+# metrics and features -> tables, figures, report
 
-TABLES = f"{RESULTS}/tables"
-FIGURES = f"{RESULTS}/figures"
 MODELS_FILE = f"{RESULTS}/models.json"
 
 
+# Every model with what is known of its training: for publishing, and for those who take results along.
 rule models:
     input:
-        [
-            f"{RESULTS}/runs/{model}/training.json"
-            for model, (_, run, _) in MODELS.items()
-            if run
-        ],
+        [f"{RESULTS}/runs/{model}/training.json" for model in TRAINED],
     output:
         MODELS_FILE,
     log:
@@ -29,14 +24,14 @@ rule models:
         " {log} 2>&1"
 
 
+# A part of the report reads its own metrics and trainings, not those of the other parts.
 rule table:
     input:
-        metrics=METRICS,
-        models=MODELS_FILE,
+        unpack(lambda wildcards: made_from(f"table-{wildcards.table}")),
     output:
-        multiext(f"{TABLES}/table-{{table}}", ".csv", ".md", ".tex"),
+        multiext(f"{RESULTS}/tables/table-{{table}}", ".csv", ".md", ".tex"),
         report(
-            f"{TABLES}/table-{{table}}.html",
+            f"{RESULTS}/tables/table-{{table}}.html",
             category="Tables",
             labels={"table": "{table}"},
             caption="../report/table.rst",
@@ -49,243 +44,104 @@ rule table:
         mem_mb=memory("report"),
         runtime=minutes("report"),
     params:
+        step=lambda wildcards: f"table {wildcards.table}",
         config=SETTINGS,
-        metrics=lambda wildcards: f"{RESULTS}/metrics",
+        read=lambda wildcards: f"--metrics {RESULTS}/metrics --runs {RESULTS}/runs",
         folder=lambda wildcards, output: Path(output[0]).parent,
     shell:
-        "python -m neco table {wildcards.table} --config {params.config} --metrics"
-        " {params.metrics} --models {input.models} --into {params.folder}"
-        " > {log} 2>&1"
+        "python -m neco {params.step} --config {params.config} {params.read} --into"
+        " {params.folder} > {log} 2>&1"
 
 
-rule summary:
+use rule table as summary with:
     input:
-        metrics=METRICS,
-        models=MODELS_FILE,
+        unpack(lambda wildcards: made_from("summary")),
     output:
-        multiext(f"{TABLES}/summary", ".csv", ".md"),
+        multiext(f"{RESULTS}/tables/summary", ".csv", ".md"),
         report(
-            f"{TABLES}/summary.html",
+            f"{RESULTS}/tables/summary.html",
             category="Summary",
             labels={"table": "models and gains"},
             caption="../report/summary.rst",
         ),
     log:
         f"{RESULTS}/logs/summary.log",
-    conda:
-        "../../envs/report.yaml"
-    resources:
-        mem_mb=memory("report"),
-        runtime=minutes("report"),
     params:
-        config=SETTINGS,
-        metrics=lambda wildcards: f"{RESULTS}/metrics",
-        folder=lambda wildcards, output: Path(output[0]).parent,
-    shell:
-        "python -m neco summary --config {params.config} --metrics {params.metrics} --models"
-        " {input.models} --into {params.folder} > {log} 2>&1"
+        step="summary",
 
 
-rule verify:
+use rule table as verify with:
     input:
-        metrics=METRICS,
-        models=MODELS_FILE,
+        unpack(lambda wildcards: made_from("claims")),
     output:
-        multiext(f"{TABLES}/claims", ".csv", ".md"),
+        multiext(f"{RESULTS}/tables/claims", ".csv", ".md"),
         report(
-            f"{TABLES}/claims.html",
+            f"{RESULTS}/tables/claims.html",
             category="Summary",
             labels={"table": "the paper's claims"},
             caption="../report/claims.rst",
         ),
     log:
         f"{RESULTS}/logs/verify.log",
-    conda:
-        "../../envs/report.yaml"
-    resources:
-        mem_mb=memory("report"),
-        runtime=minutes("report"),
     params:
-        config=SETTINGS,
-        metrics=lambda wildcards: f"{RESULTS}/metrics",
-        folder=lambda wildcards, output: Path(output[0]).parent,
-    shell:
-        "python -m neco verify --config {params.config} --metrics {params.metrics} --models"
-        " {input.models} --into {params.folder} > {log} 2>&1"
+        step="verify",
 
 
-rule figure_of_metrics:
+use rule table as figure with:
     input:
-        metrics=METRICS,
-        models=MODELS_FILE,
+        unpack(lambda wildcards: made_from(wildcards.figure)),
     output:
-        f"{FIGURES}/figure-2.pdf",
+        f"{RESULTS}/figures/{{figure}}.pdf",
         report(
-            f"{FIGURES}/figure-2.png",
+            f"{RESULTS}/figures/{{figure}}.png",
             category="Figures",
-            labels={"figure": "2"},
-            caption="../report/figure-2.rst",
-        ),
-    log:
-        f"{RESULTS}/logs/figures/2.log",
-    conda:
-        "../../envs/report.yaml"
-    resources:
-        mem_mb=memory("report"),
-        runtime=minutes("report"),
-    params:
-        config=SETTINGS,
-        metrics=lambda wildcards: f"{RESULTS}/metrics",
-        folder=lambda wildcards, output: Path(output[0]).parent,
-    shell:
-        "python -m neco figure 2 --config {params.config} --metrics {params.metrics} --models"
-        " {input.models} --into {params.folder} > {log} 2>&1"
-
-
-rule figure_of_method:
-    input:
-        data=training_data,
-        weights=lambda wildcards: weights_of(PICTURED[0]),
-    output:
-        f"{FIGURES}/figure-1.pdf",
-        report(
-            f"{FIGURES}/figure-1.png",
-            category="Figures",
-            labels={"figure": "1"},
-            caption="../report/figure-1.rst",
-        ),
-    log:
-        f"{RESULTS}/logs/figures/1.log",
-    conda:
-        "../../envs/report.yaml"
-    resources:
-        mem_mb=memory("report"),
-        runtime=minutes("report"),
-    params:
-        config=SETTINGS,
-        folder=lambda wildcards, output: Path(output[0]).parent,
-    shell:
-        "python -m neco figure 1 --config {params.config} --data {input.data:q} --weights"
-        " {input.weights:q}"
-        " --into {params.folder} > {log} 2>&1"
-
-
-rule figure_of_data:
-    input:
-        dataset_folder(PROJECT.report.dataset),
-    output:
-        f"{FIGURES}/figure-3.pdf",
-        report(
-            f"{FIGURES}/figure-3.png",
-            category="Figures",
-            labels={"figure": "3"},
-            caption="../report/figure-3.rst",
-        ),
-    log:
-        f"{RESULTS}/logs/figures/3.log",
-    conda:
-        "../../envs/report.yaml"
-    resources:
-        mem_mb=memory("report"),
-        runtime=minutes("report"),
-    params:
-        config=SETTINGS,
-        folder=lambda wildcards, output: Path(output[0]).parent,
-        report=PROJECT.report.model_dump(mode="json"),
-    shell:
-        "python -m neco figure 3 --config {params.config} --data {input:q} --into {params.folder}"
-        " > {log} 2>&1"
-
-
-rule figure_of_features:
-    input:
-        unpack(compared_features),
-        data=dataset_folder(PROJECT.report.dataset),
-    output:
-        f"{FIGURES}/{{stem}}.pdf",
-        report(
-            f"{FIGURES}/{{stem}}.png",
-            category="Figures",
-            labels={"figure": "{stem}"},
+            labels={"figure": "{figure}"},
             caption="../report/figure.rst",
         ),
     log:
-        f"{RESULTS}/logs/figures/{{stem}}.log",
+        f"{RESULTS}/logs/figures/{{figure}}.log",
     wildcard_constraints:
-        stem="figure-[456]|overlays",
-    conda:
-        "../../envs/report.yaml"
-    resources:
-        mem_mb=memory("report"),
-        runtime=minutes("report"),
+        figure="|".join(drawing.stem for drawing in FIGURES.values()),
     params:
-        config=SETTINGS,
-        folder=lambda wildcards, output: Path(output[0]).parent,
-        name=lambda wildcards: wildcards.stem.removeprefix("figure-"),
+        step=lambda wildcards: f"figure {wildcards.figure.removeprefix('figure-')}",
+        read=figure_arguments,
         report=PROJECT.report.model_dump(mode="json"),
-    shell:
-        "python -m neco figure {params.name} --config {params.config} --data {input.data:q}"
-        " --start-train {input.start_train} --start-val {input.start_val}"
-        " --start-cluster {input.start_cluster} --run-train {input.run_train}"
-        " --run-val {input.run_val} --run-cluster {input.run_cluster}"
-        " --into {params.folder} > {log} 2>&1"
 
 
-rule figure_of_segments:
-    input:
-        maps=segment_maps,
-        data=dataset_folder(PROJECT.report.dataset),
-    output:
-        f"{FIGURES}/figure-7.pdf",
-        report(
-            f"{FIGURES}/figure-7.png",
-            category="Figures",
-            labels={"figure": "7"},
-            caption="../report/figure-7.rst",
-        ),
+# What is there now, in one file: no input, so it starts no other job.
+rule report_now:
     log:
-        f"{RESULTS}/logs/figures/7.log",
+        f"{RESULTS}/logs/report_now.log",
+    localrule: True
     conda:
         "../../envs/report.yaml"
-    resources:
-        mem_mb=memory("report"),
-        runtime=minutes("report"),
     params:
         config=SETTINGS,
-        folder=lambda wildcards, output: Path(output[0]).parent,
-        report=PROJECT.report.model_dump(mode="json"),
+        read=lambda wildcards: f"--metrics {RESULTS}/metrics --runs {RESULTS}/runs",
+        figures=lambda wildcards: f"{RESULTS}/figures",
+        into=lambda wildcards: f"{RESULTS}/report/now.html",
     shell:
-        "python -m neco figure 7 --config {params.config} --data {input.data:q}"
-        " --maps {input.maps} --into {params.folder} > {log} 2>&1"
+        "python -m neco report --config {params.config} {params.read}"
+        " --figures {params.figures} --into {params.into} > {log} 2>&1"
 
 
-rule report:
+use rule report_now as report with:
     input:
-        metrics=METRICS,
+        **made_from("summary"),
         models=MODELS_FILE,
-        curves=[
-            f"{RESULTS}/runs/{model}/metrics.csv"
-            for model, (_, run, _) in MODELS.items()
-            if run
+        curves=[f"{RESULTS}/runs/{model}/metrics.csv" for model in TRAINED],
+        parts=[
+            *(shown_in(f"table-{table}") for table in PROJECT.report.tables),
+            *map(shown_in, ("summary", "claims")),
+            *map(shown_in, DRAWN),
         ],
-        tables=expand(f"{TABLES}/table-{{table}}.html", table=PROJECT.report.tables),
-        summary=f"{TABLES}/summary.html",
-        claims=f"{TABLES}/claims.html",
-        figures=[f"{FIGURES}/{figure_stem(name)}.png" for name in DRAWN],
     output:
         REPORT,
     log:
         f"{RESULTS}/logs/report.log",
-    conda:
-        "../../envs/report.yaml"
+    localrule: False
     resources:
         mem_mb=memory("report"),
         runtime=minutes("report"),
     params:
-        config=SETTINGS,
-        metrics=lambda wildcards: f"{RESULTS}/metrics",
-        figures=lambda wildcards: FIGURES,
-        runs=lambda wildcards: f"{RESULTS}/runs",
-    shell:
-        "python -m neco report --config {params.config} --metrics {params.metrics}"
-        " --models {input.models} --runs {params.runs} --figures {params.figures} --into {output} > {log} 2>&1"
+        into=lambda wildcards, output: output[0],

@@ -1,12 +1,13 @@
 """The paper's 571 reported numbers, typed. Reported and reproduced numbers never blend."""
 
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from neco.errors import UserError
 
-REPORTED = Path(__file__).resolve().parents[2] / "config" / "paper" / "reported.csv"
+REPORTED = Path(__file__).with_name("reported.csv")
 COLUMNS = ("table", "method", "backbone", "params", "dataset", "protocol", "setting", "value")
 
 NO_BACKBONE = ("Hummingbird", "MaskContrast", "DeepSpectral", "DINOSAUR", "COMUS")
@@ -64,7 +65,7 @@ def read_reported(path: Path = REPORTED) -> list[Reported]:
     return rows
 
 
-def of_table(reported: list[Reported], name: str) -> list[Reported]:
+def of_table(reported: Sequence[Reported], name: str) -> list[Reported]:
     """Return the numbers of one table, named as in the paper (`1a`)."""
     return [row for row in reported if row.table == f"table{name}"]
 

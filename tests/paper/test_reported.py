@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from neco.errors import UserError
-from neco.report.reported import COLUMNS, REPORTED, canonical, of_table, read_reported
+from neco.paper.reported import COLUMNS, REPORTED, canonical, of_table, read_reported
 
 
 def test_there_are_571_numbers_in_every_table_of_the_paper() -> None:

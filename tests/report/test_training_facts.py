@@ -8,11 +8,11 @@ import pytest
 
 from neco.config import Project
 from neco.config.base import validated
+from neco.paper.reported import of_table, read_reported
 from neco.report.cells import Cell
-from neco.report.describe import describe_models
+from neco.report.groups import read_groups
 from neco.report.measured import read_measured
-from neco.report.models import Model
-from neco.report.reported import of_table, read_reported
+from neco.report.models import Model, describe_models
 from neco.report.tables import build_table
 
 RUN = "neco-dino-vits16"
@@ -85,7 +85,7 @@ def write_run(folder: Path, training: dict[str, Any], **more: Any) -> None:
 def hours_in(table: str, folder: Path, training: dict[str, Any], **more: Any) -> Cell:
     """Return the cell of training hours of one run on TimeT in a table."""
     write_run(folder, training, **more)
-    measured = read_measured(folder / "metrics", folder / "models.json")
+    measured = read_measured(folder / "metrics", read_groups(folder / "models.json"))
     built = build_table(table, measured, read_reported())
     place = [column.protocol for column in built.columns].index("train-hours")
     (cell,) = (row.cells[place] for row in built.rows if row.cells[place].ours)
@@ -112,7 +112,7 @@ def test_models_of_an_earlier_version_keep_their_hours(tmp_path: Path) -> None:
 def test_a_run_that_did_not_train_fills_no_cost(tmp_path: Path) -> None:
     asked = {"epochs": 25, "batch_size": 64, "dataset": "coco"}
     write_run(tmp_path, asked)
-    measured = read_measured(tmp_path / "metrics", tmp_path / "models.json")
+    measured = read_measured(tmp_path / "metrics", read_groups(tmp_path / "models.json"))
     rows = build_table("10", measured, read_reported()).rows
     assert not any(cell.ours for row in rows for cell in row.cells)
 

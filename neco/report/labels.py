@@ -1,5 +1,6 @@
-"""Figure 7: segments that no label helped to find, of the start and of NeCo."""
+"""Figures of labels over images: 3, the ground truth; 7, segments that no label helped to find."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +8,11 @@ from matplotlib.figure import Figure
 
 from neco.data.dataset import IGNORED, Dataset
 from neco.errors import UserError
+from neco.report.given import Given
 from neco.report.pictures import (
     choose,
     grid,
+    justified,
     labelled,
     legend,
     legend_height,
@@ -19,25 +22,47 @@ from neco.report.pictures import (
 from neco.report.style import drawn
 
 ACROSS = 7.0
+PER_ROW = 6
 
 
-def write_figure_7(
-    val: Dataset,
-    models: list[tuple[str, Path]],
-    into: Path,
-    images: int = 6,
-    seed: int = 0,
-) -> list[Path]:
-    """Write figure-7.png and .pdf; return the paths.
+def figure_3(given: Given) -> list[Path]:
+    """Write figure-3.png and .pdf of images of the held-out split; return the paths."""
+    val = given.held_out()
+    images = 2 * given.project.report.images
+    return drawn(lambda: draw_truth(val, images), given.into, "figure-3")
+
+
+def figure_7(given: Given) -> list[Path]:
+    """Write figure-7.png and .pdf; return the paths."""
+    val, models = given.held_out(), list(zip(given.names, given.maps, strict=True))
+    images = given.project.report.images
+    return drawn(lambda: draw_segments(val, models, images), given.into, "figure-7")
+
+
+def draw_truth(dataset: Dataset, images: int, seed: int = 0) -> Figure:
+    """Return Figure 3: rows of images with their labels, images drawn at random."""
+    pictures = [read_picture(dataset, index) for index in choose(dataset, images, seed=seed)]
+    rows = [pictures[start : start + PER_ROW] for start in range(0, len(pictures), PER_ROW)]
+    shown = np.unique(np.concatenate([picture.labels.ravel() for picture in pictures]))
+    shown = shown[shown != IGNORED]
+    bottom = legend_height(shown.tolist(), ACROSS) + 0.05
+    aspects = [[picture.aspect for picture in row] for row in rows]
+    figure, axes = justified(aspects, across=ACROSS, bottom=bottom)
+    for row, places in zip(rows, axes, strict=True):
+        for picture, place in zip(row, places, strict=True):
+            show(place, labelled(picture, picture.labels, dataset.classes))
+    legend(figure, dataset.classes, shown.tolist(), bottom - 0.05)
+    return figure
+
+
+def draw_segments(
+    val: Dataset, models: Sequence[tuple[str, Path]], images: int, seed: int = 0
+) -> Figure:
+    """Return Figure 7: one row per image of the held-out split, images drawn at random.
 
     Columns: input, ground truth, and each model's segments in the colours of the classes that they
     were matched to. models: (name, file of predicted classes from the unsupervised protocol).
     """
-    return drawn(lambda: draw(val, models, images, seed), into, "figure-7")
-
-
-def draw(val: Dataset, models: list[tuple[str, Path]], images: int, seed: int) -> Figure:
-    """Return the figure: one row per image of the held-out split, images drawn at random."""
     chosen = choose(val, images, seed=seed)
     pictures = [read_picture(val, index) for index in chosen]
     shown = [np.unique(picture.labels) for picture in pictures]

@@ -1,0 +1,75 @@
+"""What each table and figure costs alone: the table in docs/paper-map.md.
+
+`python -m neco.plan.alone docs/paper-map.md` renews it, from one dry run of the paper.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from neco.cli.plan import dry_run
+from neco.config import Project, load_project
+from neco.config.project import PARTS
+from neco.errors import UserError
+from neco.paper.figures import FIGURES
+from neco.plan.hours import gpu_hours, paper_speed
+from neco.plan.jobs import Job, by_rule, leading_to, read_jobs
+from neco.report.needs import Needs, together
+
+BEGIN, END = "<!-- generated: python -m neco.plan.alone -->", "<!-- end of generated -->"
+CONFIG = Path("config/config.yaml")
+NOWHERE = "data=/nowhere"
+"""So that what happens to lie in a data folder changes neither jobs nor image counts."""
+ALONE = PARTS[: -len(("summary", "claims"))]
+SHOWN = ("train", "extract", "attend", "fine_tune")
+
+
+def jobs_of_paper() -> list[Job]:
+    """Return every job of the paper's configuration, as if nothing had run."""
+    return read_jobs(dry_run(CONFIG, [NOWHERE], "--forceall"))
+
+
+def file_of(part: str, project: Project) -> str:
+    """Return the file that shows a part: what the workflow is asked for."""
+    figures = {drawing.stem for drawing in FIGURES.values()}
+    folder, suffix = ("figures", "png") if part in figures else ("tables", "html")
+    return f"results/{project.name}/{folder}/{part}.{suffix}"
+
+
+def rows(project: Project, jobs: Sequence[Job]) -> list[list[str]]:
+    """Return one row per table and figure, then all of them together, then the whole project."""
+    files = {part: file_of(part, project) for part in ALONE}
+    asked = {part: ([files[part]], together([part], project)) for part in ALONE}
+    asked["all of these"] = (list(files.values()), together(ALONE, project))
+    found = []
+    for name, (wanted, needs) in asked.items():
+        found.append([name, *_numbers(leading_to(wanted, jobs), project, needs)])
+    return [*found, ["the whole report", *_numbers(jobs, project, None)]]
+
+
+def _numbers(jobs: Sequence[Job], project: Project, needs: Needs | None) -> list[str]:
+    hours = sum(cost.hours for cost in gpu_hours(project, paper_speed(), needs))
+    counts = by_rule(jobs)
+    return [f"{len(jobs):,}", *(f"{counts[rule]:,}" for rule in SHOWN), f"{hours:,.1f}"]
+
+
+def table(project: Project, jobs: Sequence[Job]) -> str:
+    """Return the table as Markdown."""
+    header = ["alone", "jobs", *(f"`{rule}`" for rule in SHOWN), "GPU-hours"]
+    lines = [f"| {' | '.join(header)} |", "| --- |" + " ---: |" * (len(header) - 1)]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows(project, jobs))])
+
+
+def renewed(text: str, jobs: Sequence[Job]) -> str:
+    """Return a document with the table between its marks renewed. Raises UserError without them."""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise UserError(f"the document lacks the marks {BEGIN} and {END}")
+    project = load_project(CONFIG, {"data": "/nowhere"})
+    return f"{before}{BEGIN}\n\n{table(project, jobs)}\n\n{END}{after}"
+
+
+if __name__ == "__main__":
+    document = Path(sys.argv[1])
+    document.write_text(renewed(document.read_text(), jobs_of_paper()))

@@ -1,0 +1,55 @@
+"""The files that a figure is drawn from, once they are there (before: needs.py)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from neco.backbones.registry import backbone_spec
+from neco.config import Project
+from neco.data.dataset import Dataset, read_dataset
+from neco.errors import UserError
+from neco.report.groups import Group
+
+
+@dataclass(frozen=True)
+class Given:
+    """What one figure is drawn from, where it is drawn to, and the project that asks for it."""
+
+    project: Project
+    into: Path
+    groups: Sequence[Group] = ()
+    metrics: Path = Path()
+    data: Path = Path()
+    """The prepared dataset whose images are shown."""
+    weights: Path | None = None
+    """The start's weights; None for those that ship."""
+    maps: tuple[Path, ...] = ()
+    features: dict[str, Path] = field(default_factory=dict)
+
+    @property
+    def shown(self) -> tuple[str, str]:
+        """The (start, model of the run) that figures compare. Raises UserError without a run."""
+        shown = self.project.pictured()
+        if shown is None:
+            raise UserError("this figure compares a start with its run; the configuration has none")
+        return shown
+
+    @property
+    def run(self) -> str:
+        """The name of the run."""
+        return self.shown[1].rpartition(".seed")[0]
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """What a figure calls the start and the run."""
+        run = self.project.runs[self.run]
+        return backbone_spec(self.shown[0]).method, run.method
+
+    def labelled(self, part: str) -> Dataset:
+        """Return the shown dataset's images that serve as `train` or `val`."""
+        splits = self.project.datasets[self.project.report.dataset]
+        return read_dataset(self.data, getattr(splits, part))
+
+    def held_out(self) -> Dataset:
+        """Return the held-out images that figures show."""
+        return self.labelled("val")

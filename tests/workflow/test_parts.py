@@ -1,0 +1,42 @@
+"""A part of the report that is asked for alone starts what it needs, and nothing else."""
+
+from pathlib import Path
+
+import pytest
+
+from neco.cli.plan import dry_run
+from neco.errors import UserError
+from neco.plan.jobs import by_rule, read_jobs
+
+REPOSITORY = Path(__file__).parents[2]
+SMOKE = Path("config/smoke.yaml")
+
+
+@pytest.fixture(autouse=True)
+def _in_the_repository(monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
+
+
+def jobs(*targets: str, **settings: str) -> dict[str, int]:
+    """Return the jobs by rule of a project of which nothing has run."""
+    given = [f"{name}={value}" for name, value in {"name": "untouched", **settings}.items()]
+    return by_rule(read_jobs(dry_run(SMOKE, ["data=/nowhere", *given], *targets)))
+
+
+def test_a_target_and_the_setting_ask_for_the_same():
+    asked = jobs("table-8", "figure-3")
+    assert asked["table"] == asked["figure"] == 1
+    assert not asked.keys() & {"fine_tune", "overcluster", "linear", "unsupervised", "report"}
+    assert asked["train"] == 2  # the two seeds of the run, none of the ablations
+    parts = dict.fromkeys(("table-8", "figure-3"), 1)
+    by_setting = jobs(only="[table-8,figure-3]")
+    assert {rule: count for rule, count in asked.items() if rule not in parts} == by_setting
+
+
+def test_a_report_of_what_is_there_starts_no_other_job():
+    assert jobs("report_now") == {"report_now": 1}
+
+
+def test_an_unknown_part_is_refused():
+    with pytest.raises(UserError, match="did you mean 'table-8'"):
+        jobs(only="table-88")
