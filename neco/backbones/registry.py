@@ -16,7 +16,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from neco.backbones.spec import (
     BackboneSpec,
@@ -295,6 +295,26 @@ def backbone_spec(name: str) -> BackboneSpec:
     if name.startswith(("timm:", HUB, FOLDER)) or is_timm_name(name):
         return timm_spec(name)
     raise UserError(f"unknown backbone '{name}'{nearest(name, BACKBONES)}")
+
+
+class Named(NamedTuple):
+    """What tables call a backbone."""
+
+    method: str
+    label: str
+    """Architecture: ViT-S/14."""
+    start: str | None
+    """What a released student started from."""
+
+
+def named(name: str) -> Named:
+    """Return what tables call a backbone; no hub is asked and no network built for it."""
+    if name in BACKBONES or name.startswith("file:"):
+        row = backbone_spec(name)
+        return Named(row.method, row.label, row.start)
+    model = name.partition(":")[2] or name
+    method = model.rstrip("/").rsplit("/", 1)[-1]
+    return Named(method, method.split(".")[0], None)
 
 
 def file_stem(name: str) -> str:

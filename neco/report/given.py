@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from neco.backbones.registry import backbone_spec
+from neco.backbones.registry import named
 from neco.config import Project
 from neco.data.dataset import Dataset, read_dataset
 from neco.errors import UserError
@@ -43,7 +43,7 @@ class Given:
     def names(self) -> tuple[str, str]:
         """What a figure calls the start and the run."""
         run = self.project.runs[self.run]
-        return backbone_spec(self.shown[0]).method, run.method
+        return named(self.shown[0]).method, run.method
 
     def labelled(self, part: str) -> Dataset:
         """Return the shown dataset's images that serve as `train` or `val`."""

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from neco.backbones.registry import backbone_spec, file_stem
+from neco.backbones.registry import file_stem, named
 from neco.config import Project
 from neco.config.training import Train
 from neco.errors import UserError
@@ -49,7 +49,7 @@ def describe_models(project: Project, runs: Path | None = None) -> list[Model]:
     """
     models = []
     for name, (backbone, run, seed) in project.models().items():
-        spec = backbone_spec(backbone)
+        spec = named(backbone)
         params = PARAMS.get(spec.label[:5], "")
         if run is None:
             models.append(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from neco.backbones.convert import CONVERTERS
 from neco.backbones.load import build_network
-from neco.backbones.registry import BACKBONES, backbone_spec, file_stem
+from neco.backbones.registry import BACKBONES, backbone_spec, file_stem, named
 from neco.backbones.spec import Download, Given, LocalFile, TimmHub, Wheel
 from neco.errors import UserError
 
@@ -147,3 +147,20 @@ def test_file_stems_are_safe(name: str) -> None:
 
 def test_file_stem_of_a_row_is_its_name() -> None:
     assert [file_stem(name) for name in BACKBONES] == list(BACKBONES)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("neco-dinov2xr-vits14", ("NeCo", "ViT-S/14", "dinov2xr-vits14")),
+        ("hf-hub:owner/some-vit", ("some-vit", "some-vit", None)),
+        (
+            "timm:vit_small_patch16_224.dino",
+            ("vit_small_patch16_224.dino", "vit_small_patch16_224", None),
+        ),
+    ],
+)
+def test_a_name_for_tables_asks_no_hub(name, expected, monkeypatch):
+    """A dry run plans with names of hubs that are not reached."""
+    monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("asked a hub"))
+    assert named(name) == expected

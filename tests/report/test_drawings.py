@@ -13,6 +13,7 @@ from neco.cli import main
 from neco.config.project import Figure
 from neco.data.dataset import Dataset
 from neco.features import Features
+from neco.identity import array_digest
 from neco.paper.figures import FIGURES
 
 Extract = Callable[[Dataset, float], Features]
@@ -46,7 +47,9 @@ def arguments(
             folder.mkdir()
             found = features(split, noise)
             np.save(folder / "features.npy", found.tokens)
-            about = {**found.about, "ids": found.ids}
+            about = {**found.about, "ids": found.ids, "model_digest": side}
+            about |= {"dim": found.tokens.shape[-1], "digest": array_digest(found.tokens)[:12]}
+            about["dataset_digest"] = split.digest()
             (folder / "about.json").write_text(json.dumps(about))
             given[f"{side}_{part}"] = [str(folder)]
     maps = tmp_path / "maps.npz"
