@@ -7,13 +7,14 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from neco.config.training import Head
+from neco.errors import UserError
 
 
 class ProjectionHead(nn.Module):
     """Linear layers with GELU between them. Source: paper, appendix A.1; released code.
 
-    `output` is the size of what it returns; without layers, or as a residual, that is the size of
-    the tokens.
+    `output` is the size of what it returns. Without layers, or as a residual, that is the size of
+    the tokens; a rotation or principal components are no more than those.
     """
 
     def __init__(self, dim: int, settings: Head) -> None:
@@ -21,7 +22,9 @@ class ProjectionHead(nn.Module):
         self.residual = settings.start == "residual"
         self.normalised = settings.normalised
         as_tokens = self.residual or not settings.layers
-        self.output = dim if as_tokens else settings.output
+        turned = settings.start in ("orthogonal", "principal")
+        widest = min(settings.output, dim) if turned else settings.output
+        self.output = dim if as_tokens else widest
         sizes = [dim, *[settings.hidden] * (settings.layers - 1), self.output]
         sizes = sizes if settings.layers else []
         linear = [nn.Linear(wide, narrow) for wide, narrow in pairwise(sizes)]
@@ -46,10 +49,18 @@ class ProjectionHead(nn.Module):
 
     @torch.no_grad()
     def fit(self, tokens: Tensor) -> None:
-        """Make the only layer the projection to the principal components of tokens (N, dim)."""
+        """Make the only layer the projection to the principal components of tokens (N, dim).
+
+        Raises UserError where there are fewer tokens than components.
+        """
         layer = self.layers[0]
         assert isinstance(layer, nn.Linear)  # noqa: S101 (for mypy)
         mean = tokens.float().mean(dim=0)
+        if len(tokens) < self.output:
+            raise UserError(
+                f"head: {len(tokens)} patches of the first batch have no {self.output} principal "
+                "components; raise train.batch_size or lower head.output"
+            )
         _, _, directions = torch.linalg.svd(tokens.float() - mean, full_matrices=False)
         layer.weight.copy_(directions[: self.output])
         layer.bias.copy_(-layer.weight @ mean)

@@ -59,6 +59,12 @@ def test_components_are_those_of_the_tokens(tokens):
     torch.testing.assert_close(projected.mean(dim=0), torch.zeros(6), atol=1e-5, rtol=0)
 
 
+def test_components_are_no_more_than_dimensions_and_tokens(tokens):
+    assert head(layers=1, start="principal", output=99).output == DIM
+    with pytest.raises(UserError, match="4 patches of the first batch have no 6 principal"):
+        head(layers=1, start="principal").fit(tokens[:4])
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [

@@ -284,7 +284,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "head": {"normalised": False},
         "optimiser": {"name": "adam"},
     },
-    "fast": {"drop_path": 0.0, "head": {"layers": 0}},
+    "fast": {"drop_path": 0.0, "head": {"layers": 1, "start": "principal"}},
 }
 """Sparse differences from the defaults; each is a row of docs/deviations.md."""
 

@@ -1,4 +1,7 @@
-"""dvc.yaml of a published project: what is a checkpoint, a metric, a plot. No stages."""
+"""The repository's dvc.yaml: what of the published files is a checkpoint, a metric, a plot.
+
+It has no stages: Snakemake executes. Names and titles begin with the project's name.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,18 +32,46 @@ Drawn = Mapping[tuple[str, str, str], Sequence[str]]
 """What `write_comparisons` returns: groups by (protocol, dataset, headline setting)."""
 
 
-def describe(project: Project, folder: Path, metrics: Sequence[Metrics], drawn: Drawn) -> str:
-    """Return dvc.yaml for the published files in `folder`."""
+def describe(
+    before: Path, project: Project, folder: Path, metrics: Sequence[Metrics], drawn: Drawn
+) -> str:
+    """Return dvc.yaml with the published files in `folder` in place of what `before` says of them.
+
+    before: the dvc.yaml at the repository's root, which need not be there. What it says of other
+    projects is kept.
+    """
+    place = f"{folder.parent.name}/{folder.name}/"
+    kept = yaml.safe_load(before.read_text()) if before.exists() else {}
+    plots = [*_curves(project, place), *_comparisons(project, drawn, place)]
     content = {
-        "artifacts": _artifacts(project, folder, metrics),
-        "metrics": [SCORES],
-        "plots": [*_curves(project), *_comparisons(drawn), *_figures(folder)],
+        "artifacts": {
+            name: artifact
+            for name, artifact in kept.get("artifacts", {}).items()
+            if not artifact["path"].startswith(place)
+        }
+        | _artifacts(project, folder, metrics, place),
+        "metrics": [*_elsewhere(kept.get("metrics", []), place), place + SCORES],
+        "plots": [*_elsewhere(kept.get("plots", []), place), *plots, *_figures(folder, place)],
     }
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
     return OPENING + text
 
 
-def _artifacts(project: Project, folder: Path, metrics: Sequence[Metrics]) -> dict[str, Any]:
+def _elsewhere(entries: list[Any], place: str) -> list[Any]:
+    """Return the metrics or plots whose files do not lie in `place`."""
+
+    def first_file(entry: Any) -> str:
+        if isinstance(entry, str):
+            return entry
+        (plot,) = entry.values()
+        return str(next(iter(plot["y"])))
+
+    return [entry for entry in entries if not first_file(entry).startswith(place)]
+
+
+def _artifacts(
+    project: Project, folder: Path, metrics: Sequence[Metrics], place: str
+) -> dict[str, Any]:
     """Return one artifact per checkpoint, and the report; `meta` says where they come from."""
     commits = sorted({str(one.conditions.git_commit) for one in metrics})
     source = {"configuration": digest(project), "evaluated_at": ", ".join(commits)}
@@ -49,35 +80,42 @@ def _artifacts(project: Project, folder: Path, metrics: Sequence[Metrics]) -> di
         run, _, seed = model.rpartition(".seed")
         path = CHECKPOINT.format(model=file_stem(model))
         spec = backbone_spec(start)
-        artifacts[slug(model)] = {
-            "path": path,
+        artifacts[f"{project.name}-{slug(model)}"] = {
+            "path": place + path,
             "type": "model",
             "desc": f"{project.runs[run].method} from {start}, training seed {seed}; a timm state "
             f"dict of {spec.architecture}, {spec.image_size} pixels",
             "labels": ["backbone", project.name],
             "meta": {"sha256": weights_digest(folder / path), **source},
         }
-    report = {"path": "report/report.html", "type": "report", "labels": [project.name]}
-    return artifacts | {"report": {**report, "desc": "Tables and figures in one file"}}
+    report = {"path": f"{place}report/report.html", "type": "report", "labels": [project.name]}
+    told = {**report, "desc": "Tables and figures in one file"}
+    return artifacts | {f"{project.name}-report": told}
 
 
-def _curves(project: Project) -> list[dict[str, Any]]:
-    files = [f"runs/{model}/metrics.csv" for model in trained_models(project)]
+def _curves(project: Project, place: str) -> list[dict[str, Any]]:
+    files = [f"{place}runs/{model}/metrics.csv" for model in trained_models(project)]
     return [
-        _plot(title, "lines", x="step", y=dict.fromkeys(files, column), label=column)
+        _plot(
+            f"{project.name}: {title}",
+            "lines",
+            x="step",
+            y=dict.fromkeys(files, column),
+            label=column,
+        )
         for column, title in CURVES.items()
         if files
     ]
 
 
-def _comparisons(drawn: Drawn) -> list[dict[str, Any]]:
+def _comparisons(project: Project, drawn: Drawn, place: str) -> list[dict[str, Any]]:
     plots = []
     for (protocol, dataset, headline), groups in drawn.items():
-        stem = f"{PLOTS}/{stem_of(protocol, dataset, headline)}"
+        stem = f"{place}{PLOTS}/{stem_of(protocol, dataset, headline)}"
         name = f"{protocol} {headline}".strip() + f", {dataset}"
         for kind, measure, columns in (("model", "mIoU", "mIoU"), ("class", "IoU", list(groups))):
             y = {f"{stem}.{kind}.csv": columns}
-            title, label = f"{name}, by {kind}", f"{measure} in percent"
+            title, label = f"{project.name}: {name}, by {kind}", f"{measure} in percent"
             plots.append(_plot(title, "dots", x=kind, y=y, label=label))
     return plots
 
@@ -87,5 +125,5 @@ def _plot(title: str, template: str, *, x: str, y: dict[str, Any], label: str) -
     return {title: {**values, "x_label": x, "y_label": label}}
 
 
-def _figures(folder: Path) -> list[str]:
-    return [str(path.relative_to(folder)) for path in sorted(folder.glob("figures/*.png"))]
+def _figures(folder: Path, place: str) -> list[str]:
+    return [place + str(path.relative_to(folder)) for path in sorted(folder.glob("figures/*.png"))]

@@ -36,7 +36,8 @@ def publish(results: Path, repository: Path) -> Path:
     gather(results, chosen, folder)
     write_scores(metrics, folder / SCORES)
     drawn = write_comparisons(metrics, read_groups(folder / "models.json"), folder / PLOTS)
-    write_text(folder / "dvc.yaml", describe(project, folder, metrics, drawn))
+    root = repository / "dvc.yaml"
+    write_text(root, describe(root, project, folder, metrics, drawn))
     _hand_over(folder, repository, project.publish.remote)
     return folder
 
@@ -61,11 +62,11 @@ def _clear(folder: Path) -> None:
 
 
 def _hand_over(folder: Path, repository: Path, remote: str) -> None:
-    """Let DVC track everything in `folder` but dvc.yaml, and push it to its remote."""
+    """Let DVC track everything in `folder`, and push it to its remote."""
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
-    tracked = sorted(str(path) for path in folder.iterdir() if path.name != "dvc.yaml")
+    tracked = sorted(str(path) for path in folder.iterdir())
     try:
         with Repo(repository) as repo:
             repo.add(tracked)

@@ -44,17 +44,34 @@ def test_a_clone_pulls_the_same_bytes(published, tmp_path):
 
 def test_dvc_yaml_describes_and_executes_nothing(published):
     repository, _ = published
-    folder = repository / "published" / "small"
-    stated = yaml.safe_load((folder / "dvc.yaml").read_text())
+    stated = yaml.safe_load((repository / "dvc.yaml").read_text())
     assert set(stated) == {"artifacts", "metrics", "plots"}
-    assert set(stated["artifacts"]) == {"neco-seed0", "neco-seed1", "report"}
+    assert set(stated["artifacts"]) == {"small-neco-seed0", "small-neco-seed1", "small-report"}
     titles = [next(iter(plot)) for plot in stated["plots"] if isinstance(plot, dict)]
-    assert titles[: len(CURVES)] == list(CURVES.values())
+    assert titles[: len(CURVES)] == [f"small: {title}" for title in CURVES.values()]
     named = [item["path"] for item in stated["artifacts"].values()] + stated["metrics"]
     for plot in stated["plots"]:
         named += [plot] if isinstance(plot, str) else next(iter(plot.values()))["y"]
     for name in named:
-        assert (folder / name).exists(), name
+        assert (repository / name).exists(), name
+
+
+def test_what_is_said_of_other_projects_is_kept(tmp_path):
+    repository = new_repository(tmp_path / "repository")
+    write_project(tmp_path / "results")
+    other = {
+        "artifacts": {"big-report": {"path": "published/big/report/report.html"}},
+        "metrics": ["published/big/scores"],
+        "plots": ["published/big/figures/a.png", {"big: t": {"y": {"published/big/m.csv": "x"}}}],
+    }
+    (repository / "dvc.yaml").write_text(yaml.safe_dump(other))
+    publish(tmp_path / "results", repository)
+    first = yaml.safe_load((repository / "dvc.yaml").read_text())
+    assert first["artifacts"].keys() > other["artifacts"].keys()
+    assert first["metrics"] == ["published/big/scores", "published/small/scores"]
+    assert first["plots"][:2] == other["plots"]
+    publish(tmp_path / "results", repository)
+    assert yaml.safe_load((repository / "dvc.yaml").read_text()) == first
 
 
 def test_the_same_results_give_the_same_files(published):

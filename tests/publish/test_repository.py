@@ -12,7 +12,7 @@ from neco.config import Publish
 from neco.publish.remote import check, content, named_objects, read_object, remote_folder
 from tests.publish.conftest import ROOT
 
-PUBLISHED = sorted(path.parent for path in ROOT.glob("published/*/dvc.yaml"))
+PUBLISHED = sorted(path.parent for path in ROOT.glob("published/*/project.yaml.dvc"))
 
 
 def test_dvc_reports_to_nobody_and_reads_the_repository_by_default():
@@ -41,11 +41,11 @@ def test_the_demo_is_published_whole_and_small():
     assert objects == named_objects(ROOT)
 
 
-@pytest.mark.parametrize("folder", PUBLISHED, ids=lambda folder: folder.name)
-def test_dvc_yaml_names_published_files_and_has_no_stages(folder: Path):
-    stated = yaml.safe_load((folder / "dvc.yaml").read_text())
+def test_dvc_yaml_names_published_files_and_has_no_stages():
+    stated = yaml.safe_load((ROOT / "dvc.yaml").read_text())
     assert set(stated) == {"artifacts", "metrics", "plots"}
-    files = {str(path.relative_to(folder.relative_to(ROOT))) for path in _files(folder)}
+    assert stated["metrics"] == [f"published/{folder.name}/scores" for folder in PUBLISHED]
+    files = {str(path) for path in content(ROOT)}
     for plot in stated["plots"]:
         for name in [plot] if isinstance(plot, str) else next(iter(plot.values()))["y"]:
             assert name in files
