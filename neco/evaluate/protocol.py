@@ -110,13 +110,12 @@ class ProtocolRecord:
         return function
 
     def reads(self, kind: str) -> list[str]:
-        """Return the parts of which `features`, `attention` or `splits` may be read.
+        """Return the parts of which a field of `Inputs` may be read, none where no preset asks.
 
-        A part whose features no preset reads may still have them read where a setting says so.
+        All parts of a preset that reads any: which of them, single settings may decide.
         """
-        presets = [
-            self.settings.model_validate({"preset": preset}) for preset in self.settings.presets
-        ]
+        named = ({"preset": preset} for preset in self.settings.presets)
+        presets = [self.settings.model_validate(values) for values in named]
         asked = [self.inputs(settings, DatasetSplits()) for settings in presets]
         found = {part for inputs in asked if getattr(inputs, kind) for part in inputs.splits}
         return sorted(found)
