@@ -176,7 +176,7 @@ class Backbone(nn.Module):
         self._fit(images)
         blocks = self.blocks()
         rows, columns = self.grid(images)
-        prefix = self.model.num_prefix_tokens
+        prefix = getattr(self.model, "num_prefix_tokens", None) or 0
         weights = blocks and class_row(lambda: self.model.forward_features(images), blocks[-1])
         if not isinstance(weights, Tensor) or weights.shape[-1] != prefix + rows * columns:
             raise UserError(

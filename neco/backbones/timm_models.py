@@ -44,8 +44,9 @@ def create(architecture: str, **arguments: Any) -> Any:
             del wanted[unknown[0]]
     if getattr(network, "attn_pool", None) is not None:
         network.reset_classifier(0, "")  # pooling by attention comes after the tokens
-    if getattr(network, "fc_norm", None) is not None:
-        network.fc_norm.requires_grad_(False)  # so does this; it would never get a gradient
+    for after in ("fc_norm", "aligner"):  # so do these; they would never get a gradient
+        if isinstance(getattr(network, after, None), torch.nn.Module):
+            getattr(network, after).requires_grad_(False)
     return network
 
 
@@ -69,7 +70,7 @@ def timm_spec(name: str) -> BackboneSpec:
     network = _hollow(name, architecture)
     config = network.pretrained_cfg
     sizes = config.get("input_size") or (3, 224, 224)
-    _refuse_without_grid(name, network, int(sizes[-1]))
+    _refuse_without_grid(name, architecture, network, int(sizes[-1]))
     model = config.get("architecture") or architecture
     return BackboneSpec(
         name=name,
@@ -117,7 +118,7 @@ def _hollow(name: str, architecture: str) -> Any:
         raise UserError(f"backbone '{name}': {what_failed(error, architecture)}") from None
 
 
-def _refuse_without_grid(name: str, network: Any, native: int) -> None:
+def _refuse_without_grid(name: str, architecture: str, network: Any, native: int) -> None:
     """Raise UserError unless an image becomes a grid of exactly the stride that timm states.
 
     A native size that the stride does not divide proves nothing, so two sizes around it are tried.
@@ -128,10 +129,12 @@ def _refuse_without_grid(name: str, network: Any, native: int) -> None:
         sides = [native] if native == below else [below, below + stride]
         if native // stride < 2:
             raise UserError(f"a {native}-pixel image is one token")
-        backbone = Backbone(network, stride, dim).eval()
-        with torch.no_grad():
-            for side in sides:
-                tokens = backbone(torch.empty(1, 3, side, side, device="meta"))
+        try:
+            tokens = _tokens(network, sides)
+        except RuntimeError as error:
+            if "meta tensors" not in str(error):
+                raise
+            tokens = _tokens(create(architecture), sides)  # computes with numbers on its way
         if tokens.shape[-1] != dim:
             raise UserError(f"tokens of {tokens.shape[-1]} channels, where timm states {dim}")
     except Exception as error:  # whatever the network says of such images
@@ -139,6 +142,16 @@ def _refuse_without_grid(name: str, network: Any, native: int) -> None:
         raise UserError(
             f"backbone '{name}': {type(network).__name__} gives no grid of tokens: {reason}"
         ) from None
+
+
+def _tokens(network: Any, sides: list[int]) -> torch.Tensor:
+    """Return the tokens of an image of the last of these sides, after trying them all."""
+    backbone = Backbone(network, strides(network)[-1], widths(network)[-1]).eval()
+    device = next(network.parameters()).device
+    with torch.no_grad():
+        for side in sides:
+            tokens = backbone(torch.zeros(1, 3, side, side, device=device))
+    return tokens
 
 
 def _weights_in(folder: Path) -> Path:
