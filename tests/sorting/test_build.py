@@ -86,7 +86,7 @@ def test_without_ninja_pytorch_takes_over(forgotten, monkeypatch, settings):
     student, teacher = torch.rand(3, 5, requires_grad=True), torch.rand(3, 5)
     sorting_cross_entropy(student, teacher, settings()).loss.sum().backward()
     assert student.grad.isfinite().all()
-    with pytest.raises(compiled.KernelUnavailableError, match="[Nn]inja"):
+    with pytest.raises(compiled.KernelUnavailableError, match=r"[Nn]inja"):
         compiled.load_kernel()
 
 
