@@ -43,8 +43,8 @@ workflow-check: setup
 training-proofs: setup  ## two processes by the command, and compiled blocks, against one process
 	$(BIN)/python -m pytest -n 0 -m slow --durations=0 tests/training
 
-gpu-proofs: setup  ## everything that only a GPU can say (docs/gpu.md; REHEARSE=1: on the CPU, toy sizes)
-	$(BIN)/python -m benchmarks.gpu $(if $(REHEARSE),--rehearse) $(if $(BUNDLE),--bundle $(BUNDLE))
+gpu-proofs:  ## everything that only a GPU can say (docs/gpu.md; REHEARSE=1: on the CPU, toy sizes)
+	$(or $(wildcard $(BIN)/python),$(PYTHON)) -m benchmarks.gpu $(if $(REHEARSE),--rehearse) $(if $(BUNDLE),--bundle $(BUNDLE))
 
 gpu-bundle: setup  ## the same for a bare machine without a network: one tar (WEIGHTS=, PREPARED=)
 	$(BIN)/python -m benchmarks.gpu.bundle build/gpu/bundle $(if $(WEIGHTS),--weights $(WEIGHTS)) $(if $(PREPARED),--prepared $(PREPARED))

@@ -8,7 +8,6 @@ that touch at a corner are connected).
 
 import numpy as np
 import torch
-from scipy import ndimage
 from torch import Tensor
 
 SIGMA = 0.6
@@ -28,6 +27,8 @@ def foreground_mask(attention: Tensor, mass: float) -> Tensor:
 
 
 def _largest_mass(attention: np.ndarray, mass: float) -> np.ndarray:
+    from scipy import ndimage  # a training on all patches does without
+
     smooth = ndimage.gaussian_filter(attention, SIGMA, radius=RADIUS, mode="mirror")
     order = np.argsort(smooth, axis=None)[::-1]
     share = np.cumsum(smooth.ravel()[order]) / smooth.sum()

@@ -38,7 +38,9 @@ def measure(bench: Bench) -> Iterator[dict[str, Any]]:
     yield {"measured": "in-context", "when": "before", **about, **before}
     settings = training_settings(bench, len(train_set))
     output = train(load_backbone(name, weights), train_set, settings, bench.scratch / "run")
-    yield {"measured": "curve", **about, **curve(output.parent / "metrics.csv"), "steps": STEPS}
+    yield {"measured": "curve", **about, "steps": settings.steps} | curve(
+        output.parent / "metrics.csv"
+    )
     after = evaluated(bench, name, output, train_set, val_set, "after")
     yield {"measured": "in-context", "when": "after", **about, **after}
 
@@ -86,10 +88,10 @@ def evaluated(
 
 
 def curve(path: Path) -> dict[str, Any]:
-    """Return what metrics.csv says of loss, excess, rank and speed, row by row."""
+    """Return what metrics.csv says of loss, collapse and speed, row by row."""
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    columns = ("step", "loss", "excess", "rank", "images_per_second")
+    columns = ("step", "loss", "excess", "information", "head_rank", "images_per_second")
     told = {name: [digits(float(row[name])) for row in rows] for name in columns}
     speeds = told.pop("images_per_second")
     return {

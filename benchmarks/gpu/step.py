@@ -37,7 +37,7 @@ WAITING = ("cudaStreamSynchronize", "cudaDeviceSynchronize", "cudaEventSynchroni
 
 def measure(bench: Bench) -> Iterator[dict[str, Any]]:
     """Yield a record of the step, of its parts and of what waits, for each backbone."""
-    for backbone, compiled in bench.size(CASES, (("demo-vit", False), ("demo-vit", True))):
+    for backbone, compiled in bench.size(CASES, (("demo-vit", True),)):
         if bench.left() < (60 if compiled and not bench.rehearse else 15):
             return
         with eager_graphs() if bench.rehearse and compiled else nullcontext():
@@ -117,7 +117,7 @@ def of_step(bench: Bench, training: Training, chosen: Namespace) -> Iterator[dic
         "peak_mb": bench.peak_mb(),
     }
     yield {"measured": "waits", **common, **waits(bench, lambda: take(1))}
-    yield {"measured": "profile", **common, **profile(bench, common, lambda: take(2))}
+    yield {"measured": "profile", **common, **profile(bench, common, lambda: take(1))}
     parts = Parts(training)
     take(bench.size(8, 1), parts)
     yield {
@@ -147,7 +147,7 @@ def waits(bench: Bench, step: Any) -> dict[str, Any]:
 
 
 def profile(bench: Bench, common: dict[str, Any], step: Any) -> dict[str, Any]:
-    """Write the dearest operators beside the results; return calls that wait, in two steps."""
+    """Write the dearest operators beside the results; return calls of a step that may wait."""
     with torch.profiler.profile() as profiled:
         step()
         bench.wait()

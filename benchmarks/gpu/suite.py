@@ -16,7 +16,7 @@ FILES = (
     "tests/evaluate/test_exact_search.py",
     "tests/training/test_waiting.py",
 )
-CHOSEN = "gpu or cuda"
+CHOSEN = "(gpu or cuda) and not compile"
 
 
 def measure(bench: Bench) -> Iterator[dict[str, Any]]:

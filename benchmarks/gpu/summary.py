@@ -107,8 +107,8 @@ TELLERS = {
     "test": lambda row: f"{row['outcome']}: {row['test']}",
     "in-context": lambda row: f"{row['backbone']} {row['when']}: mIoU {row['miou']:g}",
     "curve": lambda row: (
-        f"  excess {row['curve']['excess'][0]:g} to {row['curve']['excess'][-1]:g}, rank "
-        f"{row['curve']['rank'][0]:g} to {row['curve']['rank'][-1]:g}"
+        f"  excess {row['curve']['excess'][0]:g} to {row['curve']['excess'][-1]:g}, head's "
+        f"rank {row['curve']['head_rank'][0]:g} to {row['curve']['head_rank'][-1]:g}"
     ),
 }
 """What `measured` says, in words"""

@@ -79,6 +79,17 @@ def test_a_failed_build_is_a_reason_and_no_traceback(forgotten, monkeypatch):
     assert not list(forgotten.rglob("*.so"))
 
 
+def test_without_ninja_pytorch_takes_over(forgotten, monkeypatch, settings):
+    """A machine with a GPU may have neither the package nor the program."""
+    monkeypatch.setitem(sys.modules, "ninja", None)
+    monkeypatch.setattr("torch.utils.cpp_extension.is_ninja_available", lambda: False)
+    student, teacher = torch.rand(3, 5, requires_grad=True), torch.rand(3, 5)
+    sorting_cross_entropy(student, teacher, settings()).loss.sum().backward()
+    assert student.grad.isfinite().all()
+    with pytest.raises(compiled.KernelUnavailableError, match=r"[Nn]inja"):
+        compiled.load_kernel()
+
+
 def test_another_source_or_processor_has_another_place(forgotten, monkeypatch):
     first = build.cache_directory()
     assert first.parent == forgotten

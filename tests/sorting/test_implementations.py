@@ -32,3 +32,19 @@ def test_what_each_path_covers():
     assert "2..256" in _hindrance("triton", "cuda", "bitonic", 257)
     assert "bitonic" in _hindrance("triton", "cuda", "odd_even", 49)
     assert "cuda" in _hindrance("compiled", "cuda", "bitonic", 49)
+
+
+def test_triton_needs_a_compiler_of_its_own(monkeypatch):
+    """It builds a launcher at the first launch: without one the plain path has to be taken."""
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setattr(triton_path, "which", lambda name: None)
+    triton_path.missing.cache_clear()
+    try:
+        assert "C compiler" in _hindrance("triton", "cuda", "bitonic", 49)
+        monkeypatch.setenv("CC", "my-compiler")
+        triton_path.missing.cache_clear()
+        if not torch.cuda.is_available():
+            assert _hindrance("triton", "cuda", "bitonic", 49) is None
+    finally:
+        triton_path.missing.cache_clear()

@@ -7,7 +7,6 @@ from concurrent.futures import Executor
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy
 from PIL import Image
 
 from neco.config.project import Scenes
@@ -61,8 +60,10 @@ def png(labels: np.ndarray, palette: bytes | None = None) -> bytes:
 
 def matlab(**variables: Any) -> bytes:
     """Return a MATLAB file of these variables."""
+    from scipy.io import savemat  # slow to import, and needed for this alone
+
     buffer = io.BytesIO()
-    scipy.io.savemat(buffer, variables, do_compression=True)
+    savemat(buffer, variables, do_compression=True)
     return buffer.getvalue()
 
 

@@ -12,11 +12,10 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 
-import ninja
 import torch
 
 logger = logging.getLogger(__name__)
@@ -115,9 +114,15 @@ def _build(directory: Path, flags: list[str]) -> Path:
 
 @contextmanager
 def _ninja_on_path() -> Iterator[None]:
-    """torch's loader looks for ninja on PATH only, where a virtual environment's may be missing."""
+    """torch's loader looks for ninja on PATH only, where a virtual environment's may be missing.
+
+    Without the package the loader finds the system's ninja, or says that there is none.
+    """
     before = os.environ.get("PATH", os.defpath)
-    os.environ["PATH"] = os.pathsep.join([ninja.BIN_DIR, before])
+    with suppress(ImportError):
+        import ninja  # a GPU does without: its machine may not have it
+
+        os.environ["PATH"] = os.pathsep.join([ninja.BIN_DIR, before])
     try:
         yield
     finally:
