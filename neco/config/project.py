@@ -1,5 +1,6 @@
 """A project: the four short lists (datasets, backbones, runs, evaluations) and where things lie."""
 
+from functools import cached_property
 from itertools import product
 from typing import Any, Literal
 
@@ -148,12 +149,26 @@ class Project(Settings):
 
     def evaluated(self) -> dict[tuple[str, str, str], Evaluation]:
         """Return which evaluation asks for each metrics file: by (protocol, dataset, model)."""
+        return dict(self.asked)
+
+    @cached_property
+    def asked(self) -> dict[tuple[str, str, str], Evaluation]:
+        """What `evaluated` returns, worked out once: a workflow asks for it for every job."""
         return {
             (evaluation.protocol, dataset, model): evaluation
             for evaluation in self.evaluations
             for dataset in evaluation.datasets
             for model in self._models_of(evaluation)
         }
+
+    @cached_property
+    def asked_settings(self) -> dict[tuple[str, str, str], Any]:
+        """The settings of each metrics file, by the same keys; each evaluation's validated once."""
+        settings = {
+            id(evaluation): self.protocol_settings(evaluation.protocol, evaluation.settings)
+            for evaluation in self.evaluations
+        }
+        return {key: settings[id(evaluation)] for key, evaluation in self.asked.items()}
 
     def _models_of(self, evaluation: Evaluation) -> list[str]:
         def belongs(model: str, backbone: str, run: str | None) -> bool:
@@ -174,9 +189,9 @@ class Project(Settings):
         Without a model, those of the first evaluation of the protocol on the dataset; the
         project's own where no evaluation asks.
         """
-        for (asked, where, whose), evaluation in self.evaluated().items():
+        for (asked, where, whose), settings in self.asked_settings.items():
             if (asked, where) == (protocol, dataset) and model in (None, whose):
-                return self.protocol_settings(protocol, evaluation.settings)
+                return settings
         return self.protocol_settings(protocol, {})
 
     @model_validator(mode="after")
