@@ -304,3 +304,20 @@ def test_the_default_file_is_the_defaults():
     assert Train.model_validate(values.pop("train")) == Train()
     assert Project.model_validate(values) == Project()
     assert json.loads(schema_document())["additionalProperties"] is False
+
+
+def test_settings_of_evaluations_are_validated_once_and_stay_the_same():
+    """A workflow asks for them for every job; they are found by model, dataset and protocol."""
+    project = load_project(CONFIGS / "config.yaml")
+    for (protocol, dataset, model), evaluation in project.evaluated().items():
+        found = project.settings_for(protocol, dataset, model)
+        assert found is project.settings_for(protocol, dataset, model)
+        assert found == project.protocol_settings(protocol, evaluation.settings)
+    assert project == load_project(CONFIGS / "config.yaml")
+    assert project.settings_for("linear", "nowhere") == project.linear
+
+
+def test_what_is_asked_for_cannot_be_changed_by_who_asks():
+    project = load_project(CONFIGS / "config.yaml")
+    project.evaluated().clear()
+    assert project.evaluated()
