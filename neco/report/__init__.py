@@ -1,1 +1,10 @@
-"""Tables, figures and one report from whatever metrics exist, beside the paper's numbers."""
+"""Tables, figures and one report from whatever metrics exist, beside the paper's numbers.
+
+needs.py         what a part is made from, before anything ran; arrangement.py: cell by cell
+models.py        models.json; groups.py: seeds of a run together, and their names
+measured.py      our numbers; scale.py: how far from the paper's conditions
+tables.py        a table with both; cells.py its parts, render.py its files
+claims.py, gains.py, verify.py, summary.py     what our numbers say
+given.py, style.py, pictures.py                what figures share; one module per kind of figure
+html.py, captions.py, curves.py, page.py       the report in one file
+"""

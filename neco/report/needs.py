@@ -27,7 +27,7 @@ class FeatureSet(NamedTuple):
     dataset: str
     split: str
     image_size: int
-    colours: str = "backbone"
+    colours: str
 
 
 @dataclass(frozen=True)
@@ -174,9 +174,10 @@ def _features(project: Project, dataset: str, shown: tuple[str, str]) -> dict[st
     splits = project.datasets[dataset]
     retrieval = project.settings_for("in-context", dataset, shown[1])
     clustering = project.settings_for("overcluster", dataset, shown[1])
-    images = {
-        "train": (splits.train, retrieval.image_size, retrieval.colours),
-        "val": (splits.val, retrieval.image_size, retrieval.colours),
+    of_retrieval = (retrieval.image_size, retrieval.colours)
+    images: dict[str, tuple[str, int, str]] = {
+        "train": (splits.train, *of_retrieval),
+        "val": (splits.val, *of_retrieval),
         "cluster": (splits.val, clustering.image_size, "backbone"),
     }
     return {
