@@ -315,9 +315,3 @@ def test_settings_of_evaluations_are_validated_once_and_stay_the_same():
         assert found == project.protocol_settings(protocol, evaluation.settings)
     assert project == load_project(CONFIGS / "config.yaml")
     assert project.settings_for("linear", "nowhere") == project.linear
-
-
-def test_what_is_asked_for_cannot_be_changed_by_who_asks():
-    project = load_project(CONFIGS / "config.yaml")
-    project.evaluated().clear()
-    assert project.evaluated()
