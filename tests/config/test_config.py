@@ -312,6 +312,6 @@ def test_settings_of_evaluations_are_validated_once_and_stay_the_same():
     for (protocol, dataset, model), evaluation in project.evaluated().items():
         found = project.settings_for(protocol, dataset, model)
         assert found is project.settings_for(protocol, dataset, model)
-        assert found == project.protocol_settings(protocol, evaluation.settings)
+        assert found == project.protocol_settings(protocol, dataset, evaluation.settings)
     assert project == load_project(CONFIGS / "config.yaml")
     assert project.settings_for("linear", "nowhere") == project.linear
