@@ -78,12 +78,12 @@ def evaluated(
     metrics = in_context.evaluate(
         features[0], train_set, features[1], val_set, settings, bench.device.type
     )
-    conditions = metrics["conditions"]
+    conditions = metrics.conditions
     return {
-        "miou": digits(metrics["mIoU"]),
-        "search": conditions["search"],
-        "seconds": conditions["wall_seconds"],
-        "feature_seconds": conditions["feature_seconds"],
+        "miou": digits(metrics.mIoU),
+        "search": conditions.search,
+        "seconds": conditions.wall_seconds,
+        "feature_seconds": conditions.feature_seconds,
     }
 
 

@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from benchmarks.gpu.bench import Bench, digits
-from neco.evaluate.bank import Bank
-from neco.evaluate.exact_search import PASS_QUERIES, ExactSearch
-from neco.evaluate.selection import Keys
+from neco.evaluate.search.bank import Bank
+from neco.evaluate.search.exact import PASS_QUERIES, ExactSearch
+from neco.evaluate.search.selection import Keys
 
 KEYS, QUERIES, DIM, NEIGHBOURS = 10_240_000, 1_449 * 37**2, 384, 30
 """Memory bank of the paper; 1,449 images of 518 pixels; ViT-S/14."""

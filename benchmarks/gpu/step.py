@@ -10,7 +10,6 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
-from neco.training.networks import Projected
 
 import neco.training.loop
 from benchmarks.gpu.bench import Bench, digits
@@ -18,6 +17,7 @@ from benchmarks.training import Parts, network, noise, training_settings
 from neco.plan.arithmetic import shape_of, training_flops
 from neco.training.launch import launch
 from neco.training.loop import Training
+from neco.training.student_teacher import Projected
 
 WARM_UP = 4
 STEPS = 12

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FILES = (
     "tests/sorting/test_triton_path.py",
     "tests/sorting/test_chunked.py",
-    "tests/evaluate/test_exact_search.py",
+    "tests/evaluate/search/test_exact.py",
     "tests/training/test_waiting.py",
 )
 CHOSEN = "(gpu or cuda) and not compile"

@@ -72,17 +72,12 @@ def add_threads(command: argparse.ArgumentParser, about: str = "arithmetic threa
     command.add_argument("--threads", type=count, help=about)
 
 
-def use_threads(args: argparse.Namespace, searching: bool = False) -> None:
-    """Give torch as many threads as were asked for, and faiss too where it searches."""
-    if not args.threads:
-        return
-    import torch
+def use_threads(args: argparse.Namespace) -> None:
+    """Give torch as many threads as were asked for."""
+    if args.threads:
+        import torch
 
-    torch.set_num_threads(args.threads)
-    if searching:
-        import faiss
-
-        faiss.omp_set_num_threads(args.threads)
+        torch.set_num_threads(args.threads)
 
 
 def backbone_of(

@@ -73,7 +73,11 @@ def _evaluate(args: argparse.Namespace) -> None:
     inputs = record.inputs(settings, DatasetSplits(**splits))
     options = _options(args, record)
     _refuse_missing(args, inputs)
-    use_threads(args, searching=True)
+    use_threads(args)
+    if args.threads and record.kind != "fine_tune":  # whose environment has no faiss
+        import faiss
+
+        faiss.omp_set_num_threads(args.threads)
     datasets = {
         f"{part}_dataset": read_dataset(args.data, asked[part] or split)
         for part, split in inputs.splits.items()
