@@ -1,18 +1,22 @@
 """The conditions under which a number was measured; a number without them is not a result."""
 
+from __future__ import annotations
+
 import platform
 import subprocess
 import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from pydantic import BaseModel, ConfigDict
 
 from neco.config.evaluation import Frozen
 from neco.config.load import digest
 from neco.data.dataset import Dataset
+
+if TYPE_CHECKING:  # tables and figures read conditions, and need no torch for it
+    import torch
 
 PACKAGES = (
     *("torch", "torchvision", "timm", "faiss-cpu", "faiss-gpu", "scann", "numpy", "scipy"),
@@ -99,6 +103,8 @@ def git_commit() -> str | None:
 
 def device_name(device: str | torch.device) -> str:
     """Return `cpu (2 threads)` or the GPU's name."""
+    import torch
+
     if torch.device(device).type == "cuda":
         return torch.cuda.get_device_name(torch.device(device))
     return f"cpu ({torch.get_num_threads()} threads)"
@@ -143,4 +149,6 @@ def state_conditions(
 
 def evaluation_device(asked: str | None) -> torch.device:
     """Return the device asked for, else the GPU where there is one."""
+    import torch
+
     return torch.device(asked or ("cuda" if torch.cuda.is_available() else "cpu"))

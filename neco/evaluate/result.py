@@ -5,11 +5,13 @@
 A protocol's `evaluate` returns `Metrics.model_dump(mode="json")`; IoU and mIoU are in percent.
 """
 
+from __future__ import annotations
+
 import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -18,7 +20,9 @@ from neco.config.evaluation import Frozen, Protocol
 from neco.data.dataset import Dataset
 from neco.errors import UserError
 from neco.evaluate.conditions import Conditions
-from neco.features import Features
+
+if TYPE_CHECKING:  # tables and figures read metrics, and need no torch for it
+    from neco.features import Features
 
 FULL_RESOLUTION = "full resolution"
 """Setting of a linear result on masks at the images' own size; '' is the 100x100 protocol."""
