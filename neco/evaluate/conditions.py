@@ -1,19 +1,22 @@
 """The conditions under which a number was measured; a number without them is not a result."""
 
+from __future__ import annotations
+
 import platform
 import subprocess
 import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from pydantic import BaseModel, ConfigDict
 
 from neco.config.evaluation import Evaluated
 from neco.config.load import digest
 from neco.data.dataset import Dataset
-from neco.precision import device_name
+
+if TYPE_CHECKING:  # tables and figures read conditions, and need no torch for it
+    import torch
 
 PACKAGES = (
     *("torch", "torchvision", "timm", "faiss-cpu", "faiss-gpu", "scann", "numpy", "scipy"),
@@ -120,6 +123,8 @@ def state_conditions(
 
     val, train: what the features say of themselves (their about.json).
     """
+    from neco.precision import device_name
+
     seconds = [about.get("seconds") for about in (train, val) if about is not None]
     values = {
         "class_set": val_dataset.classes,
@@ -147,4 +152,6 @@ def state_conditions(
 
 def evaluation_device(asked: str | None) -> torch.device:
     """Return the device asked for, else the GPU where there is one."""
+    import torch
+
     return torch.device(asked or ("cuda" if torch.cuda.is_available() else "cpu"))

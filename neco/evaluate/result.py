@@ -5,12 +5,14 @@
 A protocol's `evaluate` returns `Metrics`; IoU and mIoU are in percent.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import (
@@ -27,8 +29,10 @@ from neco.data.dataset import Dataset
 from neco.errors import UserError
 from neco.evaluate.conditions import Conditions
 from neco.evaluate.protocol import PROTOCOLS
-from neco.features import Features
 from neco.files import read_text, write_json
+
+if TYPE_CHECKING:  # tables and figures read metrics, and need no torch for it
+    from neco.features import Features
 
 FULL_RESOLUTION = "full resolution"
 """Setting of a linear result on masks at the images' own size; '' is the 100x100 protocol."""

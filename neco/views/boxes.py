@@ -100,7 +100,8 @@ def _meets(boxes: np.ndarray, others: np.ndarray, needed: float) -> np.ndarray:
     mine = boxes[..., None, :]  # (..., 1, 4)
     sides = np.minimum(mine[..., 2:], others[:, 2:]) - np.maximum(mine[..., :2], others[:, :2])
     shared = np.where((sides > 0).all(axis=-1), sides.prod(axis=-1), -1)  # (..., G)
-    return np.asarray(((shared > 0) & (shared >= needed)).all(axis=-1))
+    met: np.ndarray = np.logical_and.reduce((shared > 0) & (shared >= needed), axis=-1)
+    return met
 
 
 def _centred(boxes: np.ndarray, width: int, height: int) -> np.ndarray:

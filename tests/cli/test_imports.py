@@ -1,0 +1,24 @@
+"""What a step imports: seconds that a workflow would spend again for every job."""
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("torch", "torchvision", "timm", "faiss", "lightning_fabric", "pandas", "snakemake")
+
+
+@pytest.mark.parametrize(
+    "modules",
+    [
+        "neco.cli",
+        "neco.data.prepare, neco.data.download, neco.data.pack, neco.data.scenes.archives",
+        "neco.report.tables, neco.report.summary, neco.report.verify, neco.report.html",
+        "neco.report.models, neco.report.figure_2, neco.report.figure_3",
+        "neco.evaluate.segmenter.choice",
+    ],
+)
+def test_a_step_that_needs_no_network_imports_no_torch(modules):
+    code = f"import sys, {modules}; print(*(set({HEAVY}) & set(sys.modules)))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == []
