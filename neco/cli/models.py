@@ -99,7 +99,7 @@ def _train(chosen: argparse.Namespace) -> None:
     if chosen.threads:
         torch.set_num_threads(chosen.threads)
     backbone = load_backbone(backbone_name, chosen.weights, drop_path=settings.drop_path)
-    backbone.refuse_untrainable(settings.crops.global_size, settings.crops.local_size)
+    backbone.prepare_training(settings.crops.global_size, settings.crops.local_size)
     dataset = read_dataset(chosen.data, settings.split)
     refuse_unequal_shares(settings, chosen.devices * chosen.nodes)
     fabric = launch(chosen.devices, chosen.nodes, settings.precision)
