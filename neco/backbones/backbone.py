@@ -124,10 +124,12 @@ class Backbone(nn.Module):
         parts = (getattr(self.model, name, None) for name in ("norm", "neck"))
         return next((part for part in parts if isinstance(part, nn.Module)), nn.Identity())
 
-    def refuse_untrainable(self, *sides: int) -> None:
-        """Raise UserError unless the network can be trained with crops of these sides in pixels.
+    def prepare_training(self, *sides: int) -> None:
+        """Freeze what no token depends on, after a trial with crops of these sides in pixels.
 
-        Training sees crops of several sizes in one step, and freezes and compiles by block.
+        What comes after the tokens, such as pooling by attention, would never get a gradient, which
+        several processes do not forgive. Raises UserError for a network that cannot be trained:
+        training sees crops of several sizes in one step, and freezes and compiles by block.
         """
         name = type(self.model).__name__
         if not self.blocks():
@@ -138,21 +140,21 @@ class Backbone(nn.Module):
         if self.block not in (None, -1):
             raise UserError("training starts from the last block's tokens; leave --block away")
         hollow = copy.deepcopy(self).to("meta").train()
-        hollow._native = []
+        hollow._native, hollow._side = [], None
+        wanted = list(dict.fromkeys(side // self.patch_size * self.patch_size for side in sides))
         try:
-            with torch.no_grad():
-                for side in dict.fromkeys(
-                    side // self.patch_size * self.patch_size for side in sides
-                ):
-                    hollow(torch.empty(2, 3, side, side, device="meta"))
-            fixed = bool(hollow._native)
+            with torch.enable_grad():
+                grids = [hollow(torch.empty(2, 3, n, n, device="meta")) for n in wanted]
         except Exception:  # whatever the network says of a size that it cannot take
-            fixed = True
-        if fixed:
             raise UserError(
                 f"{name} cannot see crops of {' and '.join(map(str, sides))} pixels in one step, "
                 "because its positions are stored for one size; it can be evaluated, not trained"
-            )
+            ) from None
+        torch.stack([tokens.sum() for tokens in grids]).sum().backward()  # type: ignore[no-untyped-call]
+        reached = {n for n, weight in hollow.named_parameters() if weight.grad is not None}
+        for path, weight in self.named_parameters():
+            if path not in reached:
+                weight.requires_grad_(False)
 
     def attend_plainly(self) -> None:
         """Attend by plain matrix products from now on.

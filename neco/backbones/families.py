@@ -142,7 +142,7 @@ def _sizes(backbone: Backbone, native: int) -> tuple[str, str]:
 def _train(backbone: Backbone, native: int) -> None:
     side = min(native, LARGEST)
     larger, smaller = _images(backbone, side), _images(backbone, side, 2)
-    backbone.refuse_untrainable(larger.shape[-1], smaller.shape[-1])
+    backbone.prepare_training(larger.shape[-1], smaller.shape[-1])
     backbone.train()
     loss = sum(backbone(images).square().mean() for images in (larger, smaller))
     assert isinstance(loss, torch.Tensor)  # noqa: S101 (for mypy)

@@ -44,9 +44,6 @@ def create(architecture: str, **arguments: Any) -> Any:
             del wanted[unknown[0]]
     if getattr(network, "attn_pool", None) is not None:
         network.reset_classifier(0, "")  # pooling by attention comes after the tokens
-    for after in ("fc_norm", "aligner"):  # so do these; they would never get a gradient
-        if isinstance(getattr(network, after, None), torch.nn.Module):
-            getattr(network, after).requires_grad_(False)
     return network
 
 

@@ -125,7 +125,7 @@ def _train(args: argparse.Namespace) -> None:
         )
     use_threads(args)
     backbone = load_backbone(backbone_name, args.weights, drop_path=settings.drop_path)
-    backbone.refuse_untrainable(settings.crops.global_size, settings.crops.local_size)
+    backbone.prepare_training(settings.crops.global_size, settings.crops.local_size)
     dataset = read_dataset(args.data, settings.split)
     refuse_unequal_shares(settings, args.devices * args.nodes)
     fabric = launch(args.devices, args.nodes, settings.precision)

@@ -33,6 +33,7 @@ TRANSFORMERS: dict[str, tuple[dict[str, Any], bool, bool]] = {
     "beitv2_base_patch16_224": (SMALL, True, False),
     "samvit_base_patch16": ({**SMALL, "global_attn_indexes": (2,)}, False, True),
     "cait_xxs24_224": (SMALL, False, False),
+    "xcit_nano_12_p16_224": ({**SMALL, "cls_attn_layers": 1}, False, True),
 }
 PYRAMIDS = {
     "convnext_atto": {"depths": (1, 1, 1, 1), "dims": (8, 16, 24, 32)},
@@ -77,10 +78,12 @@ def test_tokens_are_those_of_timm_at_two_sizes(name: str) -> None:
 @pytest.mark.parametrize("name", [n for n, (_, _, trains) in TRANSFORMERS.items() if trains])
 def test_every_weight_that_makes_tokens_gets_a_gradient(name: str) -> None:
     backbone = small(name, **TRANSFORMERS[name][0]).train()
-    backbone.refuse_untrainable(6 * backbone.patch_size, 4 * backbone.patch_size)
+    backbone.prepare_training(6 * backbone.patch_size, 4 * backbone.patch_size)
     (backbone(images_of(backbone, 4, 4)).square().sum()).backward()
     without = [n for n, p in backbone.named_parameters() if p.requires_grad and p.grad is None]
     assert without == []
+    frozen = {n.split(".")[1] for n, p in backbone.named_parameters() if not p.requires_grad}
+    assert frozen <= {"fc_norm", "cls_token", "cls_attn_blocks", "norm"}
     assert len(backbone.blocks()) == 3
     last = "neck" if name.startswith("samvit") else "norm"
     assert backbone.final_norm() is getattr(backbone.model, last)
@@ -90,7 +93,7 @@ def test_every_weight_that_makes_tokens_gets_a_gradient(name: str) -> None:
 def test_networks_of_one_size_are_refused_for_training(name: str) -> None:
     backbone = small(name, **TRANSFORMERS[name][0])
     with pytest.raises(UserError, match="cannot see crops of 224 and 96 pixels in one step"):
-        backbone.refuse_untrainable(224, 96)
+        backbone.prepare_training(224, 96)
 
 
 @pytest.mark.parametrize("name", TRANSFORMERS)
@@ -130,7 +133,7 @@ def test_an_earlier_block_is_the_last_one_of_a_shorter_network(name: str) -> Non
     with torch.no_grad():
         torch.testing.assert_close(backbone(images), shorter(images))
     with pytest.raises(UserError, match="leave --block away"):
-        backbone.refuse_untrainable(224)
+        backbone.prepare_training(224)
 
 
 def test_a_block_that_is_not_there_is_named() -> None:
@@ -149,7 +152,7 @@ def test_pyramids_give_the_map_of_any_stage_and_are_not_trained(name: str) -> No
         assert tokens.shape == (2, side, side, backbone.dim)
         assert not isotropic(backbone.model)
     with pytest.raises(UserError, match="can be evaluated but not trained"):
-        backbone.refuse_untrainable(224)
+        backbone.prepare_training(224)
     with pytest.raises(UserError, match="no class token"):
         backbone.class_attention(images_of(backbone))
 

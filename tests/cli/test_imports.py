@@ -14,7 +14,7 @@ HEAVY = ("torch", "torchvision", "timm", "faiss", "lightning_fabric", "pandas", 
         "neco.cli",
         "neco.data.prepare, neco.data.download, neco.data.pack, neco.data.scenes.archives",
         "neco.report.tables, neco.report.summary, neco.report.verify, neco.report.html",
-        "neco.report.models, neco.report.figure_2, neco.report.figure_3",
+        "neco.report.models, neco.report.needs, neco.report.figure_2",
         "neco.evaluate.segmenter.choice",
     ],
 )
