@@ -150,7 +150,7 @@ class Backbone(nn.Module):
                 f"{name} cannot see crops of {' and '.join(map(str, sides))} pixels in one step, "
                 "because its positions are stored for one size; it can be evaluated, not trained"
             ) from None
-        torch.stack([tokens.sum() for tokens in grids]).sum().backward()  # type: ignore[no-untyped-call]
+        torch.stack([tokens.sum() for tokens in grids]).sum().backward()
         reached = {n for n, weight in hollow.named_parameters() if weight.grad is not None}
         for path, weight in self.named_parameters():
             if path not in reached:

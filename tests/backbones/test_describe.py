@@ -38,7 +38,7 @@ def test_every_family_of_timm_is_in_the_table_of_families() -> None:
         assert reason.strip(" |") or "no" not in (family, kind, model)
 
 
-@pytest.mark.parametrize("model", ["test_vit", "test_resnet", "levit_128s"])
+@pytest.mark.parametrize("model", ["test_vit", "test_resnet", "levit_128"])
 def test_the_table_of_families_says_what_comes_out_now(model: str) -> None:
     rows = [line for line in FAMILIES.read_text().splitlines() if f"| `{model}` |" in line]
     _, family, kind, members, *_ = (cell.strip(" `") for cell in rows[0].split("|"))
