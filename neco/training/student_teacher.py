@@ -49,15 +49,14 @@ def freeze_early_blocks(backbone: Backbone, trainable: int | None) -> None:
     """Leave gradient only on the last `trainable` blocks and the final norm; None: everywhere."""
     if trainable is None:
         return
-    model = backbone.model
-    if trainable > len(model.blocks):
+    blocks = backbone.blocks()
+    if trainable > len(blocks):
         raise UserError(
-            f"train.trainable_blocks {trainable}: the backbone has {len(model.blocks)} blocks"
+            f"train.trainable_blocks {trainable}: the backbone has {len(blocks)} blocks"
         )
-    model.requires_grad_(False)
-    for block in model.blocks[len(model.blocks) - trainable :]:
-        block.requires_grad_(True)
-    model.norm.requires_grad_(True)
+    backbone.model.requires_grad_(False)
+    for part in (*blocks[len(blocks) - trainable :], backbone.final_norm()):
+        part.requires_grad_(True)
 
 
 def make_student(backbone: Backbone, settings: Train) -> Projected:
@@ -89,5 +88,5 @@ def follow(teacher: nn.Module, student: nn.Module, momentum: float) -> None:
 
 def compile_blocks(network: Projected) -> None:
     """Compile the blocks of a backbone, in place: once for all of them, per size of crop."""
-    for block in network.backbone.model.blocks:
+    for block in network.backbone.blocks():
         block.compile(dynamic=False)
