@@ -7,7 +7,6 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from neco.config.training import Head
-from neco.errors import UserError
 
 
 class ProjectionHead(nn.Module):
@@ -51,16 +50,13 @@ class ProjectionHead(nn.Module):
     def fit(self, tokens: Tensor) -> None:
         """Make the only layer the projection to the principal components of tokens (N, dim).
 
-        Raises UserError where there are fewer tokens than components.
+        Where there are fewer tokens than components, directions at right angles to them follow.
         """
         layer = self.layers[0]
         assert isinstance(layer, nn.Linear)  # noqa: S101 (for mypy)
         mean = tokens.float().mean(dim=0)
-        if len(tokens) < self.output:
-            raise UserError(
-                f"head: {len(tokens)} patches of the first batch have no {self.output} principal "
-                "components; raise train.batch_size or lower head.output"
-            )
-        _, _, directions = torch.linalg.svd(tokens.float() - mean, full_matrices=False)
+        _, _, directions = torch.linalg.svd(
+            tokens.float() - mean, full_matrices=len(tokens) < self.output
+        )
         layer.weight.copy_(directions[: self.output])
         layer.bias.copy_(-layer.weight @ mean)
