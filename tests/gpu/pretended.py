@@ -41,8 +41,9 @@ ANSWERS: dict[str, Callable[..., Any]] = {
     "manual_seed_all": lambda _: None,
 }
 """What torch.cuda says"""
-PRODUCTS = {"mm", "mv", "bmm", "dot", "addmm", "addmv", "baddbmm"}
-"""Operations whose tensors are of one type."""
+aten = torch.ops.aten
+ALIKE = {aten.mm, aten.addmm, aten.mv, aten.addmv, aten.dot, aten.index_put_, aten.index_put}
+"""Operations that take floating-point tensors of one type only, which fake mode does not check"""
 
 
 class Card(TorchDispatchMode):
@@ -63,11 +64,11 @@ class Card(TorchDispatchMode):
         asked = any(torch.device(v).type == "cuda" for v in flat if isinstance(v, torch.device))
         if not asked and not any(isinstance(value, FakeTensor) for value in flat):
             return operation(*args, **kwargs)
-        if operation.overloadpacket.__name__ in PRODUCTS:
-            types = {value.dtype for value in flat if isinstance(value, Tensor)}
-            if len(types) > 1:  # fake mode lets it pass, a card does not
-                raise TypeError(f"{operation} of {' and '.join(sorted(map(str, types)))}")
         args, kwargs = tree_map_only(Tensor, self._without_contents, (args, kwargs))
+        if operation.overloadpacket in ALIKE:
+            types_met = {v.dtype for v in flat if isinstance(v, Tensor) and v.is_floating_point()}
+            if len(types_met) > 1:
+                raise TypeError(f"{operation}: given {sorted(map(str, types_met))} together")
         with self.fake:
             return operation(*args, **kwargs)
 
