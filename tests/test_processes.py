@@ -14,11 +14,12 @@ import neco
 from neco.processes import process_pool
 
 POOL = """
-import os, sys, time
+import os, signal, sys, time
 from multiprocessing import get_context
 from neco.processes import process_pool
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored below a background job
     with process_pool(2, get_context(sys.argv[1])) as pool:
         print(*pool.map(abs, [1, 2]), flush=True)
         print(*(process.pid for process in pool._processes.values()), flush=True)

@@ -140,7 +140,7 @@ def metrics_of(
 
     source: the held-out features, or what is known of the model where none were read.
     """
-    about = source.identity() if isinstance(source, Features) else source
+    about = source if isinstance(source, dict) else source.identity()
     summary = summarise(results)
     headline = PROTOCOLS[protocol].headline(settings, len(dataset.classes))
     return Metrics(
@@ -148,7 +148,7 @@ def metrics_of(
         quantity=summary[headline].quantity,
         protocol=protocol,
         dataset=dataset.name,
-        model=(source.about if isinstance(source, Features) else source).get("model", ""),
+        model=(source if isinstance(source, dict) else source.about).get("model", ""),
         headline=headline,
         results=results,
         summary=summary,

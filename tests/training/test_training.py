@@ -93,8 +93,19 @@ def test_a_stopped_run_continues_bit_exactly(photos, tmp_path, monkeypatch, sour
     assert left == names
 
 
+@pytest.fixture
+def heard(number):
+    """Hear a signal that is ignored below a background job or `nohup`."""
+    usual = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+    before = signal.signal(number, usual)
+    yield
+    signal.signal(number, before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGINT])
-def test_workers_outlive_the_signal_that_stops_a_training(photos, tmp_path, monkeypatch, number):
+def test_workers_outlive_the_signal_that_stops_a_training(
+    photos, tmp_path, monkeypatch, number, heard
+):
     from neco.training.metrics import MetricsWriter
 
     write = MetricsWriter.write
