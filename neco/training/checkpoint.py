@@ -15,10 +15,13 @@ from pathlib import Path
 from typing import IO, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from neco.config.evaluation import Segmenter
+from neco.config.training import Train
 from neco.errors import UserError
 from neco.files import whole_file
+from neco.identity import model_digest
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +55,18 @@ class _Digesting:
 
     def flush(self) -> None:
         self.file.flush()
+
+
+def identity_of(start: nn.Module, data: str, settings: Train | Segmenter) -> dict[str, Any]:
+    """Return what a checkpoint of a training may be continued with, before `start` is changed.
+
+    data: the digest of what is trained on.
+    """
+    return {
+        "settings": settings.identity().model_dump(mode="json"),
+        "data": data,
+        "start": model_digest(start),
+    }
 
 
 def previous_of(path: Path) -> Path:

@@ -17,7 +17,6 @@ from neco.config import Train, digest
 from neco.data.dataset import Dataset
 from neco.errors import UserError
 from neco.foreground import foreground_mask
-from neco.identity import model_digest
 from neco.loading import batches
 from neco.loss import LossTerms, NeCoLoss, effective_rank
 from neco.precision import device_name
@@ -25,8 +24,8 @@ from neco.schedules import cosine
 from neco.share import Share
 from neco.training.batches import total_steps, view_loader
 from neco.training.checkpoint import (
-    Identity,
     checkpoint_there,
+    identity_of,
     read_checkpoint,
     save_checkpoint,
 )
@@ -231,7 +230,7 @@ def train(
     refuse_unequal_shares(settings, fabric.world_size)
     steps = total_steps(len(dataset), settings)
     checkpoint, first, rows = folder / "checkpoint.ckpt", 0, None
-    identity = identity_of(backbone, dataset, settings)
+    identity = identity_of(backbone, dataset.digest(masks=False), settings)
     output = published(folder, identity, checkpoint) if fabric.is_global_zero else None
     if output := fabric.broadcast(output):
         return Path(output)
@@ -300,15 +299,6 @@ def train(
         publish(folder, weights, writer.text(), about, identity, checkpoint)
     fabric.barrier()
     return folder / "backbone.safetensors"
-
-
-def identity_of(backbone: Backbone, dataset: Dataset, settings: Train) -> Identity:
-    """Return what a checkpoint of this training may be continued with, before it is changed."""
-    return {
-        "settings": settings.identity().model_dump(mode="json"),
-        "data": dataset.digest(masks=False),
-        "start": model_digest(backbone),
-    }
 
 
 def _row(

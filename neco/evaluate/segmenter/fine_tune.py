@@ -15,9 +15,13 @@ from neco.data.dataset import Dataset
 from neco.errors import UserError
 from neco.evaluate.segmenter.images import training_batches
 from neco.evaluate.segmenter.network import PaddedSegmenter
-from neco.identity import model_digest
 from neco.loading import batches
-from neco.training.checkpoint import checkpoint_there, read_checkpoint, save_checkpoint
+from neco.training.checkpoint import (
+    checkpoint_there,
+    identity_of,
+    read_checkpoint,
+    save_checkpoint,
+)
 from neco.training.stopping import StopRequest, stopped
 
 log = logging.getLogger(__name__)
@@ -54,9 +58,8 @@ def fine_tune(
     loss that is no longer finite and for a checkpoint of other settings.
     """
     optimiser = torch.optim.Adam(network.parameters(), lr=rate, weight_decay=settings.weight_decay)
-    identity = {
-        "settings": settings.identity().model_dump(mode="json"), "data": dataset.digest(),
-        "start": model_digest(network), "learning rate": rate, "seed": seed,
+    identity = identity_of(network, dataset.digest(), settings) | {
+        "learning rate": rate, "seed": seed,
         "model": {key: str(value) for key, value in (origin or {}).items()},
     }  # fmt: skip
     checkpoint, first = folder / "checkpoint.ckpt", 0
