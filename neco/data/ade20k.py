@@ -13,7 +13,7 @@ import numpy as np
 from neco.data.archives import AGAIN, Member, Members, members_of
 from neco.data.classes import class_names
 from neco.data.dataset import IGNORED
-from neco.data.progress import run_all
+from neco.data.pool import run_all
 from neco.data.writing import Description, Row, decode_mask, labelled, write_image, write_mask
 from neco.errors import UserError
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from neco.data.archives import AGAIN, Member, members_of
 from neco.data.dataset import read_rows
-from neco.data.progress import run_all
+from neco.data.pool import run_all
 from neco.data.writing import Description, Row, write_image
 from neco.errors import UserError
 

@@ -8,8 +8,8 @@ from typing import IO, Any, Generic, TypeVar
 
 from neco.data.archives import AGAIN, BROKEN, Member, broken
 from neco.data.dataset import IGNORED
-from neco.data.progress import transfer_bar
 from neco.errors import UserError
+from neco.progress import transfer_bar
 
 Kept = TypeVar("Kept")
 BLOCK = 1 << 20

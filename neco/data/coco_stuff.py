@@ -17,7 +17,7 @@ from neco.data.archives import AGAIN, member, members_of
 from neco.data.coco import SPLITS, Shared, photograph_size, photographs_of
 from neco.data.coco_annotations import Annotations, read_annotations, refuse_strangers
 from neco.data.dataset import IGNORED
-from neco.data.progress import run_all
+from neco.data.pool import run_all
 from neco.data.writing import Description, Row, labelled, write_mask
 from neco.errors import UserError
 

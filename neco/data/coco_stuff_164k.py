@@ -15,7 +15,7 @@ from neco.data.classes import class_names
 from neco.data.coco import SPLITS, Shared, photograph_size, photographs_of
 from neco.data.coco_annotations import refuse_strangers
 from neco.data.dataset import IGNORED
-from neco.data.progress import run_all
+from neco.data.pool import run_all
 from neco.data.writing import Description, Row, decode_mask, labelled, write_mask
 
 ARCHIVE = "stuffthingmaps_trainval2017.zip"

@@ -18,10 +18,10 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from neco.data.kinds import HEAD, other_kind, refuse_other_kind
-from neco.data.progress import console, transfer_bar
 from neco.data.sources import Archive, archives, hint, is_folder
 from neco.data.text import read_text
 from neco.errors import UserError
+from neco.progress import console, transfer_bar
 
 SUMS = "SHA256SUMS"
 BLOCK = 1 << 20

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from neco.data.progress import console
 from neco.errors import UserError
+from neco.progress import console
 
 SHOWN = 20
 """Unusable files that are listed one by one."""

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
-from neco.data.progress import console
 from neco.errors import UserError
+from neco.progress import console
 
 LONGEST = 240
 """Bytes of one part of a path; file systems end at 255 and suffixes are added."""

@@ -17,12 +17,13 @@ from PIL import Image
 
 from neco.config.packing import Packing
 from neco.data.dataset import INDEX_COLUMNS, Dataset, Item, read_dataset, splits_of
+from neco.data.pool import available_cores
 from neco.data.prepare import refuse_foreign
-from neco.data.progress import available_cores, console, counting_bar
 from neco.data.shards import VERSION
 from neco.data.writing import digest_of, labels_digest
 from neco.errors import UserError
 from neco.files import whole_folder
+from neco.progress import console, counting_bar
 
 PLAIN_ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
 """Ids that can be a key: WebDataset ends a key at its first dot, the index at a space."""

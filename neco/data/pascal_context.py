@@ -16,7 +16,7 @@ from neco.data.archives import AGAIN, Member, member, members_of, stream
 from neco.data.classes import class_names
 from neco.data.matlab import read_matrix
 from neco.data.names import listed_names
-from neco.data.progress import run_all
+from neco.data.pool import run_all
 from neco.data.writing import Description, Row, labelled, write_image, write_mask
 from neco.errors import UserError
 

@@ -12,7 +12,7 @@ from neco.data.archives import AGAIN, Member, Members, member, members_of, strea
 from neco.data.classes import class_names
 from neco.data.matlab import read_matrix
 from neco.data.names import listed_names
-from neco.data.progress import run_all
+from neco.data.pool import run_all
 from neco.data.text import decoded
 from neco.data.writing import Description, Row, decode_mask, labelled, write_image, write_mask
 from neco.errors import UserError

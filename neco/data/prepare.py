@@ -8,7 +8,6 @@ from pathlib import Path
 
 from neco.data.folder.build import build as build_folder
 from neco.data.left_out import counted
-from neco.data.progress import console
 from neco.data.sources import archives_of, dataset_names, is_folder, prerequisites_of
 from neco.data.writing import (
     Description,
@@ -19,6 +18,7 @@ from neco.data.writing import (
 )
 from neco.errors import UserError
 from neco.files import whole_folder
+from neco.progress import console
 
 OURS = {"images", "converted", "masks", "shards", "index.csv", "classes.json"}
 """What a prepared folder holds, hidden files aside; one with anything else is never replaced."""

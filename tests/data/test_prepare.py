@@ -110,7 +110,7 @@ def test_a_truncated_photograph_is_refused_by_name(official):
 
 
 def test_several_processes_write_what_one_writes(official, monkeypatch):
-    monkeypatch.setattr("neco.data.progress.FEW", 0)
+    monkeypatch.setattr("neco.data.pool.FEW", 0)
     official.coco({"train": [f"{n:03}" for n in range(70)], "val": ["v"]})
     for name, workers in (("one", 1), ("two", 2)):
         into = official.prepared / name

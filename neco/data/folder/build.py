@@ -18,7 +18,7 @@ from neco.data.folder.walk import Listing, walk
 from neco.data.left_out import Unusable, UnusableError, counted
 from neco.data.names import place
 from neco.data.photographs import Photograph, read_photograph
-from neco.data.progress import run_all
+from neco.data.pool import run_all
 from neco.data.sources import hint
 from neco.data.writing import (
     Description,

@@ -16,7 +16,7 @@ from neco.data.folder.labels import (
     values_in,
 )
 from neco.data.left_out import Unusable, UnusableError
-from neco.data.progress import run_all
+from neco.data.pool import run_all
 
 MOST_MASKS = 500
 """Masks that are looked at; of more, this many are taken at even distances."""

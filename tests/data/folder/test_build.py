@@ -219,7 +219,7 @@ def test_what_had_to_be_converted_lies_beside_the_links(official, mine):
 
 
 def test_several_processes_give_what_one_gives(official, mine, monkeypatch, tmp_path):
-    monkeypatch.setattr("neco.data.progress.FEW", 0)
+    monkeypatch.setattr("neco.data.pool.FEW", 0)
     names = [f"{n:02}" for n in range(40)]
     put(official, mine, *(f"images/{name}.jpg" for name in names))
     put_masks(official, mine, {name: official.labels([0, 255]) for name in names})

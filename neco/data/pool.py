@@ -1,4 +1,4 @@
-"""Progress bars on stderr, and work spread over processes."""
+"""Work spread over processes."""
 
 import multiprocessing
 import os
@@ -8,19 +8,9 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from typing import TypeVar
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
-
 from neco.errors import UserError
 from neco.processes import process_pool
+from neco.progress import counting_bar
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -29,31 +19,6 @@ CHUNK = 32
 """Jobs handed to a process at once."""
 FEW = 8 * CHUNK
 """Up to this many jobs are done in this process: starting others would cost more."""
-
-console = Console(stderr=True, highlight=False)
-
-
-def counting_bar() -> Progress:
-    """Return a progress bar over a number of things."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-    )
-
-
-def transfer_bar() -> Progress:
-    """Return a progress bar over bytes, with speed and time left."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-    )
 
 
 def available_cores() -> int:

@@ -4,7 +4,7 @@ import signal
 import pytest
 
 from neco.data import progress
-from neco.data.progress import run_all
+from neco.data.pool import run_all
 from neco.errors import UserError
 
 
