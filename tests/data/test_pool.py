@@ -3,7 +3,7 @@ import signal
 
 import pytest
 
-from neco.data import progress
+from neco.data import pool
 from neco.data.pool import run_all
 from neco.errors import UserError
 
@@ -26,8 +26,8 @@ def be_killed(number):
 
 @pytest.fixture
 def parallel(monkeypatch):
-    monkeypatch.setattr(progress, "FEW", 0)
-    monkeypatch.setattr(progress, "CHUNK", 8)
+    monkeypatch.setattr(pool, "FEW", 0)
+    monkeypatch.setattr(pool, "CHUNK", 8)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
