@@ -11,10 +11,11 @@ receive     taking a batch from a worker that has it ready, its copies on this t
 draws       every random number of the colours
 cut         starting the operations that cut and resize crops (train.views=device)
 recolour    starting the operations that change colours, draws apart
+references  choosing the reference patches of every pair of crops, for each preset
 
 `cut` and `recolour` run on images of 16 pixels and crops of 8, so that the host starts as many
-operations as ever and next to no arithmetic is left. References and the loss are timed by
-benchmarks/training.py.
+operations as ever and next to no arithmetic is left; references are taken from tensors without
+contents. The networks and the loss are timed by benchmarks/training.py.
 """
 
 import argparse
@@ -31,7 +32,10 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from neco.config import Crops, Train
+from neco.config.base import validated
+from neco.config.training import with_preset
 from neco.evaluate.conditions import git_commit
+from neco.references import ReferenceQueue, draw_references
 from neco.training.batches import StepSampler
 from neco.views import (
     collate,
@@ -48,6 +52,7 @@ IMAGES = 118_287
 """COCO's training images."""
 SIZE = (480, 640)
 CPU = torch.device("cpu")
+PRESETS = ("paper", "released", "text")
 
 
 class Ready(Dataset[Any]):
@@ -99,6 +104,37 @@ def repeated(call: Callable[[], Any], steps: int) -> list[float]:
     return spent
 
 
+def references(preset: str, batch: int, generator: torch.Generator) -> Callable[[], Any]:
+    """Return what chooses the references of one step of a preset."""
+    settings = validated(Train, with_preset({"preset": preset}, "train"), "train")
+    crops, chosen = settings.crops, settings.loss.references
+    pairs = [
+        g
+        for g in range(crops.global_count)
+        for v in range(crops.global_count + crops.local_count)
+        if v != g
+    ]
+    if chosen.source == "queue":
+        side = crops.global_size // 14
+        grids = [torch.zeros(batch, side, side, 1, device="meta")] * crops.global_count
+        queue = ReferenceQueue(chosen, crops.global_count, 1, torch.device("meta"))
+        while queue.filled < chosen.queue_length:
+            queue.push(grids, generator)
+
+        def from_queue() -> Any:
+            queue.push(grids, generator)
+            return queue.draw(pairs, batch, generator)
+
+        return from_queue
+    draws = len(pairs) if chosen.per_pair else 1
+    # The teacher's aligned patches of a pair; else the student's patches of the global crops.
+    patches = settings.loss.aligned_size**2
+    if chosen.source == "student":
+        patches = crops.global_count * (crops.global_size // 14) ** 2
+    pools = torch.zeros(draws, batch, patches, 1, device="meta")
+    return lambda: draw_references(pools, chosen, generator)
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(
@@ -137,6 +173,12 @@ def main() -> None:
             lambda: [recoloured_together(*group) for group in groups],
             chosen.steps,
         ),
+        **{
+            f"references, {preset}": repeated(
+                references(preset, chosen.batch, generator), chosen.steps
+            )
+            for preset in PRESETS
+        },
     }
     record = {
         "benchmark": "host",
@@ -150,11 +192,13 @@ def main() -> None:
         "commit": git_commit(),
     }
     for name, spent in record["cpu_ms_a_step"].items():
-        print(f"{name:>24} {spent['median']:8.3f} ms   at most {spent['largest']:8.3f}")
+        print(f"{name:>28} {spent['median']:8.3f} ms   at most {spent['largest']:8.3f}")
     for views in ("cpu", "device"):
-        counted = [s["median"] for n, s in record["cpu_ms_a_step"].items()
-                   if "views=" not in n or n.endswith(views)]  # fmt: skip
-        print(f"{'all, views=' + views:>24} {sum(counted):8.3f} ms")
+        for preset in PRESETS:
+            counted = [s["median"] for n, s in record["cpu_ms_a_step"].items()
+                       if ("views=" not in n or n.endswith(views))
+                       and ("references" not in n or n.endswith(preset))]  # fmt: skip
+            print(f"{f'all, {preset}, views={views}':>28} {sum(counted):8.3f} ms")
     if chosen.json:
         with chosen.json.open("a") as file:
             file.write(json.dumps(record) + "\n")

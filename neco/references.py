@@ -53,8 +53,10 @@ def _choose(images: int, patches: int, settings: References, generator: torch.Ge
         return dealt(rows, images * patches, settings, generator)
     own = torch.arange(images).unsqueeze(1)
     if settings.scope == "intra":
-        return own * patches + distinct(images, patches, settings, generator)
-    chosen = distinct(images, (images - 1) * patches, settings, generator)
+        _refuse_too_few(patches, settings)
+        return own * patches + distinct(images, patches, settings.count, generator)
+    _refuse_too_few((images - 1) * patches, settings)
+    chosen = distinct(images, (images - 1) * patches, settings.count, generator)
     return chosen + (chosen // patches >= own) * patches  # leap over the own image
 
 
@@ -72,15 +74,21 @@ def dealt(rows: int, choices: int, settings: References, generator: torch.Genera
     return torch.cat(decks).view(-1, settings.count)[:rows]
 
 
-def distinct(rows: int, choices: int, settings: References, generator: torch.Generator) -> Tensor:
-    """Return (rows, R) numbers below `choices`; every row is a draw without replacement.
+def shuffled(choices: int, count: int, generator: torch.Generator) -> Tensor:
+    """Return (count,) distinct numbers below `choices`, in random order."""
+    if choices <= 8 * count:
+        return torch.randperm(choices, generator=generator)[:count]
+    return distinct(1, choices, count, generator)[0][torch.randperm(count, generator=generator)]
 
-    What a draw costs grows with R, not with `choices`: equal numbers are drawn again.
+
+def distinct(rows: int, choices: int, count: int, generator: torch.Generator) -> Tensor:
+    """Return (rows, count) numbers below `choices`; every row is a draw without replacement.
+
+    What a draw costs grows with `count`, not with `choices`: equal numbers are drawn again.
     """
-    _refuse_too_few(choices, settings)
-    if choices <= 8 * settings.count:
-        return torch.rand(rows, choices, generator=generator).topk(settings.count, dim=1).indices
-    drawn = torch.randint(choices, (rows, settings.count), generator=generator)
+    if choices <= 8 * count:
+        return torch.rand(rows, choices, generator=generator).topk(count, dim=1).indices
+    drawn = torch.randint(choices, (rows, count), generator=generator)
     while True:
         drawn = drawn.sort(dim=1).values
         again = torch.zeros_like(drawn, dtype=torch.bool)
@@ -122,7 +130,7 @@ class ReferenceQueue:
         tokens = torch.stack([grid.flatten(0, 2) for grid in grids]).detach()  # (G, B * P, D)
         images, choices = (n * self.share.processes for n in (len(grids[0]), tokens.shape[1]))
         added = min(self.settings.queue_per_image * images, choices, length)
-        drawn = [torch.randperm(choices, generator=generator)[:added] for _ in grids]
+        drawn = [shuffled(choices, added, generator) for _ in grids]
         taken = _taken(tokens, torch.stack(drawn), self.share).float()
         self.features = torch.cat([taken, self.features[:, : length - added]], dim=1)
         self.filled = min(self.filled + added, length)

@@ -5,7 +5,7 @@ import torch
 
 from neco.config import References
 from neco.errors import UserError
-from neco.references import ReferenceQueue, dealt, distinct, draw_references
+from neco.references import ReferenceQueue, dealt, distinct, draw_references, shuffled
 
 
 def labelled_pool(batch: int, patches: int) -> torch.Tensor:
@@ -55,12 +55,21 @@ def test_a_deal_repeats_nothing_in_a_row_and_nothing_before_its_turn(rows, choic
 @pytest.mark.parametrize("choices", [12, 500])
 def test_distinct_draws_are_distinct_and_even(choices):
     """Both ways of drawing: sorting random numbers, and drawing equal numbers again."""
-    drawn = distinct(4000, choices, References(count=10), torch.Generator().manual_seed(2))
+    drawn = distinct(4000, choices, 10, torch.Generator().manual_seed(2))
     assert all(len(set(row)) == 10 for row in drawn.tolist())
     times = drawn.flatten().bincount(minlength=choices).double()
     expected = 4000 * 10 / choices
     deviation = (expected * (1 - 10 / choices)) ** 0.5
     assert float((times - expected).abs().max()) < 5 * deviation
+
+
+@pytest.mark.parametrize("choices", [20, 500])
+def test_shuffled_draws_are_distinct_and_every_place_is_even(choices):
+    generator = torch.Generator().manual_seed(3)
+    drawn = torch.stack([shuffled(choices, 5, generator) for _ in range(4000)])
+    assert all(len(set(row)) == 5 for row in drawn.tolist())
+    for place in drawn.T:  # an order by size would put small numbers first
+        assert abs(float(place.double().mean()) - (choices - 1) / 2) < 0.03 * choices
 
 
 def test_intra_stays_in_the_image_and_inter_leaves_it():
