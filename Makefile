@@ -46,8 +46,8 @@ training-proofs: setup  ## two processes by the command, and compiled blocks, ag
 gpu-proofs:  ## everything that only a GPU can say (docs/gpu.md; REHEARSE=1: on the CPU, toy sizes)
 	$(or $(wildcard $(BIN)/python),$(PYTHON)) -m benchmarks.gpu $(if $(REHEARSE),--rehearse) $(if $(BUNDLE),--bundle $(BUNDLE))
 
-gpu-bundle: setup  ## the same for a bare machine without a network: one tar (WEIGHTS=, PREPARED=)
-	$(BIN)/python -m benchmarks.gpu.bundle build/gpu/bundle $(if $(WEIGHTS),--weights $(WEIGHTS)) $(if $(PREPARED),--prepared $(PREPARED))
+gpu-bundle: setup  ## the same for a bare machine without a network: one tar (WEIGHTS=, PREPARED=, SCIPY=1)
+	$(BIN)/python -m benchmarks.gpu.bundle build/gpu/bundle $(if $(WEIGHTS),--weights $(WEIGHTS)) $(if $(PREPARED),--prepared $(PREPARED)) $(if $(SCIPY),--scipy)
 
 smoke: setup  ## every rule of the workflow on the smallest data
 	$(BIN)/snakemake --cores $(CORES) --configfile config/smoke.yaml

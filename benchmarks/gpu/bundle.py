@@ -16,7 +16,7 @@ import sys
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from importlib.metadata import version
@@ -42,8 +42,15 @@ WHEELS = {
     "protobuf": "google.protobuf",
     "diffsort": "diffsort",
     "packaging": "packaging",
+    "pytest": "pytest",
+    "pluggy": "pluggy",
+    "iniconfig": "iniconfig",
+    "hypothesis": "hypothesis",
+    "sortedcontainers": "sortedcontainers",
 }
 """Distributions and the module each is imported as"""
+LARGE = {"scipy": "scipy"}
+"""Those of tens of MB for each Python, which only the part `run` needs: --scipy takes them"""
 GOES_WITH = {"pydantic-core": "pydantic"}
 """Only one version of the first fits the second: both are taken, or neither"""
 PLATFORMS = [f"manylinux_2_{minor}_x86_64" for minor in (17, 24, 26, 27, 28, 31, 34)]
@@ -68,10 +75,14 @@ def lay_out(bundle: Path | None) -> list[str]:
     into = Path(tempfile.mkdtemp(prefix="neco-gpu-packages-"))
     for wheel in sorted((bundle / "wheels").glob("*.whl")):
         name = wheel.name.split("-")[0].replace("_", "-").lower()
-        if fits(wheel) and not _importable(WHEELS.get(GOES_WITH.get(name, name), name)):
+        if fits(wheel) and not _importable(_module_of(name)):
             with zipfile.ZipFile(wheel) as archive:
                 archive.extractall(into)
     return [str(into)]
+
+
+def _module_of(name: str) -> str:
+    return (WHEELS | LARGE).get(GOES_WITH.get(name, name), name)
 
 
 def fits(wheel: Path) -> bool:
@@ -183,9 +194,9 @@ def write_prepared(
     (folder / "classes.json").write_text(json.dumps(about) + "\n")
 
 
-def gather_wheels(folder: Path, pythons: list[str]) -> None:
+def gather_wheels(folder: Path, pythons: list[str], names: Iterable[str]) -> None:
     """Download the wheels in the versions that are installed here, for each Python once."""
-    wanted = [f"{name}=={version(name)}" for name in WHEELS]
+    wanted = [f"{name}=={version(name)}" for name in names]
     for python in pythons:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
         command += ["--only-binary=:all:", "--implementation", "cp", "--python-version", python]
@@ -224,9 +235,11 @@ def main() -> None:
     parser.add_argument("--train", type=int, default=SCENES["train"], help="images to take")
     parser.add_argument("--val", type=int, default=SCENES["val"], help="held-out images")
     parser.add_argument("--python", nargs="+", default=list(PYTHONS), help="versions to serve")
+    parser.add_argument("--scipy", action="store_true", help="take SciPy along, for part `run`")
     chosen = parser.parse_args()
     folder, splits = chosen.folder, {"train": chosen.train, "val": chosen.val}
-    gather_wheels(folder / "wheels", chosen.python)
+    names = WHEELS | LARGE if chosen.scipy else WHEELS
+    gather_wheels(folder / "wheels", chosen.python, names)
     if chosen.prepared:
         shrink_dataset(chosen.prepared, folder / "photographs", splits)
     else:

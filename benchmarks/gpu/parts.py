@@ -14,6 +14,7 @@ TRAINING = (
     "tensorboard",
     "rich",
 )
+TESTING = (*TRAINING, "pytest", "hypothesis", "scipy")
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,9 @@ PARTS = (
     Part("step", "a training step, part by part", 170, TRAINING, 40),
     Part("photographs", "end to end from JPEGs", 130, TRAINING, 40),
     Part("search", "exact in-context search at the paper's size", 110, (), 30),
-    Part("suite", "the tests that need a card", 150, (*TRAINING, "pytest"), 20),
+    Part(
+        "suite", "the tests that need a card", 150, (*TRAINING, "pytest", "hypothesis", "scipy"), 20
+    ),
     Part("run", "a short NeCo run, evaluated before and after", 240, (*TRAINING, "scipy"), 60),
 )
 

@@ -93,7 +93,11 @@ TELLERS = {
     "time": _time,
     "diffsort": _diffsort,
     "step": _step,
-    "waits": lambda row: f"  the host waits {row['host_waits']} times",
+    "waits": lambda row: (
+        "  whether the host waits is seen on a card only"
+        if row["host_waits"] is None
+        else f"  the host waits {row['host_waits']} times"
+    ),
     "parts of a step": _parts,
     "end to end": lambda row: (
         f"{row['backbone']} from JPEGs, views={row['views']}, {row['workers']} workers: "

@@ -1,4 +1,3 @@
-import faiss
 import numpy as np
 import pytest
 import torch
@@ -29,6 +28,7 @@ def clustered(count, dim, seed, spread=0.4, common=2.0):
 
 def flat_search(bank, queries, k):
     """The obvious way: every float32 cosine, in one matrix."""
+    faiss = pytest.importorskip("faiss")
     index = faiss.IndexFlatIP(bank.dim)
     index.add(bank.keys())
     return index.search(queries, k)
