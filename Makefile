@@ -79,6 +79,7 @@ documents: setup  ## renew the files that are generated from code
 	$(BIN)/python -m neco config > config/defaults.yaml
 	$(BIN)/python -m neco config --schema > config/schema.json
 	$(BIN)/python -m neco.backbones.describe docs/backbones.md
+	$(BIN)/python -m neco.backbones.families benchmarks/results/backbone-families.jsonl docs/backbone-families.md
 	$(BIN)/python -m neco.data.describe docs/data.md
 	$(BIN)/python -m neco.report.captions workflow/report
 	$(BIN)/python -m neco.plan.alone docs/paper-map.md
