@@ -25,13 +25,13 @@ END = "<!-- end of what is generated -->"
 
 def table() -> str:
     """Return the registry as a Markdown table, one row per name."""
-    columns = ("name", "network", "pixels", "weights", "licence", "note")
+    columns = ("name", "network, pixels", "weights", "licence", "note")
     lines = ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]
     for row in BACKBONES.values():
         cells = (
             f"`{row.name}`",
-            f"{row.method} {row.label}" if row.architecture else row.method,
-            str(row.image_size),
+            f"{row.method} {row.label if row.architecture else ''}".rstrip()
+            + f", {row.image_size}",
             _weights(row),
             row.licence,
             row.note,
