@@ -9,7 +9,7 @@ DOCKER ?= docker
 IMAGE := neco-reproduction:latest
 SIF := build/neco-reproduction.sif
 
-.PHONY: help setup demo test lint unit workflow-check training-proofs gpu-proofs gpu-bundle smoke documents lock pin test-conda image apptainer test-image test-slurm test-dvc audit clean
+.PHONY: help setup demo test lint docs unit workflow-check training-proofs gpu-proofs gpu-bundle smoke documents lock pin test-conda image apptainer test-image test-slurm test-dvc audit clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -27,12 +27,15 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 demo: setup  ## archives -> dataset -> training -> evaluation -> report, on generated scenes
 	$(BIN)/python -m neco demo --cores $(CORES)
 
-test: lint unit workflow-check  ## what has to pass before a change lands
+test: lint docs unit workflow-check  ## what has to pass before a change lands
 
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: setup  ## the documentation as a website, links checked: build/site/index.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 unit: setup
 	$(BIN)/python -m pytest -n 2
