@@ -140,7 +140,7 @@ def _sizes(backbone: Backbone, native: int) -> tuple[str, str]:
                 backbone(_images(backbone, native))
             except UserError as worse:
                 return "no", _reason(worse)
-            return f"{native} pixels alone", _reason(error)
+            return f"{native} only", _reason(error)
     return "any size", ""
 
 
