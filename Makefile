@@ -9,7 +9,7 @@ DOCKER ?= docker
 IMAGE := neco-reproduction:latest
 SIF := build/neco-reproduction.sif
 
-.PHONY: help setup demo test lint unit workflow-check training-proofs gpu-proofs gpu-bundle smoke documents lock pin test-conda image apptainer test-image test-slurm test-dvc audit clean
+.PHONY: help setup demo test lint docs unit workflow-check training-proofs gpu-proofs gpu-bundle smoke documents lock pin test-conda image apptainer test-image test-slurm test-dvc audit clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -27,12 +27,15 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 demo: setup  ## archives -> dataset -> training -> evaluation -> report, on generated scenes
 	$(BIN)/python -m neco demo --cores $(CORES)
 
-test: lint unit workflow-check  ## what has to pass before a change lands
+test: lint docs unit workflow-check  ## what has to pass before a change lands
 
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: setup  ## the documentation as a website, links checked: build/site/index.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 unit: setup
 	$(BIN)/python -m pytest -n 2
@@ -79,6 +82,7 @@ documents: setup  ## renew the files that are generated from code
 	$(BIN)/python -m neco config > config/defaults.yaml
 	$(BIN)/python -m neco config --schema > config/schema.json
 	$(BIN)/python -m neco.backbones.describe docs/backbones.md
+	$(BIN)/python -m neco.backbones.families benchmarks/results/backbone-families.jsonl docs/backbone-families.md
 	$(BIN)/python -m neco.data.describe docs/data.md
 	$(BIN)/python -m neco.report.captions workflow/report
 	$(BIN)/python -m neco.plan.alone docs/paper-map.md

@@ -25,18 +25,16 @@ END = "<!-- end of what is generated -->"
 
 def table() -> str:
     """Return the registry as a Markdown table, one row per name."""
-    columns = ("name", "method", "network", "pixels", "tokens before patches", "weights", "licence")
+    columns = ("name", "network, pixels", "weights", "licence", "note")
     lines = ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]
     for row in BACKBONES.values():
-        network = row.label if row.architecture else "none"
         cells = (
             f"`{row.name}`",
-            row.method,
-            network,
-            str(row.image_size),
-            str(row.prefix_tokens),
+            f"{row.method} {row.label if row.architecture else ''}".rstrip()
+            + f", {row.image_size}",
             _weights(row),
             row.licence,
+            row.note,
         )
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
@@ -46,20 +44,19 @@ def _weights(row: BackboneSpec) -> str:
     source = row.source
     match source:
         case Download():
-            where = f"[{source.file}]({source.url})"
+            return f"[{source.file}]({source.url})"
         case Wheel():
-            where = f"`{source.member}` in the wheel {source.distribution} {source.version}"
+            return f"wheel {source.distribution} {source.version}"
         case Given():
-            where = f"`{source.file}`, put there by you; see [its authors]({source.page})"
+            return f"`{source.file}`, put there by you from [its authors]({source.page})"
         case Shipped():
-            where = "shipped"
+            return "shipped"
         case Random():
-            where = f"random, seed {source.seed}" if row.architecture else "none"
+            return f"random, seed {source.seed}" if row.architecture else "none"
         case TimmHub():
-            where = f"[timm/{source.model}](https://huggingface.co/timm/{source.model})"
+            return f"[timm/{source.model}](https://huggingface.co/timm/{source.model})"
         case LocalFile():  # made on the spot, never in the table
             raise TypeError(source)
-    return f"{where}; {row.note}" if row.note else where
 
 
 def renewed(text: str, path: Path, command: str, content: str) -> str:

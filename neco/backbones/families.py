@@ -1,15 +1,19 @@
 """The table of timm's families in docs/backbone-families.md, measured and not written by hand.
 
-    python -m neco.backbones.families docs/backbone-families.md
+    python -m neco.backbones.families benchmarks/results/backbone-families.jsonl \\
+        docs/backbone-families.md
 
 Each family is a module of timm; each kind of network in it is tried by a small member, with
 random weights: built, sent images of two sizes through, sent a gradient back, asked for attention.
+The first file holds what came out, a line for each kind, and is measured where it is absent; the
+second holds the table made from it.
 """
 
+import json
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -21,8 +25,9 @@ from neco.backbones.describe import renew
 from neco.backbones.load import as_backbone, build_network
 from neco.backbones.registry import backbone_spec
 from neco.errors import UserError
+from neco.files import whole_file
 
-COMMAND = "python -m neco.backbones.families docs/backbone-families.md"
+COMMAND = "python -m neco.backbones.families"
 LARGEST = 128
 """Side in pixels that a network is tried with at most, unless it takes its own size alone."""
 
@@ -135,7 +140,7 @@ def _sizes(backbone: Backbone, native: int) -> tuple[str, str]:
                 backbone(_images(backbone, native))
             except UserError as worse:
                 return "no", _reason(worse)
-            return f"{native} pixels alone", _reason(error)
+            return f"{native} only", _reason(error)
     return "any size", ""
 
 
@@ -161,21 +166,52 @@ def _reason(error: Exception) -> str:
     return text.partition("': ")[2] if text.startswith("backbone '") else text
 
 
+WHY = {
+    "has no sequence of blocks with one grid": "no common grid",
+    "positions are stored for one size": "fixed positions",
+    "gives no grid of tokens": "no grid",
+    "cannot take images of": "fixed size",
+}
+"""What the document calls a reason, by a part of it; the first that fits counts."""
+
+
 def table(results: list[Tried]) -> str:
-    """Return the results as a Markdown table, one kind of network a row."""
-    columns = ("family", "network", "models", "tried", "stride", "trains", "extracts",
-               "class attention", "why not")  # fmt: skip
-    lines = ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]
+    """Return the results as a Markdown table; kinds of which the same came out share a row."""
+    kinds = Counter(one.family for one in results)
+    rows: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for one in results:
-        cells = (f"`{one.family}`", one.kind, str(one.members), f"`{one.model}`",
-                 one.grid or "-", one.trains, one.extracts, one.attention, one.reason)  # fmt: skip
-        lines.append("| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |")
+        why = next((name for part, name in WHY.items() if part in one.reason), one.reason)
+        outcome = (one.trains, one.extracts, one.attention, one.grid or "-", why)
+        network = f" {one.kind}" if kinds[one.family] > 1 else ""
+        rows[outcome].append(f"`{one.family}`{network} ({one.members})")
+    columns = ("trains", "image sizes", "class attention", "stride", "why not", "families")
+    lines = ["| " + " | ".join(columns) + " |", "| --- | --- | --- | ---: | --- | --- |"]
+    for outcome, families in sorted(rows.items(), key=_usefulness):
+        lines.append(f"| {' | '.join(outcome)} | {', '.join(families)} |")
     trained = sum(one.members for one in results if one.trains == "yes")
     extracted = sum(one.members for one in results if one.extracts != "no")
     everything = sum(one.members for one in results)
     lines += ["", f"Of timm's {everything} models, {extracted} are of a kind that gives a grid of "
               f"tokens, and {trained} are of a kind that can be trained."]  # fmt: skip
     return "\n".join(lines)
+
+
+def _usefulness(row: tuple[tuple[str, ...], list[str]]) -> tuple[Any, ...]:
+    """Return a key that puts first what can do most."""
+    trains, sizes, attention, stride, why = row[0]
+    return (
+        trains != "yes",
+        ("any size", "no").index(sizes) if sizes in ("any size", "no") else 0.5,
+        attention != "yes",
+        why,
+        sizes,
+        int(stride) if stride.isdecimal() else 0,
+    )
+
+
+def read_results(file: Path) -> list[Tried]:
+    """Return what came out when the file was written."""
+    return [Tried(**json.loads(line)) for line in file.read_text().splitlines()]
 
 
 def try_all() -> list[Tried]:
@@ -192,5 +228,9 @@ def try_all() -> list[Tried]:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    document = Path(sys.argv[1])
-    renew(document, COMMAND, table(try_all()))
+    records, document = map(Path, sys.argv[1:])
+    if not records.exists():
+        found = try_all()
+        with whole_file(records) as unfinished:
+            unfinished.write_text("".join(f"{json.dumps(asdict(one))}\n" for one in found))
+    renew(document, COMMAND, table(read_results(records)))

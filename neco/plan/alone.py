@@ -21,7 +21,6 @@ CONFIG = Path("config/config.yaml")
 NOWHERE = "data=/nowhere"
 """So that what happens to lie in a data folder changes neither jobs nor image counts."""
 ALONE = PARTS[: -len(("summary", "claims"))]
-SHOWN = ("train", "extract", "attend", "fine_tune")
 
 
 def jobs_of_paper() -> list[Job]:
@@ -49,13 +48,12 @@ def rows(project: Project, jobs: Sequence[Job]) -> list[list[str]]:
 
 def _numbers(jobs: Sequence[Job], project: Project, needs: Needs | None) -> list[str]:
     hours = sum(cost.hours for cost in gpu_hours(project, paper_speed(), needs))
-    counts = by_rule(jobs)
-    return [f"{len(jobs):,}", *(f"{counts[rule]:,}" for rule in SHOWN), f"{hours:,.1f}"]
+    return [f"{len(jobs):,}", f"{by_rule(jobs)['train']:,}", f"{hours:,.1f}"]
 
 
 def table(project: Project, jobs: Sequence[Job]) -> str:
     """Return the table as Markdown."""
-    header = ["alone", "jobs", *(f"`{rule}`" for rule in SHOWN), "GPU-hours"]
+    header = ["alone", "jobs", "trainings", "GPU-hours"]
     lines = [f"| {' | '.join(header)} |", "| --- |" + " ---: |" * (len(header) - 1)]
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows(project, jobs))])
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from neco.config.folder import Folder, FolderSplit
-from neco.data.describe import BEGIN, END, KEYS, renewed
+from neco.data.describe import BEGIN, END, KEYS, renewed, tables
 from neco.data.sources import archives, dataset_names
 from neco.errors import UserError
 
@@ -16,9 +16,11 @@ def test_the_document_is_what_the_table_says():
 
 
 def test_every_dataset_and_archive_has_a_row():
-    rows = renewed(f"{BEGIN}\n{END}\n{KEYS}\n{END}", DOCUMENT).splitlines()
-    for name in (*dataset_names(), *archives()):
-        assert any(row.startswith((f"| `{name}`", f"| [{name}]")) for row in rows)
+    rows = tables().splitlines()[2:]
+    assert [row.split("`")[1] for row in rows] == dataset_names()
+    for archive in archives().values():
+        shown = f"[{archive.name}]({archive.url})" if archive.url else f"`{archive.name}/`"
+        assert any(shown in row and archive.licence in row for row in rows)
 
 
 def test_every_key_of_a_folders_settings_has_a_row():
