@@ -29,7 +29,11 @@ from neco.config.training import with_preset
 from neco.evaluate.protocol import PROTOCOLS
 
 ROOT = Path(__file__).parents[1]
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    *sorted(ROOT.glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+    ROOT / "benchmarks" / "results" / "README.md",
+]
 IDS = [str(page.relative_to(ROOT)) for page in PAGES]
 NOT_SETTINGS = {"py", "md", "yaml", "json", "jsonl", "csv", "html", "tar", "png", "txt", "zip"}
 every_page = pytest.mark.parametrize("page", PAGES, ids=IDS)
