@@ -8,13 +8,13 @@ benchmarks by the flags that their source names. `...` and NAME stand for what a
 import argparse
 import ast
 import importlib
+import math
 import re
-import shlex
 import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, get_args
 
 import pytest
 import yaml
@@ -25,8 +25,9 @@ from neco.cli.arguments import project_of
 from neco.config import Project, Train, load_project
 from neco.config.base import validated
 from neco.config.project import PARTS
-from neco.config.training import with_preset
+from neco.config.training import PRESETS, with_preset
 from neco.evaluate.protocol import PROTOCOLS
+from tests.pages import Command, blocks, braces, commands, slugs, spans
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -37,99 +38,6 @@ PAGES = [
 IDS = [str(page.relative_to(ROOT)) for page in PAGES]
 NOT_SETTINGS = {"py", "md", "yaml", "json", "jsonl", "csv", "html", "tar", "png", "txt", "zip"}
 every_page = pytest.mark.parametrize("page", PAGES, ids=IDS)
-
-
-class Command(NamedTuple):
-    """One program with its arguments, as a page shows it."""
-
-    line: int
-    words: list[str]
-    whole: bool
-    """Whether a reader could type it as it stands: it is in a block of code, without `...`."""
-
-    def after(self, *starts: str) -> list[str] | None:
-        """Return the words behind `starts` (space-separated), None where it begins otherwise."""
-        for start in starts:
-            head = start.split()
-            if self.words[: len(head)] == head:
-                return self.words[len(head) :]
-        return None
-
-
-def blocks(text: str) -> Iterator[tuple[int, str, str]]:
-    """Yield (line, language, code) of every block of code; an indented one has no language."""
-    lines = [*text.split("\n"), ""]
-    kept, language, began = [], None, 0
-    for number, line in enumerate(lines, start=1):
-        fence = re.match(r"\s*```(\w*)", line)
-        if language is not None:  # within a fence
-            if fence:
-                yield began, language, "\n".join(kept)
-                kept, language = [], None
-            else:
-                kept.append(line)
-        elif fence:
-            language, began, kept = fence[1], number + 1, []
-        elif re.match(r" {4,}\S", line) and (kept or not lines[number - 2].strip()):
-            began = began if kept else number
-            kept.append(line)
-        elif kept:
-            yield began, "", "\n".join(kept)
-            kept = []
-
-
-def spans(text: str) -> Iterator[tuple[int, str]]:
-    """Yield (line, content) of every piece of code within a sentence."""
-    blanked = re.sub(r"(?ms)^\s*```.*?^\s*```", lambda found: "\n" * found[0].count("\n"), text)
-    for found in re.finditer(r"(?<!`)`([^`]+)`(?!`)", blanked):
-        yield blanked.count("\n", 0, found.start()) + 1, " ".join(found[1].split())
-
-
-def commands(page: Path) -> list[Command]:
-    """Return the commands of a page, those within sentences too."""
-    text = page.read_text()
-    found = []
-    for line, language, code in blocks(text):
-        if language in ("", "bash", "sh", "shell", "console"):
-            joined = re.sub(r"\\\n\s*", " ", code)
-            for row in joined.split("\n"):
-                found += [Command(line, words, "..." not in words) for words in simple(row)]
-    for line, code in spans(text):
-        found += [Command(line, words, False) for words in simple(code)]
-    return [one for one in found if one.words]
-
-
-def simple(row: str) -> list[list[str]]:
-    """Return the words of each command in a row of shell, without variables, launchers, `...`."""
-    words = shlex.shlex(row, posix=True, punctuation_chars="&|;<>()")
-    words.whitespace_split = True
-    try:
-        told = list(words)
-    except ValueError:  # an apostrophe in a sentence: no command
-        return []
-    found: list[list[str]] = [[]]
-    skipped = False
-    for word in told:
-        if word in ("&&", "||", "|", ";", "&"):
-            found.append([])
-        elif word in (">", ">>", "<"):
-            skipped = True
-        elif skipped:
-            skipped = False
-        else:
-            found[-1].append(word)
-    return [_without_launcher(words) for words in found]
-
-
-def _without_launcher(words: list[str]) -> list[str]:
-    while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
-        words = words[1:]
-    if words and words[0] in ("srun", "exec", "nohup"):
-        start = next((n for n, word in enumerate(words) if word.startswith("python")), len(words))
-        words = words[start:]
-    if words and words[0] in ("python3", ".venv/bin/python"):
-        words = ["python", *words[1:]]
-    return [word.removeprefix(".venv/bin/") for word in words]
 
 
 def told(page: Path, command: Command) -> str:
@@ -190,15 +98,6 @@ def snakemake() -> tuple[argparse.ArgumentParser, set[str]]:
     return get_argument_parser(), {
         *rules, *PARTS, *(record.rule for record in PROTOCOLS.values()),
     }  # fmt: skip
-
-
-def braces(word: str) -> list[str]:
-    """Return what a shell makes of `{a,b}` in a word."""
-    found = re.search(r"\{([^{}]*,[^{}]*)\}", word)
-    if not found:
-        return [word]
-    start, end = word[: found.start()], word[found.end() :]
-    return [one for part in found[1].split(",") for one in braces(start + part + end)]
 
 
 @every_page
@@ -287,14 +186,6 @@ def test_packages_are_asked_for_with_extras_that_exist(page) -> None:
                 )
 
 
-def slugs(text: str) -> set[str]:
-    """Return the anchors that headings of a page make."""
-    headings = re.sub(r"(?ms)^```.*?^```", "", text)
-    titles = re.findall(r"^#+ (.+?)\s*$", headings, re.MULTILINE)
-    plain = [re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", title).lower() for title in titles]
-    return {re.sub(r"[^\w\- ]", "", title).replace(" ", "-") for title in plain}
-
-
 @every_page
 def test_links_within_the_project_lead_somewhere(page) -> None:
     text = re.sub(r"(?ms)^```.*?^```", "", page.read_text())
@@ -367,6 +258,55 @@ def test_blocks_of_yaml_and_python_are_sound(page, monkeypatch) -> None:
                 asked = [one.get("datasets", []) for one in values.get("evaluations", [])]
                 named = {"datasets": {name: {} for names in asked for name in names}}
                 validated(Project, named | values, where)
+
+
+def keys(values: dict[str, Any]) -> Iterator[str]:
+    """Yield the names of the settings in nested values."""
+    for name, value in values.items():
+        yield from keys(value) if isinstance(value, dict) else [name]
+
+
+def test_every_difference_of_a_preset_is_a_row() -> None:
+    text = (ROOT / "docs" / "deviations.md").read_text()
+    named = {part for _, code in spans(text) for part in re.split(r"[.:{\s]+", code)}
+    asked = {key for preset in PRESETS.values() for key in keys(preset)}
+    for record in PROTOCOLS.values():
+        for preset in record.settings.presets.values():
+            asked |= {*keys(preset.settings), *keys(preset.on)}
+    assert asked - named == {"iterations"}  # the paper's own on a dataset, in docs/evaluation.md
+
+
+def test_what_steepness_does_is_what_the_page_shows() -> None:
+    """The table of docs/sorting.md is of random features; those that are all alike have 3.86."""
+    import torch
+    from torch.nn.functional import normalize
+
+    from neco.sorting import SortSettings, sorting_cross_entropy
+
+    def distances(generator: torch.Generator) -> torch.Tensor:
+        patches = normalize(torch.randn(16, 49, 256, generator=generator), dim=-1)
+        references = normalize(torch.randn(16, 49, 256, generator=generator), dim=-1)
+        return (1 - patches @ references.transpose(1, 2)).flatten(0, 1)
+
+    text = (ROOT / "docs" / "sorting.md").read_text()
+    rows = re.findall(r"^\| (steepness|floor|information|loss)[^|]*\|(.*)\|$", text, re.MULTILINE)
+    table = {
+        name: [float(cell.replace(",", "")) for cell in cells.split("|")] for name, cells in rows
+    }
+    generator = torch.Generator().manual_seed(0)
+    teacher, student = distances(generator), distances(generator)
+    alike = torch.full((1, 49), 0.5)
+    for place, steepness in enumerate(table["steepness"]):
+        settings = SortSettings(student_steepness=steepness, teacher_steepness=steepness)
+        loss, floor = (
+            part.mean().item() for part in sorting_cross_entropy(student, teacher, settings)
+        )
+        assert loss == pytest.approx(table["loss"][place], abs=0.03)
+        assert floor == pytest.approx(table["floor"][place], abs=0.03)
+        assert 1 - floor / math.log(49) == pytest.approx(table["information"][place], abs=0.01)
+    assert sorting_cross_entropy(alike, alike, SortSettings()).loss.item() == pytest.approx(
+        3.86, abs=0.005
+    )
 
 
 def test_a_fault_of_each_kind_is_seen(tmp_path) -> None:
