@@ -24,6 +24,12 @@ class Command(NamedTuple):
         return None
 
 
+def read(page: Path) -> str:
+    """Return what a page shows: its text, with empty lines for comments."""
+    comment = re.compile(r"<!--.*?-->", re.DOTALL)
+    return comment.sub(lambda found: "\n" * found[0].count("\n"), page.read_text())
+
+
 def blocks(text: str) -> Iterator[tuple[int, str, str]]:
     """Yield (line, language, code) of every block of code; an indented one has no language."""
     lines = [*text.split("\n"), ""]
@@ -55,7 +61,7 @@ def spans(text: str) -> Iterator[tuple[int, str]]:
 
 def commands(page: Path) -> list[Command]:
     """Return the commands of a page, those within sentences too."""
-    text = page.read_text()
+    text = read(page)
     found = []
     for line, language, code in blocks(text):
         if language in ("", "bash", "sh", "shell", "console"):

@@ -27,7 +27,7 @@ from neco.config.base import validated
 from neco.config.project import PARTS
 from neco.config.training import PRESETS, with_preset
 from neco.evaluate.protocol import PROTOCOLS
-from tests.pages import Command, blocks, braces, commands, slugs, spans
+from tests.pages import Command, blocks, braces, commands, read, slugs, spans
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -188,7 +188,7 @@ def test_packages_are_asked_for_with_extras_that_exist(page) -> None:
 
 @every_page
 def test_links_within_the_project_lead_somewhere(page) -> None:
-    text = re.sub(r"(?ms)^```.*?^```", "", page.read_text())
+    text = re.sub(r"(?ms)^```.*?^```", "", read(page))
     for target in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"`[^`]*`", "", text)):
         if re.match(r"[a-z]+:", target):
             continue
@@ -196,13 +196,13 @@ def test_links_within_the_project_lead_somewhere(page) -> None:
         led = (page.parent / path).resolve() if path else page
         assert led.exists(), f"{page.name}: no {target}"
         if anchor:
-            assert anchor in slugs(led.read_text()), f"{page.name}: no heading for {target}"
+            assert anchor in slugs(read(led)), f"{page.name}: no heading for {target}"
 
 
 @every_page
 def test_files_that_are_named_exist(page) -> None:
     kept = r"(?:neco|tests|docs|config|benchmarks|workflow|envs|profiles)/[\w./-]*[\w/]"
-    for line, code in spans(page.read_text()):
+    for line, code in spans(read(page)):
         if re.fullmatch(kept, code) and not re.search(r"\b[A-Z]+\b(?!\.md)", code):  # NAME: any
             assert (ROOT / code).exists(), f"{page.name}:{line}: no {code}"
 
@@ -226,7 +226,7 @@ def setting(path: list[str], model: Any = Project) -> bool:
 
 @every_page
 def test_settings_that_are_named_exist(page) -> None:
-    for line, code in spans(page.read_text()):
+    for line, code in spans(read(page)):
         where = f"{page.name}:{line}: {code}"
         path = code.partition("=")[0].partition(":")[0].split(".")
         dotted = len(path) > 1 and all(re.fullmatch(r"[a-z_]+", name) for name in path)
@@ -243,7 +243,7 @@ def test_settings_that_are_named_exist(page) -> None:
 
 @every_page
 def test_blocks_of_yaml_and_python_are_sound(page, monkeypatch) -> None:
-    for line, language, code in blocks(page.read_text()):
+    for line, language, code in blocks(read(page)):
         where = f"{page.name}:{line}"
         if language == "python":
             for node in ast.walk(ast.parse(code, where)):
@@ -313,7 +313,8 @@ def test_a_fault_of_each_kind_is_seen(tmp_path) -> None:
     """Blocks, continued lines, code in sentences, launchers, braces, headings, settings."""
     page = tmp_path / "page.md"
     page.write_text(
-        "Say `neco train\n--strict`.\n\n    A=1 srun -n 2 python3 -m neco plan \\\n"
+        "<!-- `neco no` -->Say `neco train\n--strict`.\n\n"
+        "    A=1 srun -n 2 python3 -m neco plan \\\n"
         "        --gpus 2 && make x  # or y\n\n```bash\npython benchmarks/a.py > out\n```\n"
     )
     assert [one.words for one in commands(page)] == [
