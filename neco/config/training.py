@@ -284,7 +284,11 @@ PRESETS: dict[str, dict[str, Any]] = {
         "head": {"normalised": False},
         "optimiser": {"name": "adam"},
     },
-    "fast": {"drop_path": 0.0, "head": {"layers": 1, "start": "principal"}},
+    "fast": {
+        "drop_path": 0.0,
+        "head": {"layers": 1, "start": "principal"},
+        "optimiser": {"backbone_learning_rate": 2e-5},
+    },
 }
 """Sparse differences from the defaults; each is a row of docs/deviations.md."""
 
