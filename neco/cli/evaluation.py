@@ -16,7 +16,7 @@ from neco.cli.arguments import (
     project_of,
     use_threads,
 )
-from neco.config.project import DatasetSplits
+from neco.config.datasets import DatasetSplits
 from neco.errors import UserError
 from neco.evaluate.protocol import PROTOCOLS, Inputs, ProtocolRecord
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from neco.cli.arguments import Commands, add_config, place, project_of
-from neco.config.project import Figure, Project, Table
+from neco.config.project import Project
+from neco.config.reporting import Figure, Table
 from neco.errors import UserError
 from neco.paper.figures import FIGURES
 

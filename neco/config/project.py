@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from functools import wraps
 from itertools import product
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args
+from typing import Any, Literal, TypeVar
 
 from pydantic import Field, field_validator, model_validator
 
 from neco.config.base import Settings, merged, nearest, validated
 from neco.config.consistency import Consistency
+from neco.config.datasets import DatasetSplits, PartName, Scenes
 from neco.config.evaluation import (
     Evaluated,
     Extraction,
@@ -20,64 +21,11 @@ from neco.config.evaluation import (
 )
 from neco.config.protocol import laid
 from neco.config.publishing import Publish
+from neco.config.reporting import PARTS, Report
 from neco.config.resources import Resources
+from neco.config.runs import FileName, Model, Run, completed
 from neco.config.training import Train, with_preset
 from neco.errors import UserError
-
-FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-"""A name that files and folders of results bear."""
-PartName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
-"""A name between the dots of such a name."""
-
-
-class Scenes(Settings):
-    """Generated photographs-like scenes, written as official archives (no download needed)."""
-
-    train: int = Field(600, ge=1)
-    """Labelled training images per archive."""
-    val: int = Field(200, ge=1)
-    """Held-out images per archive."""
-    unlabelled: int = Field(600, ge=0)
-    """Further training images of COCO's image archive, without annotation."""
-    width: int = Field(128, ge=16)
-    height: int = Field(128, ge=16)
-    seed: int = 0
-
-
-class DatasetSplits(Settings):
-    """Which splits of a prepared dataset serve as training and held-out images."""
-
-    train: PartName = "train"
-    val: PartName = "val"
-
-
-class Run(Settings):
-    """One NeCo training: a starting backbone and what differs from the project's `train`."""
-
-    like: str | None = None
-    """Another run that this one starts from: only what differs from it is written here."""
-    backbone: str
-    """Registry name of the starting backbone."""
-    method: str = "NeCo"
-    """The row's name in the tables."""
-    seeds: list[int] = [0]
-    """Training seeds; every seed is a model of its own."""
-    train: dict[str, Any] = {}
-    """Sparse override of the project's `train`."""
-    ablations: list[str] = []
-    """Cells of the ablation tables that this run fills: `5a/foreground`, `9a/all`. Such a run has
-    evaluations of its own and no place in the main tables."""
-    initial: bool = True
-    """Also evaluate the starting backbone."""
-
-
-class Model(NamedTuple):
-    """A model that is evaluated: a backbone as it is, or what a run made of it."""
-
-    backbone: str
-    run: str | None
-    seed: int | None
-    """Training seed; of a backbone None."""
 
 
 class Evaluation(Settings):
@@ -91,36 +39,6 @@ class Evaluation(Settings):
     seeds, `<run>.seed<n>` one of them, and one that a run and a backbone share takes both."""
     settings: dict[str, Any] = {}
     """Sparse override of the project's settings of this protocol."""
-
-
-Table = Literal[
-    "1a", "1b", "2", "3", "4", "5a", "5b", "5c", "5d", "5e", "6", "7", "8", "9a", "9b", "9c", "9d",
-    "10",
-]  # fmt: skip
-Figure = Literal["1", "2", "3", "4", "5", "6", "7", "overlays"]
-
-
-PARTS = (
-    *(f"table-{name}" for name in get_args(Table)),
-    *(f"figure-{name}" if name.isdigit() else name for name in get_args(Figure)),
-    *("summary", "claims"),
-)
-"""Everything that can be asked for alone; the last two show all that a project computes."""
-
-
-class Report(Settings):
-    """Which tables and figures are drawn."""
-
-    tables: list[Table] = ["1a", "2", "7", "8"]
-    figures: list[Figure] = ["1", "2", "3", "4", "5", "6", "7", "overlays"]
-    dataset: str = "pascal-voc"
-    """Whose held-out images the figures show."""
-    run: str | None = None
-    """Which run the figures compare with its start; None takes the first."""
-    images: int = Field(6, ge=1)
-    """Images per figure."""
-    clusters: int = Field(100, ge=2)
-    """K of Figure 6 and of the overlays."""
 
 
 Computed = TypeVar("Computed")
@@ -199,7 +117,7 @@ class Project(Settings):
         runs = values.get("runs") if isinstance(values, dict) else None
         if not isinstance(runs, dict):
             return values
-        return {**values, "runs": {name: _completed(name, runs) for name in runs}}
+        return {**values, "runs": {name: completed(name, runs) for name in runs}}
 
     def __copy__(self) -> "Project":
         """Return a copy without what this project has computed: a copy's settings may change."""
@@ -347,18 +265,3 @@ def _refuse_unknown(names: list[str], known: Any, what: str) -> None:
     for name in names:
         if name not in known:
             raise UserError(f"{what} '{name}' is not defined{nearest(name, known)}")
-
-
-def _completed(name: str, runs: dict[str, Any], below: tuple[str, ...] = ()) -> Any:
-    """Return a run with what it leaves out taken from the run that it is like."""
-    run = runs[name]
-    like = run.get("like") if isinstance(run, dict) else None
-    if like is None:
-        return run
-    if like not in runs:
-        raise ValueError(f"runs.{name}.like: '{like}' is not defined{nearest(like, runs)}")
-    if like in (name, *below):
-        raise ValueError(f"runs.{name}.like: '{like}' is like itself; name another run")
-    base = _completed(like, runs, (name, *below))
-    inherited = {key: value for key, value in base.items() if key not in ("like", "ablations")}
-    return merged(inherited, run)

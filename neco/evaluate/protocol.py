@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from neco.config.consistency import Consistency
+from neco.config.datasets import DatasetSplits
 from neco.config.evaluation import (
     Evaluated,
     InContext,
@@ -21,7 +22,6 @@ from neco.config.evaluation import (
     Segmenter,
     Unsupervised,
 )
-from neco.config.project import DatasetSplits
 from neco.config.resources import Kind
 
 

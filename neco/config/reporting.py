@@ -1,0 +1,36 @@
+"""Settings of the report: its tables, its figures, and the names of all its parts."""
+
+from typing import Literal, get_args
+
+from pydantic import Field
+
+from neco.config.base import Settings
+
+Table = Literal[
+    "1a", "1b", "2", "3", "4", "5a", "5b", "5c", "5d", "5e", "6", "7", "8", "9a", "9b", "9c", "9d",
+    "10",
+]  # fmt: skip
+Figure = Literal["1", "2", "3", "4", "5", "6", "7", "overlays"]
+
+
+PARTS = (
+    *(f"table-{name}" for name in get_args(Table)),
+    *(f"figure-{name}" if name.isdigit() else name for name in get_args(Figure)),
+    *("summary", "claims"),
+)
+"""Everything that can be asked for alone; the last two show all that a project computes."""
+
+
+class Report(Settings):
+    """Which tables and figures are drawn."""
+
+    tables: list[Table] = ["1a", "2", "7", "8"]
+    figures: list[Figure] = ["1", "2", "3", "4", "5", "6", "7", "overlays"]
+    dataset: str = "pascal-voc"
+    """Whose held-out images the figures show."""
+    run: str | None = None
+    """Which run the figures compare with its start; None takes the first."""
+    images: int = Field(6, ge=1)
+    """Images per figure."""
+    clusters: int = Field(100, ge=2)
+    """K of Figure 6 and of the overlays."""
