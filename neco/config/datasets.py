@@ -11,21 +11,30 @@ PartName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 
 
 class Scenes(Settings):
-    """Generated photographs-like scenes, written as official archives (no download needed)."""
+    """Generated scenes that look like photographs, written as the official archives, so that
+    nothing has to be downloaded."""
 
     train: int = Field(600, ge=1)
-    """Labelled training images per archive."""
+    """Labelled training images of each archive. More of them take longer to make."""
     val: int = Field(200, ge=1)
-    """Held-out images per archive."""
+    """Labelled held-out images of each archive. More of them take longer to make and give steadier
+    results."""
     unlabelled: int = Field(600, ge=0)
-    """Further training images of COCO's image archive, without annotation."""
+    """Training images without annotation that COCO's archive has besides. More of them take longer
+    to make."""
     width: int = Field(128, ge=16)
+    """Width of an image in pixels."""
     height: int = Field(128, ge=16)
+    """Height of an image in pixels."""
     seed: int = 0
+    """Seed of what the scenes show."""
 
 
 class DatasetSplits(Settings):
-    """Which splits of a prepared dataset serve as training and held-out images."""
+    """Which splits of a prepared dataset evaluations use."""
 
     train: PartName = "train"
+    """Split whose labelled images evaluations learn from. Trainings name their own split in
+    `train.split`."""
     val: PartName = "val"
+    """Split that evaluations are scored on."""

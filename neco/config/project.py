@@ -32,13 +32,15 @@ class Evaluation(Settings):
     """One protocol on some datasets, for some runs and backbones."""
 
     protocol: str = Field(json_schema_extra=lambda schema: schema.update(enum=list(PROTOCOLS)))
+    """Name of the protocol."""
     datasets: list[str]
+    """Names of datasets; each has to be in the project's `datasets`."""
     models: list[str] | Literal["main", "ablations"] = "main"
-    """`main`: every backbone and every run without `ablations`; `ablations`: the runs that have
-    some; or names of runs and backbones. A name takes every model that bears it: a run's all of its
-    seeds, `<run>.seed<n>` one of them, and one that a run and a backbone share takes both."""
+    """Which models are evaluated. `main`: every backbone, and every run without `ablations`.
+    `ablations`: the runs with some. Or a list of names: a run's takes the models of all its seeds,
+    `<run>.seed<n>` one of them, a backbone's the backbone; a name that is both takes both."""
     settings: dict[str, Any] = {}
-    """Sparse override of the project's settings of this protocol."""
+    """Settings of the protocol for this evaluation: only those that differ from the project's."""
 
 
 Computed = TypeVar("Computed")
@@ -59,28 +61,37 @@ def _once(compute: Callable[[Any], Computed]) -> Callable[[Any], Computed]:
 
 
 class Project(Settings):
-    """Everything that one `snakemake` call computes."""
+    """Everything that one call of `snakemake` computes."""
 
     name: str = Field("paper", pattern=r"^[a-z0-9][a-z0-9-]*$")
-    """Results go to results/<name>."""
+    """Name of the project, in lower case letters, digits and hyphens. Its results go to
+    results/<name>."""
     include: list[str] = []
-    """Files beside this one that it is laid over, in order; resolved while loading."""
+    """Configuration files beside this one that are read first, in order; this one is laid over
+    them."""
     data: str = Field("data", pattern=r"^[^{}\n]+$")
-    """Folder of archives and prepared datasets. Braces are Snakemake's, so no path may hold any."""
+    """Folder of archives and prepared datasets. Its path must hold no braces, which are
+    Snakemake's."""
     mirrors: list[str] = ["official"]
-    """Where archives come from, in order: `official`, a folder, a file:// or http(s):// base."""
+    """Where archives and weights are looked for, in order: `official`, a folder, or the start of a
+    file://, http:// or https:// address."""
     mirror: str | None = None
-    """One more mirror, asked first; made for `--config mirror=/folder`."""
+    """One more mirror, which is asked first. It exists for the command line: `--config
+    mirror=/folder`."""
     scenes: Scenes | None = None
-    """Generate the archives instead of fetching them."""
+    """Settings of generated archives, which take the place of downloaded ones; null downloads (an
+    empty mapping, `{}`, generates with the defaults)."""
     datasets: dict[PartName, DatasetSplits] = {}
-    """Datasets that are prepared, with the splits that evaluations use."""
+    """Datasets that are prepared, by name, with the splits that evaluations use."""
     backbones: list[str] = []
-    """Backbones evaluated as they are: baselines, and the students that NeCo's authors released."""
+    """Registry names of backbones that are evaluated as they are: baselines, and the students that
+    NeCo's authors released."""
     train: dict[str, Any] = {}
-    """Sparse override of the preset's training settings, shared by all runs."""
+    """Training settings of all runs: only those that differ from the preset's."""
     runs: dict[FileName, Run] = {}
+    """The trainings, by name."""
     evaluations: list[Evaluation] = []
+    """The evaluations: which protocol, on which datasets, of which models."""
     extraction: Extraction = Extraction()
     in_context: InContext = InContext()
     overcluster: Overcluster = Overcluster()
@@ -90,8 +101,9 @@ class Project(Settings):
     consistency: Consistency = Consistency()
     report: Report = Report()
     only: list[str] = []
-    """Compute no more than these need: `table-8`, `figure-2`, `overlays`, `summary`, `claims`. One
-    name need not be a list; an empty list computes the whole report."""
+    """Parts of the report to compute, with what they need and no more: `table-8`, `figure-2`,
+    `overlays`, `summary`, `claims`. One name need not be a list; an empty list computes the whole
+    report."""
     publish: Publish = Publish()
     resources: Resources = Resources()
 

@@ -22,15 +22,20 @@ PARTS = (
 
 
 class Report(Settings):
-    """Which tables and figures are drawn."""
+    """Which tables and figures the report has."""
 
     tables: list[Table] = ["1a", "2", "7", "8"]
+    """Tables of the paper, by their numbers. A table shows results of `evaluations`; it asks for
+    none itself."""
     figures: list[Figure] = ["1", "2", "3", "4", "5", "6", "7", "overlays"]
+    """Figures of the paper, by their numbers, and `overlays`: segments drawn over held-out
+    images."""
     dataset: str = "pascal-voc"
-    """Whose held-out images the figures show."""
+    """Dataset whose held-out images the figures show."""
     run: str | None = None
-    """Which run the figures compare with its start; None takes the first."""
+    """Run that the figures compare with its start; null takes the project's first."""
     images: int = Field(6, ge=1)
-    """Images per figure."""
+    """Number of images in each figure."""
     clusters: int = Field(100, ge=2)
-    """K of Figure 6 and of the overlays."""
+    """Number of clusters (K) that Figure 6 and the overlays show. More of them show smaller
+    parts."""

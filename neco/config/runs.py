@@ -11,23 +11,26 @@ FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 
 class Run(Settings):
-    """One NeCo training: a starting backbone and what differs from the project's `train`."""
+    """One NeCo training: the backbone that it starts from, and what differs from the project's
+    `train`."""
 
     like: str | None = None
-    """Another run that this one starts from: only what differs from it is written here."""
+    """Name of another run whose settings this one takes over, apart from `ablations`. Then only
+    what differs from that run is written here."""
     backbone: str
-    """Registry name of the starting backbone."""
+    """Registry name of the backbone that the training starts from (`neco backbones` lists them)."""
     method: str = "NeCo"
-    """The row's name in the tables."""
+    """Name of the run's row in the tables."""
     seeds: list[int] = [0]
-    """Training seeds; every seed is a model of its own."""
+    """Seeds of the training. Each is trained and evaluated as a model of its own,
+    `<run>.seed<n>`."""
     train: dict[str, Any] = {}
-    """Sparse override of the project's `train`."""
+    """Training settings of this run: only those that differ from the project's `train`."""
     ablations: list[str] = []
-    """Cells of the ablation tables that this run fills: `5a/foreground`, `9a/all`. Such a run has
-    evaluations of its own and no place in the main tables."""
+    """Cells of the ablation tables that this run fills, as `5a/foreground` or `9a/all`. A run that
+    names any is left out of the main tables and is evaluated by `models: ablations`."""
     initial: bool = True
-    """Also evaluate the starting backbone."""
+    """`true` also evaluates the backbone that the training starts from; `false` leaves it out."""
 
 
 class Model(NamedTuple):
