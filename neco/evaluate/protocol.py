@@ -43,6 +43,8 @@ class Option(NamedTuple):
     """A further argument of one protocol's command."""
 
     read: Callable[[str], Any]
+    about: str
+    """What the command's help says."""
     default: Any = None
     required: bool = False
 
@@ -197,9 +199,11 @@ RECORDS = (
         operations=_segmenter_operations,
         not_scale=frozenset({"validate_every", "checkpoint_every", "log_every"}),
         options={
-            "learning_rate": Option(float, required=True),
-            "seed": Option(int, default=0),
-            "checkpoints": Option(Path),
+            "learning_rate": Option(float, "learning rate to fine-tune with", required=True),
+            "seed": Option(int, "seed to fine-tune with (default: 0)", default=0),
+            "checkpoints": Option(
+                Path, "folder for the checkpoint (default: beside the metrics file)"
+            ),
         },
     ),
     ProtocolRecord(
@@ -214,7 +218,7 @@ RECORDS = (
             "search_clusters", "search_weight", "search_markov_time", "search_seed",
         }),
         searched=frozenset({"weight_threshold", "markov_time"}),
-        options={"maps": Option(Path)},
+        options={"maps": Option(Path, "file to write the predicted classes to (.npz)")},
         gpu=False,
     ),
     ProtocolRecord(

@@ -1,4 +1,8 @@
-"""NeCo post-training, readable top to bottom. Source: paper, section 3 and appendix A.1."""
+"""NeCo post-training, to be read from top to bottom: step.py has the step.
+
+In come a backbone and a dataset's images; out come the trained backbone's weights, the metrics of
+the training and a description of it. Source: paper, section 3 and appendix A.1.
+"""
 
 import logging
 import math
@@ -39,13 +43,17 @@ def train(
     backbone: Backbone, dataset: Dataset, settings: Train, folder: Path, title: str = "NeCo",
     fabric: Fabric | None = None,
 ) -> Path:  # fmt: skip
-    """Post-train a backbone on a dataset's images (labels are not read).
+    """Post-train a backbone on a dataset's images and return the path of the trained weights.
 
-    Writes to `folder`: backbone.safetensors (the student, a timm state dict), metrics.csv,
-    training.json and tensorboard/; meanwhile checkpoint.ckpt and metrics.partial, from which the
-    same call continues. A training that is finished already is not run again.
-    Returns the path of backbone.safetensors. Raises UserError when asked to stop (the checkpoint
-    is saved), when the loss is no longer finite, and for a checkpoint of another training.
+    The dataset's labels are not read. `folder` receives backbone.safetensors (the student's
+    backbone as a timm state dict), metrics.csv, training.json and tensorboard/. During the training
+    it holds checkpoint.ckpt and metrics.partial, from which the same call continues. A training
+    that is already finished is not run again.
+
+    title: names the training in messages and bars. fabric: the processes that train together;
+    without it, one process on one device.
+    Raises UserError when the training is asked to stop (its checkpoint is saved), when the loss is
+    no longer finite, and when the folder holds the checkpoint of another training.
     """
     fabric = fabric or launch(1, 1, settings.precision)
     refuse_unequal_shares(settings, fabric.world_size)
@@ -68,7 +76,7 @@ def train(
     writer = MetricsWriter(folder, title, first, steps, rows) if fabric.is_global_zero else None
 
     def save(next_step: int) -> None:
-        """Save the state in one process; an error in it is one in all."""
+        """Save a checkpoint in the first process; an error there ends all processes."""
         error = None
         if writer:
             try:
@@ -79,7 +87,8 @@ def train(
         agree(fabric, error)
 
     with StopRequest() as stop, writer or nullcontext():
-        # Several processes agree after a step; one alone must not leave the others waiting.
+        # Several processes stop together, after a step: one that stopped while it waits for images
+        # would leave the others waiting for it.
         asked_alone = (lambda: stop.asked) if fabric.world_size == 1 else (lambda: None)
         loader = view_loader(dataset, settings, first, *training.share)
         step, asked, collapse = first - 1, None, list[str]()
@@ -125,7 +134,11 @@ def train(
 def _row(
     training: Training, terms: LossTerms, step: int, clock: Clock, folder: Path
 ) -> StepMetrics:
-    """Return the metrics of a step over all processes; every process has to ask."""
+    """Return the metrics of a step over all processes.
+
+    Every process has to call it, since they exchange values. Raises UserError for a loss that is no
+    longer finite.
+    """
     means = training.fabric.all_reduce(torch.stack([terms.loss.detach(), terms.floor]))
     loss, floor = means.tolist()
     _refuse_divergence(loss, step, folder)
@@ -149,13 +162,13 @@ def _row(
 def _refuse_divergence(loss: float, step: int, folder: Path) -> None:
     if not math.isfinite(loss):
         raise UserError(
-            f"{folder}: the loss is {loss} at step {step}; lower train.optimiser's learning "
-            "rates or loss.sorting's steepness, or train in 32-true"
+            f"{folder}: the loss is {loss} at step {step}; lower the learning rates in "
+            "train.optimiser or the steepness in train.loss.sorting, or set train.precision=32-true"
         )
 
 
 def _description(training: Training, images: int, seconds: float, starts: int) -> dict[str, Any]:
-    """Return training.json: what was run, on what, and how long it took over all its starts."""
+    """Return what training.json says: the settings, the machine, and the seconds of all starts."""
     fabric, settings = training.fabric, training.settings
     return {
         "settings": settings.model_dump(mode="json"),

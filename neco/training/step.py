@@ -1,4 +1,8 @@
-"""One step of NeCo's training, and what it changes. Source: paper, section 3 and appendix A.1."""
+"""One step of NeCo's training, and the networks and the optimiser that it changes.
+
+In comes a batch of views; out come the terms of its loss, after student and teacher have moved.
+Source: paper, section 3 and appendix A.1.
+"""
 
 from typing import Any
 
@@ -27,7 +31,10 @@ from neco.views import Photographs, Views, crops_on_device, photometric
 
 
 class Training:
-    """The networks, the optimiser and the loss of one run, and the step that changes them."""
+    """The networks, the optimiser and the loss of one training, and the step that changes them.
+
+    backbone: becomes the student's. steps: of the whole training, which the schedules end with.
+    """
 
     def __init__(self, backbone: Backbone, settings: Train, steps: int, fabric: Fabric) -> None:
         self.settings, self.steps, self.fabric = settings, steps, fabric
@@ -56,9 +63,12 @@ class Training:
         )  # fmt: skip
 
     def step(self, views: Views | Photographs, step: int) -> LossTerms:
-        """Train on one batch; return its loss terms, still on the device."""
-        # Every random choice is a function of (seed, step): a resumed run makes the same ones. What
-        # the generator draws is the same in every process; dropped paths are its own.
+        """Train on one batch and return the terms of its loss, still on the device.
+
+        views: those of this process's share of the batch. step: counts from 0.
+        """
+        # Every random choice follows from (seed, step), so a resumed training makes the same ones.
+        # The generator draws the same numbers in every process; each drops paths of its own.
         seed = (self.settings.seed * 1_000_003 + step) * 1009
         generator = torch.Generator().manual_seed(seed)
         crops, boxes = self._coloured(views, generator)
@@ -66,13 +76,15 @@ class Training:
             self._fit_heads(crops[0])
         set_rates(self.optimiser, self.settings.optimiser, step, self.steps)
         parts = parts_of(len(boxes), self.settings.accumulate)
-        # One part: its pass serves references and gradient. Several: references, which may come
-        # from any part, are there before the first part's gradient.
+        # With one part, one pass of the student serves as references and for the gradient. With
+        # several, a first pass without gradient gives the references, because those of one part
+        # may come from any other part.
         whole = self._student(crops, seed) if len(parts) == 1 else None
         teacher, foreground = self._teacher(crops[0], parts)
         pool = whole[: len(teacher)] if whole else self._reference_pool(crops[0], parts, seed)
         if self.share.rank and not self.settings.loss.references.gather:
-            generator.manual_seed(seed + self.share.rank)  # each process draws from its own pool
+            # Each process draws from patches of its own, so its draws need not be the others'.
+            generator.manual_seed(seed + self.share.rank)
         targets = self.loss.targets(teacher, pool, boxes, generator, foreground)
         self.optimiser.zero_grad(set_to_none=True)
         terms = []
@@ -98,7 +110,7 @@ class Training:
             follow(self.teacher, self.student, self.momentum(step))
 
     def _fit_heads(self, crops: Tensor) -> None:
-        """Start both heads as the principal components of tokens of crops (B, G, 3, H, W)."""
+        """Set both heads to the principal components of the tokens of crops (B, G, 3, H, W)."""
         with torch.no_grad(), self.fabric.autocast():
             tokens = self.student.backbone(crops.flatten(0, 1))
         tokens = self.share.gathered(some_tokens(tokens))
@@ -106,9 +118,10 @@ class Training:
             network.head.fit(tokens)
 
     def _student(self, crops: list[Tensor], seed: int, part: int = 0) -> list[Tensor]:
-        """Return projected grids (B, rows, columns, D) of all crops, global crops first.
+        """Return, for each of the V crops, the student's projected tokens (B, rows, columns, D).
 
-        The same part drops the same paths again.
+        crops: groups (B, count, 3, H, W) of one size each, global crops first. seed: of this step.
+        part: its number; a second pass of the same part drops the same paths.
         """
         torch.manual_seed(seed + self.share.rank + part * self.share.processes)
         return [grid for group in self.distributed(crops) for grid in group]
@@ -116,9 +129,10 @@ class Training:
     def _teacher(
         self, crops: Tensor, parts: list[slice]
     ) -> tuple[list[Tensor], list[Tensor] | None]:
-        """Return, per global crop, the teacher's grids and foreground masks (None: not needed).
+        """Return, for each of the G global crops, the teacher's tokens and foreground.
 
-        crops: (B, G, 3, H, W). Returns grids (B, rows, columns, D), masks (B, rows, columns).
+        crops: (B, G, 3, H, W). Returns projected tokens (B, rows, columns, D), and foreground, bool
+        (B, rows, columns), or None where `loss.patches` needs none.
         """
         network = self.teacher or self.student
         with torch.no_grad(), self.fabric.autocast():
@@ -128,9 +142,9 @@ class Training:
             return grids, joined([self._foreground(crops[images]) for images in parts])
 
     def _reference_pool(self, crops: Tensor, parts: list[slice], seed: int) -> list[Tensor]:
-        """Return the student's grids (B, rows, columns, D) of the global crops, without gradient.
+        """Return, for each global crop, the student's tokens (B, rows, columns, D), no gradient.
 
-        crops: (B, G, 3, H, W). Returns nothing where references do not come from the student.
+        crops: (B, G, 3, H, W). The list is empty where references do not come from the student.
         """
         if self.settings.loss.references.source != "student":
             return []
@@ -140,14 +154,17 @@ class Training:
             )
 
     def momentum(self, step: int) -> float:
-        """Return the teacher's momentum at a step."""
+        """Return the share of its own weights that the teacher keeps at a step."""
         teacher = self.settings.teacher
         return cosine(step, self.steps, teacher.momentum, teacher.final_momentum)
 
     def _coloured(
         self, views: Views | Photographs, generator: torch.Generator
     ) -> tuple[list[Tensor], Tensor]:
-        """Return the groups of normalised crops (B, count, 3, H, W), and boxes (B, V, 4)."""
+        """Return the crops with their colours changed, and their boxes (B, V, 4).
+
+        The crops are normalised, in groups (B, count, 3, H, W) of one size, global crops first.
+        """
         groups, boxes = crops_on_device(views, self.settings.crops, self.fabric.device)
         changes = self.settings.photometric
         coloured = [
@@ -159,16 +176,19 @@ class Training:
         return coloured, boxes
 
     def _foreground(self, crops: Tensor) -> list[Tensor]:
-        """Return a foreground mask (B, rows, columns) per global crop (B, G, 3, H, W)."""
+        """Return, for each of the G global crops, its foreground, bool (B, rows, columns).
+
+        crops: (B, G, 3, H, W).
+        """
         backbone = (self.teacher or self.student).backbone
         attention = backbone.class_attention(crops.flatten(0, 1))
         masks = foreground_mask(attention, self.settings.loss.foreground_mass)
         return list(masks.unflatten(0, crops.shape[:2]).unbind(dim=1))
 
     def state_dict(self, next_step: int, seconds: float, starts: int) -> dict[str, Any]:
-        """Return everything that a later run needs to go on at `next_step`.
+        """Return everything that a resumed training needs to continue at `next_step`.
 
-        seconds, starts: how long the training took until now, in how many starts.
+        seconds: of training until now. starts: how often the training was started for them.
         """
         return {
             "next_step": next_step,
@@ -181,7 +201,7 @@ class Training:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from a checkpoint's state."""
+        """Take over the state of a checkpoint, as `state_dict` returned it."""
         self.student.load_state_dict(state["student"])
         self.optimiser.load_state_dict(state["optimiser"])
         if self.teacher is not None:
