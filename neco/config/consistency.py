@@ -1,4 +1,5 @@
-"""Settings of the consistency of neighbours, a number without labels that the paper has not."""
+"""Settings of the consistency of neighbours, a number without labels that the paper does not
+have."""
 
 from typing import Literal
 

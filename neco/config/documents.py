@@ -1,4 +1,4 @@
-"""The documented default file and the JSON schema, generated from the models.
+"""The documented default file and the JSON schema, made from the models of settings.
 
 `config/defaults.yaml` and `config/schema.json` are these texts; a test fails when they differ.
 """

@@ -1,4 +1,4 @@
-"""What `dataset.yaml` in a folder of one's own images says. A key that is absent is guessed."""
+"""What `dataset.yaml` in a folder of your own images says. A key that is left out is guessed."""
 
 import re
 from typing import Any, Literal

@@ -1,4 +1,4 @@
-"""Settings of the demo backbone's image-level pretraining."""
+"""Settings of pretraining the demo's backbone on whole images."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""A project: the four short lists (datasets, backbones, runs, evaluations) and where things lie."""
+"""A project: its datasets, backbones, runs and evaluations, and what follows from them."""
 
 from collections.abc import Callable
 from functools import wraps

@@ -1,4 +1,5 @@
-"""What the settings of every protocol share: presets, and how layers are laid over each other."""
+"""What the settings of every protocol share: presets, and the order in which layers of settings are
+laid over each other."""
 
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeVar

@@ -1,4 +1,4 @@
-"""Where published results go."""
+"""Settings of publishing results."""
 
 from pydantic import Field
 

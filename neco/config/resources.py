@@ -1,4 +1,4 @@
-"""What every kind of job asks of a scheduler: processors, GPUs, memory, time.
+"""What every kind of job asks of a scheduler: processors, GPUs, memory and time.
 
 On one machine only threads count; memory and time are for a cluster (docs/cluster.md).
 """

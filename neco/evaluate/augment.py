@@ -1,4 +1,5 @@
-"""Random crops, flips and colours of labelled images, for protocols that augment."""
+"""Random crops, flips and colours of labelled images, for the protocols that train on such
+images."""
 
 import math
 from dataclasses import dataclass

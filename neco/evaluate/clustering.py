@@ -1,7 +1,7 @@
-"""From frozen patch tokens to clusters: standardise, reduce by PCA, k-means.
+"""From frozen patch tokens to clusters: tokens (N, dim) come in, the cluster of each comes out.
 
-Source: paper, appendix A.2 (k-means on spatial tokens with faiss), with the settings of the
-reference implementation (Leopart's evaluation).
+Tokens are standardised, reduced by PCA and clustered by k-means. Source: paper, appendix A.2 (faiss
+k-means on patch tokens), with the settings of the released code (Leopart's evaluation).
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The conditions under which a number was measured; a number without them is not a result."""
+"""The conditions under which a number was measured. A number without them is not a result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""In-context segmentation: every patch is labelled by its nearest training patches.
+"""In-context segmentation: a patch takes its label from the nearest training patches.
+
+Features of two splits come in, or a backbone for augmented images; metrics come out.
 
 Source: paper, appendix A.2 (Hummingbird's protocol), in the form of open-hummingbird-eval; the
 nearest neighbours are exact here unless the settings say otherwise.

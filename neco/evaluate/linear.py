@@ -1,8 +1,8 @@
-"""Linear segmentation: a 1x1 convolution on frozen patch tokens.
+"""Linear segmentation: a 1x1 convolution on frozen patch tokens is trained and scored.
 
-Two ways, stated in the result's conditions as `augment`: the protocol (augmented images go through
-the backbone in every epoch) and a fast path on cached tokens of the images as they are.
-Source: paper, appendix A.2 (setup of Leopart).
+Training images come as the protocol has it, augmented and through the backbone in every epoch, or
+on the fast path as cached tokens of the images as they are; metrics come out, and their conditions
+say which (`augment`). Source: paper, appendix A.2 (setup of Leopart).
 """
 
 import copy

@@ -1,7 +1,7 @@
-"""Which class a cluster stands for, from one table of pixel counts.
+"""Which class each cluster stands for: one table of pixel counts comes in, classes come out.
 
-The reference goes through all pixels once per (cluster, class) pair; the table holds the same
-counts, so matching takes milliseconds.
+The released code goes through all pixels once for each pair of a cluster and a class. The table
+holds the same counts, so matching takes milliseconds.
 """
 
 import numpy as np

@@ -1,4 +1,7 @@
-"""Segmentation metrics from streamed counts: memory does not grow with the number of images."""
+"""Segmentation metrics: predictions and masks come in one by one, mIoU and its interval come out.
+
+Counts are added up, so memory does not grow with the number of images.
+"""
 
 from typing import Any, Literal
 
@@ -12,6 +15,16 @@ from neco.evaluate.result import Result
 Absent = Literal["zero", "skip"]
 
 
+def refuse_unknown_classes(ids: np.ndarray, classes: int, what: str) -> None:
+    """Raise UserError unless all ids are classes or 255; `what` holds them, as in "a mask"."""
+    strange = ids[(ids >= classes) & (ids != IGNORED)]
+    if strange.size:
+        raise UserError(
+            f"{what} holds class {strange[0]}, but the dataset has {classes} classes; prepare the "
+            "dataset again"
+        )
+
+
 def confusion(predicted: np.ndarray, target: np.ndarray, classes: int) -> np.ndarray:
     """Return int64 (classes, classes + 1), pixels by (target, predicted), ignored targets left out.
 
@@ -21,12 +34,7 @@ def confusion(predicted: np.ndarray, target: np.ndarray, classes: int) -> np.nda
     if predicted.shape != target.shape:
         raise ValueError(f"prediction {predicted.shape} and target {target.shape} differ in shape")
     for name, ids in (("mask", target), ("prediction", predicted)):
-        strange = ids[(ids >= classes) & (ids != IGNORED)]
-        if strange.size:
-            raise UserError(
-                f"a {name} holds class {strange[0]}, but the dataset has {classes} classes; "
-                "prepare the dataset again"
-            )
+        refuse_unknown_classes(ids, classes, f"a {name}")
     columns = classes + 1  # 255 of either side falls into the last row or column
     pairs = np.minimum(target, classes).ravel().astype(np.int64) * columns
     pairs += np.minimum(predicted, classes).ravel()

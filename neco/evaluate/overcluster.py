@@ -1,7 +1,8 @@
-"""Overclustering: k-means on the patch tokens of a split, clusters matched to its classes.
+"""Overclustering: patch tokens of a split are clustered, clusters are matched to classes, and
+scored.
 
-Source: paper, appendix A.2, with the reference implementation's settings: K = number of classes
-is matched one to one (Hungarian on IoU); with more clusters each goes to the class of its highest
+Source: paper, appendix A.2, with the settings of the released code. As many clusters as classes are
+matched one to one (Hungarian on IoU); of more clusters each goes to the class of its highest
 precision.
 """
 
@@ -10,12 +11,12 @@ import time
 import numpy as np
 
 from neco.config.evaluation import Overcluster
-from neco.data.dataset import IGNORED, Dataset
+from neco.data.dataset import Dataset
 from neco.errors import UserError
 from neco.evaluate.clustering import kmeans, on_gpu, reduced_tokens
 from neco.evaluate.conditions import evaluation_device, state_conditions
 from neco.evaluate.matching import contingency, match_by_precision, match_one_to_one
-from neco.evaluate.metrics import Tally
+from neco.evaluate.metrics import Tally, refuse_unknown_classes
 from neco.evaluate.result import Metrics, Result, metrics_of
 from neco.evaluate.subsets import whole_batches
 from neco.features import Features
@@ -71,12 +72,7 @@ def read_masks(dataset: Dataset, size: int, side: int, at: Resampling = "centre"
     masks = np.empty((len(dataset), size, size), np.uint8)
     for number, item in enumerate(dataset.items):
         masks[number] = small_mask(item.read_mask(), size, side, at)
-    strange = masks[(masks >= len(dataset.classes)) & (masks != IGNORED)]
-    if strange.size:
-        raise UserError(
-            f"{dataset.folder}: a mask holds class {strange[0]}, but the dataset has "
-            f"{len(dataset.classes)} classes; prepare the dataset again"
-        )
+    refuse_unknown_classes(masks, len(dataset.classes), f"{dataset.folder}: a mask")
     return masks
 
 

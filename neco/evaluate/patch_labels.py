@@ -13,7 +13,7 @@ import numpy as np
 from scipy.sparse import csr_matrix, vstack
 
 from neco.data.dataset import IGNORED, Dataset
-from neco.errors import UserError
+from neco.evaluate.metrics import refuse_unknown_classes
 from neco.transforms import Resampling, resize_nearest
 
 QUERIES = 2048
@@ -47,12 +47,7 @@ def patch_histograms(
     mask: integers (side, side), side a multiple of patch_size; 255 (ignored) counts as class
     `ignored_as`, in the reference 0.
     """
-    strange = mask[(mask >= classes) & (mask != IGNORED)]
-    if strange.size:
-        raise UserError(
-            f"a mask holds class {strange[0]}, but the dataset has {classes} classes; "
-            "prepare the dataset again"
-        )
+    refuse_unknown_classes(mask, classes, "a mask")
     labels = np.where(mask == IGNORED, ignored_as, mask)
     rows, columns = mask.shape[0] // patch_size, mask.shape[1] // patch_size
     bins = _first_bins(rows, columns, patch_size, classes) + labels

@@ -1,4 +1,4 @@
-"""What a protocol is: one record, read by the command line, the plan, the rules and the report.
+"""What a protocol is: one record, which the command line, the plan, the rules and the report read.
 
 A protocol is a function in a module of its own, its settings (neco/config, one field of the
 project) and its line in `PROTOCOLS`. Nothing here imports torch: the function is imported when it

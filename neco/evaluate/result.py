@@ -1,4 +1,4 @@
-"""The metrics file: what every protocol returns, what the report reads.
+"""The metrics file, which every protocol returns and the report reads.
 
     <folder>/**/<any name>.json   one file per (model, dataset, protocol)
 

@@ -1,4 +1,4 @@
-"""Subsets: training images of the low-data settings (1/8, 1/64, 1/128), held-out batches."""
+"""Which images are used: shares of the training images (1/8, 1/64, 1/128), and whole batches."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What each table and figure costs alone: the table in docs/paper-map.md.
+"""What each table and figure costs by itself: the table in docs/paper-map.md.
 
 `python -m neco.plan.alone docs/paper-map.md` renews it, from one dry run of the paper.
 """

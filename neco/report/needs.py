@@ -1,4 +1,4 @@
-"""What a table or figure is made from, known before anything ran.
+"""What a table or a figure is made from, known before anything ran.
 
 The workflow's rules take exactly what `needs_of` says, and `neco plan --only` counts exactly that.
 """

@@ -1,4 +1,4 @@
-"""8-bit stand-ins of a bank's keys: half the memory of the first pass, the same answer.
+"""Keys in 8 bits for the first pass of the exact search: half the memory, the same neighbours.
 
 A normalised key x, less the bank's mean m, is stored as s c: bytes c in -127 to 127 and one scale
 s = max |x - m| / 127, beside a bound on what that lost, |x - m - s c|. The first pass of exact

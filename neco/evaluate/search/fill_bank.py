@@ -1,6 +1,6 @@
-"""Where the memory bank's patches come from: cached features, or the backbone on changed images.
+"""Where the memory bank's patches come from: cached features, or the backbone on augmented images.
 
-Either way one image's (one batch's) patches are held at a time. Source: open-hummingbird-eval.
+Only one image's patches, or one batch's, are held at a time. Source: open-hummingbird-eval.
 """
 
 from collections.abc import Iterator

@@ -4,10 +4,10 @@ The bound, for a query q, a key x, the bank's mean m, and h(.) rounding to half 
 
     q.x - q.m = q.(x - m) <= h(q).h(x - m) + |x - m - h(x - m)| + |q - h(q)| |h(x - m)|
 
-The mean only shortens the keys, and with them their rounding errors; it moves all of a query's
-scores alike. Keys that are themselves approximate (eight_bit.py) add what they lost to the second
-term. That term joins the product as one more dimension, and so does a shift that
-brings the scores near the k-th neighbour to about 0, where half precision is finest.
+Subtracting the mean makes the keys shorter and so their rounding errors smaller; it moves all
+scores of a query alike. Keys that are themselves approximate (eight_bit.py) add to the second term
+what they lost. The second term joins the product as one more dimension. So does a shift that brings
+the scores near the k-th neighbour to about 0, where half precision is finest.
 """
 
 import threading

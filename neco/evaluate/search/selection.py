@@ -1,4 +1,4 @@
-"""What exact search is made of: the largest scores of each row, a bank's keys block by block."""
+"""Parts of the exact search: the largest scores of each row, and the bank's keys block by block."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
