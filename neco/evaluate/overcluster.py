@@ -23,7 +23,7 @@ from neco.features import Features
 from neco.transforms import Resampling, resize_nearest, small_mask
 
 IMAGES = 64
-"""Cluster maps enlarged at a time."""
+"""Images whose cluster maps are enlarged at a time."""
 
 
 def cluster_maps(
@@ -35,7 +35,7 @@ def cluster_maps(
 ) -> np.ndarray:
     """Return the k-means cluster of every patch, int32 (images, rows, columns).
 
-    reduced: what `reduced_tokens` made of the features, where several K or seeds share it.
+    reduced: what `reduced_tokens` returned for the features, to be shared by several K and seeds.
     Raises UserError for more clusters than patches.
     """
     tokens = features.tokens
@@ -66,7 +66,7 @@ def enlarged(maps: np.ndarray, size: int, at: Resampling = "centre") -> np.ndarr
 def read_masks(dataset: Dataset, size: int, side: int, at: Resampling = "centre") -> np.ndarray:
     """Return all masks of a split, uint8 (images, size, size), by nearest neighbour.
 
-    side: the input size in pixels, by which masks go where the resampling floors (`small_mask`).
+    side: the input size in pixels, to which masks are resized first with `floor` (`small_mask`).
     Raises UserError for an id that is neither a class nor 255.
     """
     masks = np.empty((len(dataset), size, size), np.uint8)
@@ -125,9 +125,9 @@ def _result(
     one_to_one: bool,
     seed: int,
 ) -> Result:
-    """Return one number: cluster maps (images, rows, columns) against masks (images, size, size).
+    """Return the result of cluster maps (images, rows, columns) and masks (images, size, size).
 
-    The interval resamples images at the matching found on all of them.
+    Clusters are matched once, on all images; the interval resamples images with that matching.
     """
     table = np.zeros((count, len(dataset.classes)), np.int64)
     for start in range(0, len(masks), IMAGES):

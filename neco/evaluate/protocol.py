@@ -27,7 +27,7 @@ from neco.config.resources import Kind
 
 @dataclass(frozen=True)
 class Inputs:
-    """What an evaluation reads; parts are `train` and `val`."""
+    """What an evaluation reads. A part is `train` or `val`."""
 
     splits: dict[str, str]
     """The split of each part whose images and masks are read."""
@@ -50,11 +50,12 @@ class Option(NamedTuple):
 
 
 class Work(Protocol):
-    """What a cost model may ask; neco.plan.hours answers. Operations are floating-point ones."""
+    """What an estimate of costs may ask; neco.plan.hours answers. Operations are floating-point
+    ones."""
 
     @property
     def dim(self) -> int:
-        """Return the length of a patch token; 0 of patch colours, which cost nothing."""
+        """Return the length of a patch token; 0 for patch colours, which cost nothing."""
 
     def images(self, part: str) -> int:
         """Return the images of the part `train` or `val`."""
@@ -70,7 +71,7 @@ class Work(Protocol):
 
 
 EXACTNESS = frozenset({"seeds", "bootstrap", "preset"})
-"""Of every protocol: what only says how exactly a number is known, or names the other settings."""
+"""Settings that, in every protocol, say only how exactly a number is known, or name a preset."""
 
 
 @dataclass(frozen=True)
@@ -78,24 +79,25 @@ class ProtocolRecord:
     """One protocol."""
 
     name: str
-    """As in configurations and metrics files: `in-context`."""
+    """Its name in configurations and metrics files, as `in-context`."""
     title: str
     settings: type[Evaluated]
     module: str
-    """Below neco.evaluate; its `evaluate` takes what `inputs` and `options` name, by keyword."""
+    """Its module below neco.evaluate. The module's `evaluate` takes by keyword what `inputs` and
+    `options` name."""
     inputs: Callable[[Any, DatasetSplits], Inputs]
-    """What settings ask for, on a dataset with such splits."""
+    """Returns what an evaluation with these settings reads, on a dataset with these splits."""
     headline: Callable[[Any, int], str]
-    """The setting that a metrics file's number is of, for that many classes."""
+    """Returns which setting heads a metrics file, given the settings and the number of classes."""
     kind: Kind
-    """What its jobs ask of a scheduler, and the rule whose jobs are counted in a plan."""
+    """Its kind of job, which decides what its jobs ask of a scheduler, and its rule in a plan."""
     operations: Callable[[Any, Work], list[float]] = lambda settings, work: []
-    """Floating-point operations of each of its jobs, features and attention aside."""
+    """Returns the operations of each of its jobs, without those of features and attention."""
     not_scale: frozenset[str] = frozenset()
-    """Settings that choose what is measured or how exactly, or that image counts show: with other
-    values than the paper's the number is still of the paper's scale."""
+    """Settings whose value may differ from the paper's without a difference of scale: they choose
+    what is measured or how exactly, or image counts show them already."""
     searched: frozenset[str] = frozenset()
-    """Settings that are no difference of scale where `trials` searched them."""
+    """Settings that make no difference of scale where a search (`trials`) chose them."""
     options: Mapping[str, Option] = field(default_factory=dict)
     """Further arguments of `evaluate` and of the command, by name."""
     gpu: bool = True
@@ -112,9 +114,10 @@ class ProtocolRecord:
         return function
 
     def reads(self, kind: str) -> list[str]:
-        """Return the parts of which a field of `Inputs` may be read, none where no preset asks.
+        """Return the parts of which a field of `Inputs` may be read; none where no preset reads it.
 
-        All parts of a preset that reads any: which of them, single settings may decide.
+        Where a preset reads some part, all its parts are returned, since single settings can decide
+        which of them is read.
         """
         named = ({"preset": preset} for preset in self.settings.presets)
         presets = [self.settings.model_validate(values) for values in named]
@@ -128,7 +131,10 @@ class ProtocolRecord:
 
 
 def _of_both_splits(splits: DatasetSplits, changed: bool) -> Inputs:
-    """Return the inputs of a protocol that changes training images where `changed`, else caches."""
+    """Return the inputs of a protocol on both splits.
+
+    Training images go through the backbone where `changed`; else their cached features are read.
+    """
     features = ("val",) if changed else ("train", "val")
     return Inputs({"train": splits.train, "val": splits.val}, features, backbone=changed)
 
@@ -230,6 +236,6 @@ RECORDS = (
         not_scale=frozenset(Consistency.model_fields),  # the paper has no such number
     ),
 )  # fmt: skip
-"""One record a protocol, in the order of the summary."""
+"""One record for each protocol, in the order of the summary."""
 
 PROTOCOLS: Mapping[str, ProtocolRecord] = MappingProxyType({one.name: one for one in RECORDS})
