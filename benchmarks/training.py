@@ -24,7 +24,7 @@ import yaml
 from torch import Tensor
 
 import neco.loss
-import neco.training.loop
+import neco.training.step
 from neco.backbones.backbone import Backbone
 from neco.backbones.registry import backbone_spec
 from neco.config import Train
@@ -35,7 +35,7 @@ from neco.plan.arithmetic import shape_of, training_flops
 from neco.precision import device_name
 from neco.training.batches import view_loader
 from neco.training.launch import launch
-from neco.training.loop import Training
+from neco.training.step import Training
 from neco.views import Views
 
 WARM_UP = 2
@@ -137,7 +137,7 @@ class Parts:
             (neco.loss, "sorting_cross_entropy", "sort"),
             (training.fabric, "backward", "backward"),
             (training.optimiser, "step", "optimiser and EMA"),
-            (neco.training.loop, "follow", "optimiser and EMA"),
+            (neco.training.step, "follow", "optimiser and EMA"),
         ):
             self._wrap(owner, name, part)
 

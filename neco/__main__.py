@@ -1,4 +1,4 @@
-"""`python -m neco <step> ...`: every pipeline step by hand."""
+"""`python -m neco <command> ...` runs one step of the reproduction, like `neco <command> ...`."""
 
 import sys
 

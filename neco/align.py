@@ -1,7 +1,8 @@
-"""RoIAlign of crop pairs: the same places of the image, seen through two crops.
+"""Alignment of a pair of crops: the same places of the image, read from both crops' tokens.
 
-Source: paper, section 3 (feature extraction and alignment) and appendix A.1; the reference
-implementation uses `aligned=True` and boxes in units of patches.
+In come a crop's tokens, its box and the region where the pair meets; out come the tokens of that
+region, S x S of them, by RoIAlign. Source: paper, section 3 (feature extraction and alignment) and
+appendix A.1. The released code uses `aligned=True` and boxes in units of patches; so does this.
 """
 
 import torch
@@ -10,16 +11,19 @@ from torchvision.ops import roi_align
 
 
 def intersection(first: Tensor, second: Tensor) -> Tensor:
-    """Return the boxes (B, 4) in which boxes `first` and `second` (B, 4) meet, in image pixels."""
+    """Return the boxes (B, 4) where boxes `first` and `second` (B, 4) meet, in image pixels.
+
+    Where two do not meet, the right edge is left of the left one, or the lower above the upper.
+    """
     corner = torch.maximum(first[:, :2], second[:, :2])
     opposite = torch.minimum(first[:, 2:], second[:, 2:])
     return torch.cat([corner, opposite], dim=1)
 
 
 def in_grid(region: Tensor, crop: Tensor, rows: int, columns: int) -> Tensor:
-    """Return `region` (B, 4) of the image in grid units of the crop's feature map.
+    """Return boxes (B, 4) of the region in units of patches of the crop.
 
-    region and crop: (B, 4) boxes in image pixels. The crop spans (0, 0) to (columns, rows).
+    region, crop: boxes (B, 4) in image pixels. The crop itself is (0, 0, columns, rows).
     """
     origin = crop[:, :2].repeat(1, 2)
     size = (crop[:, 2:] - crop[:, :2]).repeat(1, 2)
@@ -28,13 +32,13 @@ def in_grid(region: Tensor, crop: Tensor, rows: int, columns: int) -> Tensor:
 
 
 def align(grid: Tensor, region: Tensor, crop: Tensor, size: int) -> Tensor:
-    """Return the features of a region of the image, read from a crop's feature map.
+    """Return the tokens of a region of the image, read from a crop's tokens.
 
-    grid: (B, rows, columns, D), the crop's features. region, crop: (B, 4) in image pixels.
-    Returns (B, size * size, D) in float32, row by row.
+    grid: (B, rows, columns, D), the crop's tokens. region, crop: boxes (B, 4) in image pixels.
+    size: S. Returns (B, S*S, D) in float32, row by row.
     """
     maps = grid.permute(0, 3, 1, 2).float()  # (B, D, rows, columns)
     boxes = in_grid(region, crop, *grid.shape[1:3]).to(maps)
     number = torch.arange(len(boxes), device=maps.device, dtype=maps.dtype).unsqueeze(1)
     pooled = roi_align(maps, torch.cat([number, boxes], dim=1), size, aligned=True)
-    return pooled.flatten(2).transpose(1, 2)  # (B, D, size, size) -> (B, size * size, D)
+    return pooled.flatten(2).transpose(1, 2)  # (B, D, S, S) -> (B, S*S, D)

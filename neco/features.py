@@ -1,4 +1,6 @@
-"""Frozen features of (model, dataset, split): extracted once, shared by every evaluation.
+"""Frozen features: the patch tokens of a split, extracted once and read by every evaluation.
+
+A backbone and a dataset's split come in; a folder comes out that says what it is of:
 
     <folder>/features.npy   (images, rows, columns, dim), float16 or float32, memory-mapped
     <folder>/about.json     model, dataset, split, image_size, patch_size, ids, digests, seconds
@@ -47,7 +49,8 @@ ALIKE = {
 NEEDED = (
     *("model_digest", "dataset_digest", "digest", "image_size", "patch_size", "grid", "ids", "dim"),
 )
-"""Keys of about.json without which nothing tells what the features are of."""
+"""Keys of about.json that say what the features are of. Features without one of them are
+refused."""
 AGAIN = "extract them again"
 
 
@@ -60,7 +63,7 @@ class Features:
     about: dict[str, Any]
 
     def identity(self) -> dict[str, Any]:
-        """Return what about.json says of the model beyond what every feature file states."""
+        """Return what about.json says of the model, without the keys in STATED."""
         return {key: value for key, value in self.about.items() if key not in STATED}
 
     def matches(self, dataset: Dataset) -> None:
@@ -90,7 +93,7 @@ class Features:
 
 
 class _Images(TorchDataset):
-    """The images of a split as normalised squares, for DataLoader workers."""
+    """The images of a split, resized to squares and normalised, for workers to read."""
 
     def __init__(self, dataset: Dataset, side: int, normalisation: Normalisation) -> None:
         self.dataset = dataset
@@ -112,9 +115,10 @@ def stream_tokens(
     settings: Extraction,
     normalisation: Normalisation = IMAGENET,
 ) -> Iterator[np.ndarray]:
-    """Yield a split's patch tokens, float32 (batch, rows, columns, dim), in the order of its index.
+    """Yield a split's patch tokens, float32 (B, rows, columns, dim), in the order of its index.
 
-    `side` is a multiple of the patch size. Runs where the backbone's parameters are.
+    side: width and height of the images in pixels, a multiple of the patch size. Computed on the
+    device of the backbone's parameters.
     """
     on_gpu = device_of(backbone).type == "cuda"
     batches = loader(
@@ -135,7 +139,7 @@ def frozen_tokens(
 ) -> Tensor:
     """Return the patch tokens, float32 (B, rows, columns, dim), of normalised images (B, 3, H, W).
 
-    Runs where the backbone's parameters are.
+    Computed on the device of the backbone's parameters.
     """
     device = device_of(backbone)
     half = device.type == "cuda" if precision == "bf16-on-gpu" else False
@@ -157,10 +161,10 @@ def extract_features(
 ) -> Features:
     """Write a split's frozen patch tokens to the folder `into` and return them.
 
-    image_size: side in pixels, rounded down to a multiple of `backbone.patch_size`.
-    about: what the caller knows of the model (`model`, `weights_digest`, ...); joins about.json.
-    normalisation: mean and standard deviation of colours that the backbone was trained with.
-    The block, where the backbone was loaded with one, joins about.json too.
+    image_size: width and height in pixels, rounded down to a multiple of `backbone.patch_size`.
+    about: what the caller knows of the model (`model`, `weights_digest`, ...). It goes into
+    about.json, and so does the block, where the backbone was loaded with one.
+    normalisation: mean and standard deviation of colours that the backbone expects.
     Source: paper, appendix A.2 (tokens after the final norm; head discarded).
     """
     began = time.perf_counter()
@@ -178,8 +182,8 @@ def extract_features(
         dtype = np.dtype(settings.dtype)
         header = {"descr": dtype.str, "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(file, header)
-        # All space at once: a full disk is told now, not after hours. Nothing is mapped to write,
-        # so it is an error and no SIGBUS.
+        # All space is taken at once, so that a full disk is noticed now and not after hours. The
+        # file is not memory-mapped for writing, so that a full disk is an error and not a SIGBUS.
         size = file.tell() + dtype.itemsize * math.prod(shape)
         os.posix_fallocate(file.fileno(), 0, size)
         for batch in stream_tokens(backbone, dataset, side, settings, normalisation):
@@ -213,8 +217,8 @@ def extract_features(
 def read_features(folder: Path) -> Features:
     """Return the features that `extract_features` wrote to `folder`.
 
-    Raises UserError where there are none, where they were written without the digests that tell
-    what they are of, and where the tokens are not those that were written.
+    Raises UserError where the folder holds none, where they lack the digests that say what they are
+    of, and where the tokens are no longer those that were written.
     """
     about = folder / "about.json"
     if not about.exists():
@@ -239,6 +243,6 @@ def read_features(folder: Path) -> Features:
 
 
 def device_of(backbone: nn.Module) -> torch.device:
-    """Return where the backbone's parameters are; the CPU for one without any."""
+    """Return the device of the backbone's parameters, or the CPU for a backbone without any."""
     parameter = next(backbone.parameters(), None)
     return parameter.device if parameter is not None else torch.device("cpu")

@@ -1,9 +1,10 @@
-"""Foreground from attention: for unsupervised segmentation, and for the ablation of where patches
-are taken from (Table 5a).
+"""Which patches of an image are foreground, by the class token's attention.
 
-Source: reference implementation: heads averaged, Gaussian 7x7 with sigma 0.6 mirrored at the
-border, a share of the attention's mass kept, components of at most two patches dropped (patches
-that touch at a corner are connected).
+Attention of shape (B, heads, rows, columns) comes in, a mask (B, rows, columns) comes out.
+Unsupervised segmentation uses it, and the ablation of Table 5a. Source: released code. It averages
+the heads, smooths with a 7x7 Gaussian of sigma 0.6 that is mirrored at the border, keeps the
+patches with a share of the attention's mass, and drops components of at most two patches, where
+patches that touch at a corner are connected.
 """
 
 import numpy as np

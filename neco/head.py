@@ -1,4 +1,7 @@
-"""The projection head, used in training only and discarded afterwards."""
+"""The projection head, which training puts behind the backbone and discards at its end.
+
+Tokens (..., dim) come in, projected tokens (..., D) come out.
+"""
 
 from itertools import pairwise
 

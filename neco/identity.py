@@ -1,4 +1,4 @@
-"""What a result was made of, as digests: two that differ must not be mixed."""
+"""Digests of what a result was made of. Two results whose digests differ must not be mixed."""
 
 import hashlib
 from collections.abc import Mapping
@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 DIGITS = 16
-"""Hexadecimal digits of a digest: enough that two never agree by chance."""
+"""Hexadecimal digits of a digest: so many that two digests never agree by chance."""
 
 
 def tensors_digest(state: Mapping[str, Tensor]) -> str:
-    """Return a digest of tensors: their names, types, shapes and values, wherever they are."""
+    """Return a digest of tensors: of their names, types, shapes and values, on whatever device."""
     content = hashlib.sha256()
     for name in sorted(state):
         tensor = state[name].detach().cpu().contiguous()

@@ -1,9 +1,16 @@
-"""The NeCo loss: the order of a patch's nearest references is the same in both views.
+"""The NeCo loss: two views of a place should order the same reference patches alike.
 
-For every ordered pair (global crop g of the teacher, other crop v of the student), both aligned
-to the region where they meet, each aligned patch is compared with reference patches; a relaxed
-sort turns each row of comparisons into a permutation matrix; the cross-entropy of the student's
-matrix with the teacher's is the loss. Source: paper, section 3; switches: docs/deviations.md.
+In come the projected patch tokens of all crops, from the student and from the teacher, and the
+crops' boxes; out come the loss and what is logged beside it. Every global crop g of the teacher is
+paired with every other crop v of the student. For a pair:
+
+1. Both crops' tokens are aligned to the region of the image where the crops meet.
+2. Each aligned patch is compared with R reference patches, which gives a row of R numbers.
+3. A relaxed sort turns the row into a permutation matrix.
+4. The loss is the cross-entropy of the student's matrix with the teacher's.
+
+Source: paper, section 3. docs/deviations.md lists the switches; neco/__init__.py says what the
+letters of shapes mean.
 """
 
 from typing import NamedTuple
@@ -19,38 +26,40 @@ from neco.share import ALONE, Share
 from neco.sorting import SortSettings, sorting_cross_entropy
 
 FULL_CELL = 0.999
-"""Share of an aligned cell that must lie in the foreground (background) to count as such."""
+"""Least share of an aligned patch that lies in the foreground for the patch to be foreground; the
+same share decides for the background. Not 1, because RoIAlign interpolates."""
 
 
 class LossTerms(NamedTuple):
-    """What one step reports. `excess` = loss - floor is what training can lower."""
+    """The loss of a step and what is logged beside it. Training can lower `loss - floor` only."""
 
     loss: Tensor
-    """Scalar with gradient: mean over aligned patches and pairs; with a share, the mean of the
-    processes' values is that."""
+    """Scalar with gradient: the mean over aligned patches and pairs. Where several processes share
+    the batch, the mean of their values is the mean over the whole batch."""
     floor: Tensor
-    """Scalar: the entropy of the targets, the least that `loss` can be."""
+    """Scalar: the entropy of the targets, which the loss cannot go below."""
     aligned: Tensor
-    """(patches, D), the student's aligned features, for the rank that is logged."""
+    """(B * S*S, D): the student's aligned patches of the first pair, whose rank is logged."""
 
 
 class Targets(NamedTuple):
-    """What the student's aligned patches are compared with. Without gradient, the references' own
-    apart."""
+    """All that the student's crops are compared with. None of it has gradient, unless references
+    come from the student and `loss.references.gradient` is true."""
 
     aligned: Tensor
-    """(pairs, B, S*S, D), the teacher's aligned features"""
+    """(pairs, B, S*S, D): the teacher's aligned patches."""
     references: Tensor
-    """(pairs or 1, B or 1, R, D)"""
+    """(pairs or 1, B or 1, R, D): 1 where all pairs, or all images, have the same references."""
     mask: Tensor | None
-    """(pairs, B, S*S) bool, which patches enter; None: all"""
+    """(pairs, B, S*S) bool: which aligned patches enter the loss. None lets all of them enter."""
     global_crops: int
-    """G, how many of the crops the teacher has seen"""
+    """G: how many crops the teacher has seen. They come first among the student's crops."""
     rows: Tensor | int
-    """how many enter of all B images: what sums are divided by, in parts of them as well"""
+    """How many aligned patches of all B images enter the loss. Sums are divided by this number,
+    also when the images are taken in parts, so that the parts' losses add up to the mean."""
 
     def of(self, images: slice) -> "Targets":
-        """Return the targets of some of the images."""
+        """Return the targets of some of the B images; `rows` stays that of all of them."""
         return Targets(
             self.aligned[:, images],
             self.references[:, images] if self.references.shape[1] > 1 else self.references,
@@ -87,10 +96,10 @@ class NeCoLoss:
         generator: torch.Generator,
         foreground: list[Tensor] | None = None,
     ) -> LossTerms:
-        """Return the loss over all pairs of crops.
+        """Return the loss over all pairs of crops, in one call of `targets` and `compare`.
 
-        student: projected grids (B, rows, columns, D) of all V crops, global crops first.
-        The other arguments are those of `targets`.
+        student: for each of the V crops, global crops first, its projected tokens
+        (B, rows, columns, D). The other arguments are those of `targets`.
         """
         targets = self.targets(teacher, student[: len(teacher)], boxes, generator, foreground)
         return self.compare(student, targets, boxes)
@@ -105,10 +114,14 @@ class NeCoLoss:
     ) -> Targets:
         """Return what the student's crops are compared with, for a batch or a process's share.
 
-        teacher: projected grids (B, rows, columns, D) of the G global crops, without gradient.
-        student: the same of the student, for references that come from it; else not looked at.
-        boxes: (B, V, 4), all crops in image pixels, global crops first.
-        foreground: per global crop (B, rows, columns) bool, needed unless patches are `both`.
+        teacher: for each of the G global crops, its projected tokens (B, rows, columns, D), without
+        gradient.
+        student: the same from the student. Only references that come from the student need it.
+        boxes: (B, V, 4), the crops' boxes in pixels of the image, global crops first.
+        generator: draws the references; on the CPU.
+        foreground: for each global crop, which patches are foreground, bool (B, rows, columns).
+        Needed unless `loss.patches` is `both`.
+        Raises UserError when there are fewer patches to draw references from than R.
         """
         size = self.settings.aligned_size
         aligned, masks = [], []
@@ -125,10 +138,11 @@ class NeCoLoss:
         return Targets(together, references, mask, len(teacher), rows)
 
     def compare(self, student: list[Tensor], targets: Targets, boxes: Tensor) -> LossTerms:
-        """Return the loss of some images, a part of the mean over all that `targets` was made for.
+        """Return the loss of some images: their part of the mean over all images of the targets.
 
-        student: projected grids (B, rows, columns, D) of all V crops, global crops first.
-        targets, boxes: those of the same B images.
+        student: for each of the V crops, global crops first, its projected tokens
+        (B, rows, columns, D).
+        targets, boxes: those of the same B images (see `Targets.of`), boxes (B, V, 4).
         """
         size = self.settings.aligned_size
         aligned = []
@@ -149,16 +163,20 @@ class NeCoLoss:
         )
 
     def _rows(self, mask: Tensor) -> Tensor:
-        """Return how many aligned patches enter in one process, on average over all."""
+        """Return how many aligned patches enter the loss, on average over the processes.
+
+        mask: (pairs, B, S*S), that of this process.
+        """
         return self.share.summed(mask.sum()).clamp(min=1) / self.share.processes
 
     def _references(
         self, student: list[Tensor], teacher: list[Tensor], aligned: Tensor,
         generator: torch.Generator,
     ) -> Tensor:  # fmt: skip
-        """Return (pairs or 1, B or 1, R, D) from the source that the settings name.
+        """Return references (pairs or 1, B or 1, R, D) from the source that the settings name.
 
-        aligned: (pairs, B, S*S, D), the teacher's.
+        student, teacher: tokens as in `targets`.
+        aligned: (pairs, B, S*S, D), the teacher's aligned patches.
         """
         settings = self.settings.references
         pairs, batch = aligned.shape[:2]
@@ -179,7 +197,7 @@ class NeCoLoss:
         return draw_references(pools, settings, generator, self.drawn_from)
 
     def _comparisons(self, aligned: Tensor, references: Tensor) -> Tensor:
-        """Return what is sorted, (pairs * B * S*S, R): distances, or similarities.
+        """Return the rows that are sorted, (pairs * B * S*S, R): distances, or similarities.
 
         aligned: (pairs, B, S*S, D); references: (pairs or 1, B or 1, R, D).
         """
@@ -190,22 +208,26 @@ class NeCoLoss:
         return 1 - cosine
 
     def _selected(self, cover: Tensor) -> Tensor:
-        """Return which aligned patches (B, S*S) enter; cover: their foreground share, 0 to 1."""
+        """Return which aligned patches enter the loss, bool (B, S*S).
+
+        cover: (B, S*S), the share of each aligned patch that is foreground, 0 to 1.
+        """
         if self.settings.patches == "background":
             return cover <= 1 - FULL_CELL
         return cover >= FULL_CELL
 
 
 def _pairs(global_crops: int, crops: int) -> list[tuple[int, int]]:
-    """Return the pairs (g, v) of a global crop and another crop, by their places."""
+    """Return the pairs (g, v) of a global crop and another crop, by their places among crops."""
     return [(g, v) for g in range(global_crops) for v in range(crops) if g != v]
 
 
 @torch.no_grad()
 def effective_rank(features: Tensor) -> float:
-    """Return exp of the entropy of the covariance's spectrum: 1 for collapsed features.
+    """Return the effective rank of features (N, D), from 1 to D.
 
-    features: (N, D). The number falls towards 1 when training collapses, which the loss hides.
+    It is the exponential of the entropy of the covariance's spectrum. It falls towards 1 when
+    features collapse to one direction, which the loss does not show.
     """
     centred = features.float() - features.float().mean(dim=0)
     spectrum = torch.linalg.svdvals(centred) ** 2

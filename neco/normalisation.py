@@ -1,4 +1,4 @@
-"""Mean and deviation of colours that images are normalised with."""
+"""The mean and deviation that the colours of images are normalised with."""
 
 from typing import Literal
 

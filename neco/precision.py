@@ -1,4 +1,4 @@
-"""What a machine is: its name, which half precision it multiplies fast, what `auto` means on it."""
+"""What a device is called, and which arithmetic the setting `auto` means on it."""
 
 import logging
 import platform
@@ -12,7 +12,8 @@ log = logging.getLogger(__name__)
 
 @cache
 def fast_half(kind: str) -> torch.dtype | None:
-    """Return the half precision that beats float32 by far on 'cuda' or this 'cpu', or None."""
+    """Return the half precision that is much faster than float32 on 'cuda' or this 'cpu', or
+    None."""
     if kind == "cuda":
         return torch.float16
     description = Path("/proc/cpuinfo")
@@ -21,11 +22,11 @@ def fast_half(kind: str) -> torch.dtype | None:
 
 
 def training_precision(asked: str, kind: str | None = None) -> str:
-    """Return the precision to train in: `asked`, or what `auto` comes to on 'cuda' or 'cpu'.
+    """Return the precision to train in: `asked`, or what `auto` means on 'cuda' or 'cpu'.
 
     `auto` is bfloat16 where the hardware multiplies it, else float32. A CPU without such
-    instructions emulates bfloat16, measured about fifty times slower than float32; asked for by
-    name it is used all the same, with a warning.
+    instructions emulates bfloat16, which was measured to be about fifty times slower than float32.
+    It is used there only if it is asked for by name, and with a warning.
     """
     kind = kind or ("cuda" if torch.cuda.is_available() else "cpu")
     fast = torch.cuda.is_bf16_supported() if kind == "cuda" else fast_half(kind) is not None

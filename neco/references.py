@@ -1,8 +1,9 @@
 """The reference patches that every aligned patch is compared with.
 
-Source: released code (49 a pair of crops and image, from the teacher's aligned patches of that
-pair, or from a queue of its tokens); paper, section 3 (a random fraction of the batch's patches,
-through the student) and Table 5c (intra, inter).
+In come pools of patches, or the teacher's tokens for a queue; out come R references for each image,
+drawn at random. Source: released code (for every pair of crops and image 49 references, from the
+teacher's aligned patches of that pair or from a queue of the teacher's tokens); paper, section 3
+(a random fraction of the batch's patches, through the student) and Table 5c (`intra`, `inter`).
 """
 
 import torch
@@ -17,12 +18,14 @@ from neco.views.transfer import to_device
 def draw_references(
     pools: Tensor, settings: References, generator: torch.Generator, share: Share = ALONE
 ) -> Tensor:
-    """Return references drawn without replacement, one draw from each of K pools of patches.
+    """Return references drawn without replacement, one draw from each pool of patches.
 
-    pools: (K, B, P, D), P patches of each of B images. Returns (K, B, R, D), or (K, 1, R, D) when
-    one draw serves all images. With a share, pools and result are of this process's images, and
-    what is drawn from are the patches of all processes; `generator` is then in the same state in
-    all of them. Raises UserError when a pool is too small for R.
+    pools: (pairs or 1, B, P, D), in each pool P patches of each of B images. Returns
+    (pairs or 1, B, R, D), or (pairs or 1, 1, R, D) when one draw serves all images.
+    share: where several processes share the batch, pools and result are those of this process's
+    images, but references are drawn from the patches of all processes. `generator` must then be in
+    the same state in all of them.
+    Raises UserError when a pool holds fewer patches than R.
     """
     count, batch, patches, _ = pools.shape
     images = batch * share.processes
@@ -32,22 +35,27 @@ def draw_references(
 
 
 def _taken(rows: Tensor, chosen: Tensor, share: Share) -> Tensor:
-    """Return rows (K, n, D) at `chosen` (K, ...), which counts through the rows of all processes.
+    """Return the rows of all processes that `chosen` names, the same in every process.
 
-    Returns (K, ..., D), the same in every process.
+    rows: (pools, N, D), those of this process. chosen: (pools, ...), numbers that count through the
+    rows of the first process, then those of the second, and so on. Returns (pools, ..., D).
     """
     chosen = to_device(chosen, rows.device)
     pool = torch.arange(len(rows), device=rows.device).view(-1, *[1] * (chosen.ndim - 1))
     if share.processes == 1:
         return rows[pool, chosen]
-    # Every process fills in the references that are its own, and the sum has them all.
+    # Every process fills in the references that it holds and zeros for the others: the sum over
+    # processes has all of them.
     own = chosen - share.rank * rows.shape[1]
     held = (own >= 0) & (own < rows.shape[1])
     return share.summed(rows[pool, own.clamp(0, rows.shape[1] - 1)] * held.unsqueeze(-1))
 
 
 def _choose(images: int, patches: int, settings: References, generator: torch.Generator) -> Tensor:
-    """Return which patches are references, as image * patches + patch: (B, R), or (1, R)."""
+    """Return which patches are references, (B, R) or (1, R), as image * P + patch.
+
+    images: B of all processes together. patches: P.
+    """
     if settings.scope == "batch":
         rows = 1 if settings.shared else images
         return dealt(rows, images * patches, settings, generator)
@@ -57,13 +65,14 @@ def _choose(images: int, patches: int, settings: References, generator: torch.Ge
         return own * patches + distinct(images, patches, settings.count, generator)
     _refuse_too_few((images - 1) * patches, settings)
     chosen = distinct(images, (images - 1) * patches, settings.count, generator)
-    return chosen + (chosen // patches >= own) * patches  # leap over the own image
+    return chosen + (chosen // patches >= own) * patches  # leave out the image itself
 
 
 def dealt(rows: int, choices: int, settings: References, generator: torch.Generator) -> Tensor:
     """Return (rows, R) numbers below `choices`, dealt out like cards.
 
-    No number serves twice in a row of the result, nor in two rows before all others were dealt.
+    No row has a number twice, and no number is dealt again before (nearly) all others were: what is
+    left of a deck and does not fill a row is put away.
     """
     _refuse_too_few(choices, settings)
     hands = choices // settings.count
@@ -102,15 +111,17 @@ def distinct(rows: int, choices: int, count: int, generator: torch.Generator) ->
 def _refuse_too_few(choices: int, settings: References) -> None:
     if settings.count > choices:
         raise UserError(
-            f"loss.references.count {settings.count} (scope {settings.scope}) needs at least that "
-            f"many patches to draw from, there are {choices}; lower it or raise train.batch_size"
+            f"loss.references.count {settings.count} (scope {settings.scope}) needs at least as "
+            f"many patches to draw from, and there are {choices}; lower it, or raise "
+            "train.batch_size"
         )
 
 
 class ReferenceQueue:
-    """The teacher's last tokens, first in first out, one queue for each global crop.
+    """The teacher's last tokens, one first-in-first-out queue for each global crop.
 
-    Saved and loaded with a checkpoint. With a share, every process holds the tokens of all.
+    A checkpoint saves and restores the queues. Where several processes share the batch, every
+    process holds the tokens of all of them.
     """
 
     def __init__(
@@ -122,9 +133,9 @@ class ReferenceQueue:
         self.filled = 0
 
     def push(self, grids: list[Tensor], generator: torch.Generator) -> None:
-        """Add random tokens of the batch, `queue_per_image` for each of its images.
+        """Add random tokens of the batch to each queue, `queue_per_image` for each image.
 
-        grids: (B, rows, columns, D) for every global crop, as the teacher's head returns them.
+        grids: for every global crop, the teacher's projected tokens (B, rows, columns, D).
         """
         length = self.settings.queue_length
         tokens = torch.stack([grid.flatten(0, 2) for grid in grids]).detach()  # (G, B * P, D)
@@ -136,13 +147,13 @@ class ReferenceQueue:
         self.filled = min(self.filled + added, length)
 
     def ready(self) -> bool:
-        """Return whether there are enough tokens for one draw."""
+        """Return whether each queue holds enough tokens for one draw of R."""
         return self.filled >= self.settings.count
 
     def draw(self, crops: list[int], images: int, generator: torch.Generator) -> Tensor:
-        """Return references for pairs of the global crops `crops`, one draw each: (K, B, R, D).
+        """Return references (pairs, B, R, D), one draw for each pair; (pairs, 1, R, D) when shared.
 
-        images: B of this process. Returns (K, 1, R, D) when shared.
+        crops: the global crop g of each pair. images: B of this process.
         """
         rows = 1 if self.settings.shared else images * self.share.processes
         chosen = torch.stack([dealt(rows, self.filled, self.settings, generator) for _ in crops])

@@ -1,9 +1,9 @@
-"""A process's share of a batch, where several train together.
+"""A process's share of a batch, where several processes train together.
 
-Process r of n holds the r-th of n equal runs of a batch's images. What is random is drawn for the
-whole batch in every process, which then takes its share: the batch is the same however many share
-it. A loss is scaled so that the mean over processes, which distributed training takes of
-gradients, is the batch's.
+The images of a batch are cut into as many equal pieces as there are processes, and process r holds
+the r-th piece. Random numbers are drawn for the whole batch in every process, and each takes those
+of its images: so a batch is the same however many processes share it. A loss is scaled so that its
+mean over processes is the loss of the whole batch, since distributed training averages gradients.
 """
 
 from typing import Any, NamedTuple
@@ -20,13 +20,13 @@ class Share(NamedTuple):
     processes: int = 1
 
     def of(self, whole: Tensor) -> Tensor:
-        """Return this process's rows of what was made for the whole batch (B * any, ...)."""
+        """Return this process's rows of `whole` (N, ...), which was made for the whole batch."""
         return whole if self.processes == 1 else whole.tensor_split(self.processes)[self.rank]
 
     def gathered(self, rows: Tensor) -> Tensor:
-        """Return the rows of all processes in the batch's order, without gradient.
+        """Return the rows of all processes in the order of the batch, without gradient.
 
-        rows: (b, ...), as many in every process. Returns (processes * b, ...).
+        rows: (N, ...), equally many in every process. Returns (processes * N, ...).
         """
         if self.processes == 1:
             return rows
@@ -41,11 +41,12 @@ class Share(NamedTuple):
 
 
 ALONE = Share()
-"""One process with the whole batch."""
+"""The share of one process that has the whole batch."""
 
 
 class _Sum(torch.autograd.Function):
-    """The sum over processes. What each makes of it counts: gradients are summed as well."""
+    """The sum over processes. Every process computes with the sum, so the gradient of a summand is
+    the sum of the gradients in all processes."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor) -> Tensor:

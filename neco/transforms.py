@@ -1,7 +1,7 @@
-"""How images and masks reach their working size, the same for every protocol.
+"""How images and masks reach their working size, the same way in every protocol.
 
-Images are stretched to a square, never cropped: every pixel is evaluated, and a patch token's
-place in the mask follows from its row and column alone.
+Images are stretched to a square and never cropped, so every pixel is evaluated, and the place of a
+patch's token in the mask follows from its row and column alone.
 """
 
 from typing import Literal
@@ -37,10 +37,10 @@ def normalised(pixels: Tensor, normalisation: Normalisation = IMAGENET) -> Tenso
 
 
 def nearest_index(source: int, target: int, at: Resampling = "centre") -> np.ndarray:
-    """Return int64 (target,): which source cell each target cell reads.
+    """Return which source cell each target cell reads, int64 (target,).
 
-    centre: the cell that holds its centre. floor: the cell that holds its first corner, in single
-    precision (the rule of PyTorch's `nearest`).
+    centre: the cell that holds the target cell's centre. floor: the one that holds its first
+    corner, computed in single precision, as PyTorch's `nearest` does.
     """
     if at == "centre":
         return (2 * np.arange(target) + 1) * source // (2 * target)
@@ -59,15 +59,15 @@ def resize_nearest(
 
 
 def pillow_nearest(mask: np.ndarray, side: int) -> np.ndarray:
-    """Return a mask uint8 (H, W) at (side, side) by Pillow: at centres, where ties are rounded."""
+    """Return a mask uint8 (H, W) at (side, side), resized by Pillow's nearest neighbour."""
     return np.array(Image.fromarray(mask).resize((side, side), Image.Resampling.NEAREST))
 
 
 def small_mask(mask: np.ndarray, size: int, side: int, at: Resampling) -> np.ndarray:
-    """Return a mask (H, W) at (size, size), as clusters and linear heads are compared with it.
+    """Return a mask (H, W) at (size, size), the size at which predictions are compared with it.
 
-    At centres it is read directly. The released code brings it to the input size (side, side)
-    first, by Pillow, and then floors.
+    With `centre` the mask is resized at once. The released code (`floor`) resizes it to the input
+    size (side, side) by Pillow first, and then by PyTorch's `nearest`.
     """
     if at == "floor":
         mask = pillow_nearest(mask, side)

@@ -13,7 +13,7 @@ from benchmarks.gpu.step import make_training
 from neco.data.dataset import Dataset, Item
 from neco.plan.arithmetic import shape_of, training_flops
 from neco.training.batches import view_loader
-from neco.training.loop import Training
+from neco.training.step import Training
 
 ENOUGH = 0.05
 """Share of waiting below which the workers keep up"""

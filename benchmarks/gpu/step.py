@@ -11,12 +11,12 @@ from unittest.mock import patch
 
 import torch
 
-import neco.training.loop
+import neco.training.step
 from benchmarks.gpu.bench import Bench, digits
 from benchmarks.training import Parts, network, noise, training_settings
 from neco.plan.arithmetic import shape_of, training_flops
 from neco.training.launch import launch
-from neco.training.loop import Training
+from neco.training.step import Training
 from neco.training.student_teacher import Projected
 
 WARM_UP = 4
@@ -55,7 +55,7 @@ def eager_graphs() -> Any:
         for block in projected.backbone.model.blocks:
             block.compile(dynamic=False, backend="aot_eager")
 
-    return patch.object(neco.training.loop, "compile_blocks", trace_blocks)
+    return patch.object(neco.training.step, "compile_blocks", trace_blocks)
 
 
 def make_training(bench: Bench, backbone: str, compiled: bool) -> tuple[Training, Namespace]:

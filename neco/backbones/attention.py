@@ -1,4 +1,4 @@
-"""The class token's attention in a network's last block, whatever class the network is of."""
+"""The class token's attention in the last block of a network, of whatever class the network is."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager

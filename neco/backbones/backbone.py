@@ -1,4 +1,5 @@
-"""What every part of the project asks of a backbone: a grid of tokens, and attention."""
+"""A backbone as the whole project uses it: images come in, a grid of patch tokens or attention
+comes out."""
 
 import copy
 from typing import Any

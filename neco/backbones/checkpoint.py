@@ -1,4 +1,4 @@
-"""Read a checkpoint without running code from it, and find the backbone's tensors inside.
+"""Reading a checkpoint: a file comes in, the backbone's tensors come out, and no code in it is run.
 
 People keep weights in many nestings: a teacher beside a student, names behind `module.` or
 `backbone.`, an optimiser next to them. What is looked for is known (the names of the network), so

@@ -1,4 +1,4 @@
-"""From the names of checkpoints to timm state dicts, strictly: every tensor is accounted for."""
+"""From the names in checkpoints to timm's names. Every tensor has to be accounted for."""
 
 import contextlib
 import io

@@ -1,4 +1,4 @@
-"""The table in docs/backbones.md, generated from the registry.
+"""The table in docs/backbones.md: it is written from the registry by the command below.
 
 python -m neco.backbones.describe docs/backbones.md
 """

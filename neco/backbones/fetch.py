@@ -1,4 +1,5 @@
-"""From a registry row to one safetensors file: find or download the source, convert, write."""
+"""From a row of the registry to one safetensors file: find or download the source, convert,
+write."""
 
 import subprocess
 import sys

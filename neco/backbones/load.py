@@ -1,4 +1,4 @@
-"""Build a registered backbone, fill it strictly, and take its weights out again."""
+"""Building a registered backbone, filling it with weights, and taking its weights out again."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Rows for networks that the registry does not list: any of timm's, the hub's, or a folder's."""
+"""Rows for networks that the registry does not list: those of timm, of the hub, or of a folder."""
 
 import json
 from functools import cache

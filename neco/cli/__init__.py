@@ -1,4 +1,4 @@
-"""One command per pipeline step. The workflow's rules call these, and so can anybody."""
+"""Every step of the reproduction is a command. The workflow's rules call them; so can you."""
 
 import argparse
 import logging
@@ -33,7 +33,8 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit status; neco.errors says what each means.
 
-    What a user can mend, and what the machine could not do, is told in one line; a bug is raised.
+    What a user can mend, and what the machine could not do, is printed in one line. A bug is raised
+    with its traceback.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("faiss").setLevel(logging.WARNING)  # it would tell how it was built

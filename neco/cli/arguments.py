@@ -1,4 +1,4 @@
-"""Arguments that several commands share, and what they stand for."""
+"""Arguments that several commands share: adding them to a parser, and what was given for them."""
 
 import argparse
 from pathlib import Path
@@ -15,6 +15,18 @@ if TYPE_CHECKING:
 
 Commands = Any
 """argparse's subparsers object, whose type has no public name."""
+
+BACKBONE = "a name from docs/backbones.md, timm:NAME, hf-hub:OWNER/NAME, local-dir:FOLDER"
+WEIGHTS = (
+    "weights file of the backbone, any checkpoint of its architecture. Without it, demo-vit has "
+    "weights of its own, and those of timm: and hf-hub: names are downloaded; every other backbone "
+    "needs a file (`neco weights` makes one)"
+)
+MIRROR = (
+    "where to look: `official`, a folder, or the start of an address; may be given again, and is "
+    "asked in order (default: the configuration's mirrors)"
+)
+DATA = "folder of a prepared dataset (`neco prepare` makes one)"
 
 
 def count(text: str) -> int:
@@ -43,13 +55,13 @@ def into_of(args: argparse.Namespace) -> Path:
 
 def add_config(command: argparse.ArgumentParser) -> None:
     """Add --config and --set."""
-    command.add_argument("--config", type=Path, help="project configuration (YAML)")
+    command.add_argument("--config", type=Path, help="project configuration to read (YAML)")
     command.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="one more setting, dotted: train.batch_size=8",
+        help="change one setting, as in train.batch_size=8; may be given again",
     )
 
 
@@ -58,7 +70,7 @@ def add_block(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--block",
         type=int,
-        help="whose tokens are the features, -1 for the last block (default: extraction.block)",
+        help="block whose tokens are the features; -1 is the last (default: extraction.block)",
     )
 
 
@@ -67,7 +79,7 @@ def block_of(args: argparse.Namespace, project: Project) -> int | None:
     return project.extraction.block if args.block is None else int(args.block)
 
 
-def add_threads(command: argparse.ArgumentParser, about: str = "arithmetic threads") -> None:
+def add_threads(command: argparse.ArgumentParser, about: str = "threads to compute with") -> None:
     """Add --threads."""
     command.add_argument("--threads", type=count, help=about)
 

@@ -1,33 +1,41 @@
-"""scenes, fetch, look, prepare, pack: from archives to datasets in the common layout."""
+"""The commands scenes, fetch, look, prepare and pack: they take archives, or a folder of your own
+images, to datasets in the common layout."""
 
 import argparse
 from pathlib import Path
 
-from neco.cli.arguments import Commands, add_config, add_into, count, into_of, project_of
+from neco.cli.arguments import (
+    DATA,
+    MIRROR,
+    Commands,
+    add_config,
+    add_into,
+    count,
+    into_of,
+    project_of,
+)
 from neco.errors import UserError
 
 
 def add_commands(commands: Commands) -> None:
     """Add this module's commands."""
-    scenes = commands.add_parser("scenes", help="generate scenes as official archives")
+    scenes = commands.add_parser("scenes", help="generate scenes, written as the official archives")
     add_config(scenes)
     add_into(scenes, "folder for the archives")
-    scenes.add_argument("--processes", type=count, help="processes that render")
+    scenes.add_argument(
+        "--processes", type=count, help="processes that draw scenes (default: one for each core)"
+    )
     scenes.set_defaults(step=_scenes, writes=into_of)
 
-    fetch = commands.add_parser("fetch", help="fetch an official archive from mirrors")
-    fetch.add_argument("archive", help="file name, as in VOCtrainval_11-May-2012.tar")
+    fetch = commands.add_parser("fetch", help="download an archive and check it")
+    fetch.add_argument("archive", help="name of the file, as VOCtrainval_11-May-2012.tar")
     add_into(fetch, "folder for the archive")
     add_config(fetch)
-    fetch.add_argument(
-        "--mirror",
-        action="append",
-        help="`official`, a folder, or a base address; in order (default: the project's)",
-    )
+    fetch.add_argument("--mirror", action="append", help=MIRROR)
     fetch.set_defaults(step=_fetch, writes=lambda chosen: chosen.into / chosen.archive)
 
-    look = commands.add_parser("look", help="say what a folder of images and masks holds")
-    look.add_argument("folder", type=Path, help="folder of one's own images")
+    look = commands.add_parser("look", help="print what a folder of your own images holds")
+    look.add_argument("folder", type=Path, help="folder of your images")
     look.add_argument(
         "--print",
         dest="only_print",
@@ -37,36 +45,38 @@ def add_commands(commands: Commands) -> None:
     look.add_argument("--processes", type=count, help="processes that read masks")
     look.set_defaults(step=_look)
 
-    prepare = commands.add_parser("prepare", help="turn archives or a folder into a dataset")
-    prepare.add_argument(
-        "dataset",
-        help="pascal-voc, coco, coco-things, coco-stuff, ade20k, ..., or a folder of one's own",
+    prepare = commands.add_parser(
+        "prepare", help="make a dataset of archives or of your own folder"
     )
     prepare.add_argument(
-        "--archives", type=Path, help="folder of the archives (not for a folder of one's own)"
+        "dataset",
+        help="pascal-voc, coco, coco-things, coco-stuff, ade20k, ..., or your own folder",
+    )
+    prepare.add_argument(
+        "--archives", type=Path, help="folder of the archives (not with a folder of your own)"
     )
     add_into(prepare, "folder of the dataset")
     prepare.add_argument("--processes", type=count, help="processes that convert masks")
     prepare.add_argument(
         "--skip",
         type=_count,
-        help="leave out up to so many files that cannot be used (default: as dataset.yaml says, 0)",
+        help="leave out up to this many files that cannot be used (default: dataset.yaml's, or 0)",
     )
     prepare.add_argument(
         "--without-labels",
         action="store_true",
-        help="do not read a folder's masks: its images are for training only",
+        help="do not read the masks: the images are for training only",
     )
     prepare.set_defaults(step=_prepare, writes=into_of)
 
     pack = commands.add_parser("pack", help="store a prepared dataset in a few large files")
-    pack.add_argument("--data", type=Path, required=True, help="a prepared dataset")
+    pack.add_argument("--data", type=Path, required=True, help=DATA)
     add_into(pack, "folder of the packed dataset")
-    pack.add_argument("--split", action="append", help="only this split; may be given repeatedly")
+    pack.add_argument("--split", action="append", help="pack only this split; may be given again")
     pack.add_argument(
-        "--shorter-side", type=int, help="shrink larger images to this (default: store as they are)"
+        "--shorter-side", type=int, help="pixels to shrink larger images to (default: keep them)"
     )
-    pack.add_argument("--shard-mb", type=float, help="most that a shard holds (default: 256)")
+    pack.add_argument("--shard-mb", type=float, help="largest shard in MB (default: 256)")
     pack.add_argument("--quality", type=int, help="JPEG quality of shrunk images (default: 95)")
     pack.add_argument("--processes", type=count, help="threads that shrink images")
     pack.set_defaults(step=_pack, writes=into_of)
@@ -85,7 +95,9 @@ def _scenes(chosen: argparse.Namespace) -> None:
 
     project = project_of(chosen)
     if project.scenes is None:
-        raise UserError("this configuration has no `scenes`; add them, or fetch real archives")
+        raise UserError(
+            "the configuration has no `scenes`; add `scenes: {}` to it, or fetch the real archives"
+        )
     needed = [
         archive
         for name, splits in project.datasets.items()
@@ -128,7 +140,9 @@ def _prepare(chosen: argparse.Namespace) -> None:
 
     if chosen.archives is None:
         if chosen.dataset in dataset_names():
-            raise UserError(f"{chosen.dataset}: name the folder of its archives by `--archives`")
+            raise UserError(
+                f"{chosen.dataset}: its archives are not named; give their folder as `--archives`"
+            )
         prepare_folder(
             Path(chosen.dataset),
             chosen.into,
@@ -138,7 +152,9 @@ def _prepare(chosen: argparse.Namespace) -> None:
         )
         return
     if chosen.without_labels:
-        raise UserError("--without-labels: is for a folder of one's own, without `--archives`")
+        raise UserError(
+            "--without-labels: works with a folder of your own only; leave it or `--archives` out"
+        )
     prepare(
         chosen.dataset,
         chosen.archives,

@@ -1,10 +1,14 @@
-"""evaluate, best-rate: a protocol on features, attention or a backbone, one metrics file out."""
+"""The commands evaluate and best-rate. Features, attention or a backbone come in; each command
+writes one metrics file."""
 
 import argparse
 from pathlib import Path
 from typing import Any
 
 from neco.cli.arguments import (
+    BACKBONE,
+    DATA,
+    WEIGHTS,
     Commands,
     add_block,
     add_config,
@@ -16,7 +20,7 @@ from neco.cli.arguments import (
     project_of,
     use_threads,
 )
-from neco.config.project import DatasetSplits
+from neco.config.datasets import DatasetSplits
 from neco.errors import UserError
 from neco.evaluate.protocol import PROTOCOLS, Inputs, ProtocolRecord
 
@@ -27,12 +31,16 @@ KINDS = {"features": "extract", "attention": "attend"}
 
 def add_commands(commands: Commands) -> None:
     """Add this module's commands."""
-    evaluate = commands.add_parser("evaluate", help="evaluate a backbone")
+    evaluate = commands.add_parser("evaluate", help="evaluate a model with one protocol")
     protocols = evaluate.add_subparsers(dest="protocol", required=True, metavar="PROTOCOL")
     for record in PROTOCOLS.values():
         _add_protocol(protocols.add_parser(record.name, help=record.title), record)
-    best = commands.add_parser("best-rate", help="choose the best learning rate of segmenter")
-    best.add_argument("parts", type=Path, nargs="+", help="what `evaluate segmenter` wrote")
+    best = commands.add_parser(
+        "best-rate", help="choose the best of several learning rates of segmenter"
+    )
+    best.add_argument(
+        "parts", type=Path, nargs="+", help="metrics files that `evaluate segmenter` wrote"
+    )
     add_config(best)
     add_into(best, "metrics file to write (JSON)")
     best.set_defaults(step=_best_rate)
@@ -40,21 +48,27 @@ def add_commands(commands: Commands) -> None:
 
 def _add_protocol(command: argparse.ArgumentParser, record: ProtocolRecord) -> None:
     add_config(command)
-    command.add_argument("--model", help="whose settings among the project's evaluations to take")
-    command.add_argument("--data", type=Path, required=True, help="a prepared dataset")
+    command.add_argument(
+        "--model", help="model of the project, to take the settings of its evaluation"
+    )
+    command.add_argument("--data", type=Path, required=True, help=DATA)
     for part in record.reads("splits"):
-        command.add_argument(f"--{part}-split", help=f"{PARTS[part]} split (default: {part})")
+        command.add_argument(
+            f"--{part}-split", help=f"name of the {PARTS[part]} split (default: {part})"
+        )
     for kind, writer in KINDS.items():
         for part in record.reads(kind):
-            about = f"{kind} of the {PARTS[part]} split, which `{writer}` writes"
+            about = f"{kind} of the {PARTS[part]} split: what `neco {writer}` wrote"
             command.add_argument(f"--{part}-{kind}", type=Path, help=about)
     if record.reads("backbone"):
-        command.add_argument("--backbone", help="where images are sent through it")
-        command.add_argument("--weights", type=Path, help="its weights (default: as shipped)")
+        command.add_argument(
+            "--backbone", help=f"needed where settings send images through it: {BACKBONE}"
+        )
+        command.add_argument("--weights", type=Path, help=WEIGHTS)
         add_block(command)
-    for name, (read, default, required) in record.options.items():
+    for name, (read, about, default, required) in record.options.items():
         flag = f"--{name.replace('_', '-')}"
-        command.add_argument(flag, type=read, default=default, required=required)
+        command.add_argument(flag, type=read, default=default, required=required, help=about)
     add_threads(command)
     add_into(command, "metrics file to write (JSON)")
     command.set_defaults(step=_evaluate, writes=into_of)

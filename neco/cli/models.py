@@ -1,10 +1,15 @@
-"""weights, pretrain, train, extract, attend: from published weights to what evaluations read."""
+"""The commands weights, pretrain, train, extract and attend: they take published weights and a
+prepared dataset to trained weights, features and attention, which evaluations read."""
 
 import argparse
 from pathlib import Path
 from typing import get_args
 
 from neco.cli.arguments import (
+    BACKBONE,
+    DATA,
+    MIRROR,
+    WEIGHTS,
     Commands,
     add_block,
     add_config,
@@ -20,45 +25,53 @@ from neco.cli.arguments import (
 from neco.errors import UserError
 from neco.normalisation import Colours, normalisation_of
 
-BACKBONE = "a name of docs/backbones.md, timm's name, hf-hub:OWNER/NAME, local-dir:FOLDER"
-WEIGHTS = "its weights: any checkpoint of the architecture (default: as shipped or fetched)"
-
 
 def add_commands(commands: Commands) -> None:
     """Add this module's commands."""
-    weights = commands.add_parser("weights", help="fetch and convert a backbone's weights")
+    weights = commands.add_parser("weights", help="download and convert a backbone's weights")
     weights.add_argument("backbone", help=BACKBONE)
-    add_into(weights, "the .safetensors to write")
-    weights.add_argument("--downloads", type=Path, default=Path("data/downloads"))
+    add_into(weights, ".safetensors file to write")
+    weights.add_argument(
+        "--downloads",
+        type=Path,
+        default=Path("data/downloads"),
+        help="folder that keeps downloaded files (default: data/downloads)",
+    )
     add_config(weights)
-    weights.add_argument("--mirror", action="append", help="as for `fetch`")
+    weights.add_argument("--mirror", action="append", help=MIRROR)
     weights.set_defaults(step=_weights, writes=into_of)
 
     pretrain = commands.add_parser(
-        "pretrain", help="make the demo backbone anew, image labels only"
+        "pretrain", help="make the demo's backbone again, from labels of whole images"
     )
-    add_into(pretrain, "the .safetensors to write")
+    add_into(pretrain, ".safetensors file to write")
     add_threads(pretrain)
     pretrain.set_defaults(step=_pretrain, writes=into_of)
 
     train = commands.add_parser("train", help="post-train a backbone with NeCo")
     add_config(train)
-    train.add_argument("--run", help="a run of the configuration; default: its `train` alone")
-    train.add_argument("--backbone", help=f"start (default: the run's); {BACKBONE}")
-    train.add_argument("--weights", type=Path, help=WEIGHTS)
-    train.add_argument("--data", type=Path, required=True, help="a prepared dataset")
-    train.add_argument("--seed", type=int, help="training seed")
-    add_threads(train, "arithmetic threads of each process")
-    train.add_argument("--devices", type=count, default=1, help="processes of a node, one a device")
-    train.add_argument("--nodes", type=count, default=1, help="nodes with as many processes each")
     train.add_argument(
-        "--strict", action="store_true", help="stop where a training collapses (train.watch)"
+        "--run", help="run of the configuration (default: `train` of the configuration alone)"
     )
-    add_into(train, "folder for the run")
+    train.add_argument(
+        "--backbone", help=f"backbone to start from (default: the run's): {BACKBONE}"
+    )
+    train.add_argument("--weights", type=Path, help=WEIGHTS)
+    train.add_argument("--data", type=Path, required=True, help=DATA)
+    train.add_argument("--seed", type=int, help="seed of the training (default: train.seed)")
+    add_threads(train, "threads that each process computes with")
+    train.add_argument(
+        "--devices", type=count, default=1, help="processes on each node, one for each device"
+    )
+    train.add_argument("--nodes", type=count, default=1, help="nodes to train on (default: 1)")
+    train.add_argument(
+        "--strict", action="store_true", help="stop when the training collapses (train.watch)"
+    )
+    add_into(train, "folder for the trained weights, metrics and checkpoints")
     train.set_defaults(step=_train)
 
-    extract = commands.add_parser("extract", help="extract frozen features of one split")
-    extract.add_argument("--model", required=True, help="name that results will carry")
+    extract = commands.add_parser("extract", help="write a backbone's features of one split")
+    extract.add_argument("--model", required=True, help="name of the model in results")
     extract.add_argument(
         "--colours",
         choices=get_args(Colours),
@@ -66,7 +79,7 @@ def add_commands(commands: Commands) -> None:
         help="mean and deviation that images are normalised with",
     )
     add_block(extract)
-    attend = commands.add_parser("attend", help="store the class token's attention of a split")
+    attend = commands.add_parser("attend", help="write the class token's attention of one split")
     for command, step, into in (
         (extract, _extract, "folder for the features"),
         (attend, _attend, "file to write (.npz)"),
@@ -74,9 +87,14 @@ def add_commands(commands: Commands) -> None:
         add_config(command)
         command.add_argument("--backbone", required=True, help=BACKBONE)
         command.add_argument("--weights", type=Path, help=WEIGHTS)
-        command.add_argument("--data", type=Path, required=True, help="a prepared dataset")
-        command.add_argument("--split", required=True)
-        command.add_argument("--image-size", type=count, required=True, help="side in pixels")
+        command.add_argument("--data", type=Path, required=True, help=DATA)
+        command.add_argument("--split", required=True, help="name of the split")
+        command.add_argument(
+            "--image-size",
+            type=count,
+            required=True,
+            help="width and height in pixels that images are resized to",
+        )
         add_threads(command)
         add_into(command, into)
         command.set_defaults(step=step, writes=into_of)
@@ -117,7 +135,7 @@ def _train(args: argparse.Namespace) -> None:
         values = values if args.seed is None else merged(values, {"seed": args.seed})
         settings = validated(Train, values, "train")
         if args.backbone is None:
-            raise UserError("say what to start from: --backbone NAME, or --config with --run")
+            raise UserError("nothing to start from; give --backbone NAME, or --config with --run")
         backbone_name = args.backbone
     if args.strict:
         settings = settings.model_copy(

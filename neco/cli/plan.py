@@ -1,4 +1,5 @@
-"""plan: how many jobs a project is, and how many GPU-hours; whole or of some tables and figures."""
+"""The command plan: it takes a configuration and prints how many jobs and GPU-hours it asks for, as
+a whole or for some tables and figures."""
 
 import argparse
 import subprocess
@@ -11,18 +12,26 @@ from neco.errors import UserError
 
 def add_commands(commands: Commands) -> None:
     """Add this module's command."""
-    plan = commands.add_parser("plan", help="jobs and GPU-hours of a project before it runs")
+    plan = commands.add_parser(
+        "plan", help="print the jobs and GPU-hours of a project before it runs"
+    )
     add_config(plan)
     plan.set_defaults(config=Path("config/config.yaml"), step=_plan)
     plan.add_argument(
-        "--only", nargs="+", metavar="PART", help="what these need: table-8, figure-2, ..."
+        "--only",
+        nargs="+",
+        metavar="PART",
+        help="only what these parts need: table-8, figure-2, ...",
     )
     plan.add_argument(
         "--measured",
         type=Path,
-        help="JSON lines of benchmarks/training.py or benchmarks/gpu (default: the paper's)",
+        help="speed that your GPU was measured at: JSON lines of benchmarks/training.py or "
+        "benchmarks/gpu (default: the paper's GPU)",
     )
-    plan.add_argument("--gpus", type=int, default=1, help="of one training (default 1)")
+    plan.add_argument(
+        "--gpus", type=int, default=1, help="GPUs that share one training (default: 1)"
+    )
 
 
 def _plan(args: argparse.Namespace) -> None:
@@ -34,7 +43,7 @@ def _plan(args: argparse.Namespace) -> None:
     from neco.report.needs import together
 
     if args.gpus < 1:
-        raise UserError(f"plan: --gpus {args.gpus} is less than 1")
+        raise UserError(f"plan: --gpus {args.gpus} is less than 1; name 1 or more")
     if args.only:
         args.set.append(f"only=[{','.join(args.only)}]")
     project = project_of(args)

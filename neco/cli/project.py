@@ -15,8 +15,8 @@ def add_commands(commands: Commands) -> None:
     demo.add_argument("--cores", default="all")
     demo.set_defaults(step=_demo)
 
-    config = commands.add_parser("config", help="every setting with default and meaning")
-    config.add_argument("--schema", action="store_true", help="as JSON schema")
+    config = commands.add_parser("config", help="print every setting, its default and its meaning")
+    config.add_argument("--schema", action="store_true", help="print the JSON schema instead")
     config.set_defaults(step=_config)
 
 

@@ -1,4 +1,5 @@
-"""publish and published: results into DVC's hands, and whether they are sound there."""
+"""The commands publish and published: one puts a project's results under DVC, the other checks the
+files that are published."""
 
 import argparse
 from pathlib import Path
@@ -8,12 +9,14 @@ from neco.cli.arguments import Commands
 
 def add_commands(commands: Commands) -> None:
     """Add this module's commands."""
-    publish = commands.add_parser("publish", help="put a project's results under DVC")
-    publish.add_argument("results", type=Path, help="what the workflow wrote: results/<project>")
+    publish = commands.add_parser("publish", help="publish a project's results with DVC")
+    publish.add_argument(
+        "results", type=Path, help="folder that the workflow wrote: results/<project>"
+    )
     publish.add_argument("--repository", type=Path, default=Path(), help="root of the checkout")
     publish.set_defaults(step=_publish, writes=lambda chosen: chosen.repository / "published")
 
-    published = commands.add_parser("published", help="check the published files' content")
+    published = commands.add_parser("published", help="check that published files are whole")
     published.add_argument("--repository", type=Path, default=Path(), help="root of the checkout")
     published.set_defaults(step=_published)
 

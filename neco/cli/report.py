@@ -1,6 +1,5 @@
-"""models, table, figure, summary, verify, report: from metrics to what people read.
-
-Folders that are not named are those of the workflow: results/<name of the project>/.
+"""The commands models, table, figure, summary, verify and report: they take metrics files to what
+people read. Folders that are not given are the workflow's: results/<name of the project>/.
 """
 
 from __future__ import annotations
@@ -10,8 +9,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from neco.cli.arguments import Commands, add_config, place, project_of
-from neco.config.project import Figure, Project, Table
+from neco.cli.arguments import DATA, Commands, add_config, place, project_of
+from neco.config.project import Project
+from neco.config.reporting import Figure, Table
 from neco.errors import UserError
 from neco.paper.figures import FIGURES
 
@@ -24,34 +24,46 @@ FEATURES = [f"{side}_{part}" for side in ("start", "run") for part in ("train", 
 def add_commands(commands: Commands) -> None:
     """Add this module's commands."""
     for name, run, about in (
-        ("models", _models, "describe every model of a project (models.json)"),
-        ("table", _table, "write a table of the paper with our numbers beside"),
-        ("figure", _figure, "draw a figure"),
-        ("summary", _summary, "write the short table: models and gains"),
-        ("verify", _verify, "hold our numbers against the paper's claims"),
-        ("report", _report, "write the one-file HTML report of what is there now"),
+        ("models", _models, "write a list of every model of a project (models.json)"),
+        ("table", _table, "write a table of the paper with this project's numbers beside it"),
+        ("figure", _figure, "draw a figure of the paper"),
+        ("summary", _summary, "print and write the short table of models and gains"),
+        ("verify", _verify, "check the paper's claims with this project's numbers"),
+        ("report", _report, "write a report in one HTML file, of the results so far"),
     ):
         command = commands.add_parser(name, help=about)
         add_config(command)
-        command.add_argument("--into", type=place, help="folder (or file) to write")
+        command.add_argument(
+            "--into", type=place, help="folder or file to write (default: the workflow's)"
+        )
         command.add_argument("--runs", type=Path, help="folder of trained runs")
         if name in ("table", "figure"):
             command.add_argument("name", choices=get_args(Table if name == "table" else Figure))
         if name != "models":
             command.add_argument("--metrics", type=Path, help="folder of metrics files")
             command.add_argument(
-                "--models", type=Path, help="models.json (default: the configuration's models)"
+                "--models",
+                type=Path,
+                help="models.json to read (default: the configuration's models)",
             )
         if name == "report":
             command.add_argument("--figures", type=Path, help="folder of figures")
         if name == "figure":
-            command.add_argument("--data", type=Path, help="a prepared dataset")
-            command.add_argument("--weights", type=Path, help="start's weights, for figure 1")
+            command.add_argument("--data", type=Path, help=DATA)
             command.add_argument(
-                "--maps", type=Path, nargs=2, metavar=("START", "RUN"), help="for figure 7"
+                "--weights", type=Path, help="for figure 1: weights of the backbone at its start"
+            )
+            command.add_argument(
+                "--maps",
+                type=Path,
+                nargs=2,
+                metavar=("START", "RUN"),
+                help="for figure 7: what `evaluate unsupervised --maps` wrote for start and run",
             )
             for need in FEATURES:
-                command.add_argument(_flag(need), type=Path, help="features folder")
+                command.add_argument(
+                    _flag(need), type=Path, help="folder that `neco extract` wrote"
+                )
         command.set_defaults(step=run)
 
 
@@ -169,7 +181,9 @@ def _figure(args: argparse.Namespace) -> None:
         wanted.insert(0, "data")
     missing = [_flag(need) for need in wanted if getattr(args, need) is None]
     if missing:
-        raise UserError(f"figure {args.name} needs {', '.join(missing)} (docs/paper-map.md)")
+        raise UserError(
+            f"figure {args.name} needs {', '.join(missing)}; give them (see docs/paper-map.md)"
+        )
     given = Given(
         project,
         into=_place(args, project, "into", "figures"),

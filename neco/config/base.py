@@ -1,4 +1,4 @@
-"""The base of every setting: unknown keys are refused by name, with the nearest valid one."""
+"""The base of all settings. It refuses unknown keys by name and says the nearest valid one."""
 
 import difflib
 from collections.abc import Iterable

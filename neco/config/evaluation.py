@@ -30,50 +30,74 @@ class Extraction(Settings):
     """How frozen features are read from a backbone."""
 
     batch_size: int = Field(16, ge=1)
+    """Images that go through the backbone at a time. A higher value needs more memory and can be
+    faster on a GPU; the features stay the same."""
     workers: int = Field(2, ge=0)
+    """Processes that read and decode images. More of them help where the backbone waits for images,
+    and need more processor cores and memory."""
     dtype: Literal["float16", "float32"] = "float16"
-    """Storage of features on disk."""
+    """How features are stored on disk and in the memory bank. `float32` takes twice the room of
+    `float16`."""
     precision: Precision = "bf16-on-gpu"
-    """Arithmetic of the backbone: bfloat16 on a GPU and float32 on a CPU; `auto` takes bfloat16 on
-    every device that multiplies it fast. Tokens differ by a cosine of 0.00002."""
+    """Arithmetic of the backbone. `bf16-on-gpu`: bfloat16 on a GPU, float32 on a CPU. `auto`:
+    bfloat16 on every device that multiplies it fast. `32-true`: float32. `bf16-mixed`: bfloat16 in
+    any case. Tokens in bfloat16 and in float32 have a cosine of 0.99998."""
     block: int | None = None
-    """Block whose tokens are the features: 0 is the first, -1 the last, -3 the third from the end;
-    stages in a hierarchical network. None takes the last. Several models' best dense features lie
-    before their last block. Class attention is the last block's in any case."""
+    """Block whose tokens are the features: 0 is the first, -1 the last, -3 the third from the end
+    (of a hierarchical network: stages); null takes the last (paper). Several models have their best
+    dense features before the last block. The class token's attention is always the last block's."""
 
 
 class Scann(Settings):
     """ScaNN as the paper's open implementation configures it (needs the `scann` package)."""
 
     leaves: int = Field(512, ge=1)
+    """Parts into which ScaNN divides the bank. More parts make each one smaller and take longer to
+    build (open implementation: 512)."""
     leaves_to_search: int = Field(32, ge=1)
+    """Parts that are searched for each query. More of them find more of the true neighbours and
+    take longer (open implementation: 32)."""
     anisotropic_threshold: float = 0.2
+    """Threshold of ScaNN's anisotropic coding. A higher value weighs errors along a key more
+    against errors across it (open implementation: 0.2)."""
     dimensions_per_block: int = Field(4, ge=1)
+    """Dimensions of a key that are coded together. A higher value makes the codes smaller and
+    coarser (open implementation: 4)."""
     reorder: int = Field(120, ge=1)
-    """Candidates scored again exactly."""
+    """Candidates of each query whose cosines are computed exactly at the end. More of them find
+    more of the true neighbours and take longer (open implementation: 120)."""
 
 
 class Ivf(Settings):
-    """faiss inverted lists: approximate, no further package."""
+    """Inverted lists of faiss: an approximate search that needs no further package."""
 
     lists: int = Field(512, ge=1)
+    """Lists into which k-means divides the bank. More lists make each one shorter and take longer
+    to build."""
     lists_to_search: int = Field(32, ge=1)
+    """Lists that are searched for each query. More of them find more of the true neighbours and
+    take longer."""
     iterations: int = Field(10, ge=1)
-    """Of the k-means that places the lists."""
+    """Iterations of the k-means that places the lists. More of them take longer to build."""
 
 
 class BankAugmentation(Settings):
-    """Changed training images in the memory bank, as the open implementation makes them."""
+    """Training images of the memory bank that are cropped and recoloured first, as in the open
+    implementation."""
 
     epochs: int = Field(0, ge=0)
-    """Passes over randomly cropped and jittered images, through the backbone; 0: the images as
-    they are, once, from cached features."""
+    """Passes over the training images, each cropped and recoloured anew and sent through the
+    backbone. More passes give the bank more different patches and take longer; 0 takes the cached
+    features of the images as they are, once (open implementation: 2)."""
     crop_scale: tuple[float, float] = (0.5, 2.0)
-    """Area range of the random resized crop; areas past the image's fall back to all of it."""
+    """Smallest and largest area of a random crop as a share of the image's. Lower values show
+    smaller parts. Where a share above 1 does not fit, the whole image is shown, cut to an aspect of
+    3/4 to 4/3."""
     jitter: float = Field(0.1, ge=0.0, le=0.5)
-    """Strength of brightness, contrast, saturation and hue."""
+    """Largest relative change of brightness, contrast and saturation, and largest turn of the hue
+    as a share of the colour circle. A higher value changes images more."""
     jitter_probability: float = Field(0.5, ge=0.0, le=1.0)
-    """Of each of the four, on its own."""
+    """Probability of each of the four changes, each drawn by itself."""
 
 
 HUMMINGBIRD = Preset(
@@ -91,7 +115,8 @@ HUMMINGBIRD = Preset(
 
 
 class InContext(Gridded):
-    """Dense nearest-neighbour retrieval (Hummingbird)."""
+    """In-context segmentation: patches take the labels of their nearest training patches
+    (Hummingbird's protocol; paper, appendix A.2)."""
 
     presets: ClassVar[dict[str, Preset]] = {
         "paper": Preset(),
@@ -100,47 +125,64 @@ class InContext(Gridded):
     }
 
     preset: Literal["paper", "hummingbird", "released"] = "paper"
-    """Named starting point. `hummingbird`, of which `released` is another name: as the open
-    implementation prints its numbers, but for its approximate search (see `search`)."""
+    """Named starting point. `paper`: what the paper says. `hummingbird`, and `released`, which is
+    the same: what makes the numbers that the open implementation prints, except that the search
+    stays exact (see `search`)."""
     image_size: int = Field(518, ge=8)
-    """Input side in pixels, rounded down to a multiple of the patch size: 512 is 504 for patch 14,
-    as the open implementation has it."""
+    """Width and height of the input images in pixels, rounded down to a multiple of the patch size:
+    512 becomes 504 for patch 14. Larger images have more and finer patches and take longer (paper:
+    518; ablations: 448)."""
     colours: Colours = "backbone"
-    """Mean and deviation that images are normalised with: the backbone's own, or the open
-    implementation's, which divides blue by 0.255 instead of 0.225."""
+    """Mean and deviation that images are normalised with. `backbone`: the backbone's own.
+    `hummingbird`: the open implementation's, which divides blue by 0.255 instead of 0.225. `cribo`:
+    127.5 of 255 for both."""
     memory_size: int = Field(10_240_000, ge=1)
-    """Patches in the memory bank, shared equally by the training images."""
+    """Patches in the memory bank, an equal number from each training image. A larger bank holds
+    more examples and takes more memory and time (paper: 10,240,000)."""
     neighbours: int = Field(30, ge=1)
+    """How many nearest patches vote for a patch's label. More of them make labels smoother (paper:
+    30)."""
     temperature: float = Field(0.02, gt=0.0)
-    """Of the softmax over the neighbours' cosines."""
+    """Temperature of the softmax that turns the neighbours' cosines into the weights of their
+    votes. A higher value makes the votes more equal (paper: 0.02)."""
     fractions: list[int] = [1, 8, 64, 128]
-    """Denominators: 8 keeps 1/8 of the training images."""
+    """Shares of the training images that fill the bank, as denominators: 8 keeps one eighth, 1
+    keeps all. Each is a result (paper: 1, 8, 64 and 128)."""
     subsets: Literal["balanced", "random"] = "balanced"
-    """How a fraction's images are drawn: every class in about equally many (paper), or any, rounded
-    down (open implementation)."""
+    """How the images of a share are drawn. `balanced`: so that classes show in about equally many
+    images (paper). `random`: any images, their number rounded down (open implementation)."""
     seeds: list[int] = [0, 1, 2, 3, 4]
-    """One subset of the training images per seed; the whole set is evaluated with the first."""
+    """Seeds that draw the images of each share; tables show the mean over seeds. The whole set is
+    evaluated with the first seed only (paper: five)."""
     mask_size: Literal["full", "input"] = "full"
-    """Masks that predictions are compared with: the image's own size, or the input size."""
+    """Size at which predictions are compared with masks. `full`: the image's own. `input`: the size
+    of the input images (open implementation)."""
     matching: Literal["none", "hungarian"] = "none"
-    """Whether predicted classes are matched to classes once more before the score, although they
-    are classes already: the open implementation does, which can only raise its number."""
+    """Whether predicted classes are matched to classes before the score. `none`: a prediction
+    counts as the class that it names. `hungarian`: the best one-to-one renaming is applied first,
+    as in the open implementation, which can only raise the score."""
     search: Literal["exact", "faiss-flat", "faiss-gpu", "faiss-ivf", "scann"] = "exact"
-    """Nearest-neighbour backend; `exact` runs on a GPU where there is one."""
+    """What finds the nearest neighbours. `exact` (this project's own), `faiss-flat` and `faiss-gpu`
+    find the true ones; `exact` runs on a GPU where there is one. `faiss-ivf` and `scann` miss some,
+    and their recall is measured. The open implementation uses ScaNN."""
     storage: Literal["float16", "int8"] = "float16"
-    """Keys that the exact search's first pass reads: as extracted, or in 8 bits (half the memory
-    where the bank is `mapped` or the search on a GPU). Neighbours are the same."""
+    """How the keys are stored that the exact search reads first. `int8` takes half the memory of
+    `float16` where the bank is `mapped` or the search runs on a GPU. The neighbours that are found
+    are the same."""
     mapped: bool = False
-    """Keep the bank's tokens in a temporary file (in TMPDIR) instead of in memory."""
+    """`true` keeps the bank's tokens in a temporary file (in the folder TMPDIR) instead of in
+    memory: needed where the bank is larger than the memory, and slower on a slow disk."""
     augmentation: BankAugmentation = BankAugmentation()
     recall_sample: int = Field(2000, ge=1)
-    """Queries on which an approximate backend's recall is measured against exact search."""
+    """Number of queries on which the recall of an approximate search is measured against the exact
+    one. More of them measure more precisely and take longer."""
     scann: Scann = Scann()
     ivf: Ivf = Ivf()
 
 
 class Overcluster(Gridded):
-    """k-means on patch tokens, clusters matched to classes."""
+    """Overclustering: k-means on patch tokens, whose clusters are matched to classes (paper,
+    appendix A.2)."""
 
     presets: ClassVar[dict[str, Preset]] = {
         "paper": Preset(),
@@ -151,27 +193,42 @@ class Overcluster(Gridded):
     }
 
     preset: Literal["paper", "released"] = "paper"
-    """Named starting point; `released` is the authors' code to the letter."""
+    """Named starting point. `paper`: what the paper says. `released`: the authors' code to the
+    letter."""
     image_size: int = Field(448, ge=8)
+    """Width and height of the input images in pixels, rounded down to a multiple of the patch size.
+    Larger images have more and finer patches and take longer (paper: 448)."""
     mask_size: int = Field(100, ge=1)
-    """Side at which clusters and masks are compared, both by nearest neighbour."""
+    """Width and height, in cells, at which clusters and masks are compared. A higher value counts
+    finer edges (paper: 100)."""
     clusters: list[int | Literal["classes"]] = ["classes", 300, 500]
-    """K; `classes` is the dataset's class count, matched one to one (Hungarian on IoU)."""
+    """Numbers of clusters K, each of which is a result. `classes` takes as many as the dataset has
+    classes and matches them one to one; with a number every cluster goes to the class of its
+    highest precision. More clusters fit objects more closely and score higher."""
     components: int = Field(50, ge=1)
-    """PCA dimensions after per-dimension standardisation."""
+    """Dimensions that PCA leaves of a token, after each dimension was brought to mean 0 and
+    deviation 1. More of them keep more detail and take longer (released code: 50)."""
     iterations: int = Field(100, ge=1)
+    """Iterations of each k-means. More of them settle the clusters better and take longer (released
+    code: 100)."""
     redos: int = Field(5, ge=1)
+    """Runs of each k-means from other starts, of which the best is kept. More of them make the
+    result depend less on chance and take longer (released code: 5)."""
     points_per_cluster: int | None = Field(256, ge=1)
-    """Patches per cluster that k-means is trained on (faiss's default, as in the released code);
-    null trains on all. All patches are assigned either way."""
+    """Patches per cluster, drawn at random, that k-means finds its centres on; null takes all. All
+    patches are assigned in any case. A higher value takes longer (faiss and so the released code:
+    256)."""
     whole_batches: int | None = Field(None, ge=1)
-    """Only as many held-out images as fill whole batches of this size are clustered, the first of
-    the split: the released code drops VOC's last, incomplete batch (of 32). null: all images."""
+    """Size of a batch: only the first images of the held-out split are clustered, as many as fill
+    whole batches. null takes all images. The released code leaves out VOC's last, incomplete batch
+    of 32."""
     seeds: list[int] = [0, 1, 2, 3, 4]
+    """Seeds of k-means, each of which is a result; tables show the mean over seeds (released code:
+    0 to 4)."""
 
 
 class Linear(Gridded):
-    """A 1x1 convolution on frozen patch tokens."""
+    """Linear segmentation: a 1x1 convolution on frozen patch tokens (paper, appendix A.2)."""
 
     presets: ClassVar[dict[str, Preset]] = {
         "paper": Preset(),
@@ -191,42 +248,67 @@ class Linear(Gridded):
     }
 
     preset: Literal["paper", "released"] = "paper"
-    """Named starting point; `released` is the authors' code to the letter."""
+    """Named starting point. `paper`: what the paper says. `released`: the authors' code to the
+    letter."""
     image_size: int = Field(448, ge=8)
+    """Width and height of the input images in pixels, rounded down to a multiple of the patch size.
+    Larger images have more and finer patches and take longer (paper: 448)."""
     mask_size: int = Field(100, ge=1)
-    """Side of the logits and masks that the loss and the reported mIoU use."""
+    """Width and height, in cells, at which predictions and masks are compared, in training and for
+    the result. A higher value counts finer edges, and scores are lower (paper: 100)."""
     full_resolution: bool = True
-    """Also report mIoU on masks at the image's own size."""
+    """`true` also reports the mIoU on masks at the image's own size, as a result of its own. It
+    takes longer."""
     epochs: int = Field(20, ge=1)
+    """How often every training image is trained on. More epochs take longer (paper: 20; released
+    configurations: 25)."""
     batch_size: int = Field(128, ge=1)
+    """Images in a step. A higher value needs more memory and makes fewer steps of an epoch
+    (released configurations: 128)."""
     drop_last: bool = False
-    """An epoch's last batch is left out where it is not full (released code, VOC and COCO)."""
+    """`true` leaves out the last batch of an epoch where it is not full (released code on VOC and
+    COCO); `false` trains on it too."""
     shuffle: bool = True
-    """Training images come in a new order every epoch, or always in the index's (released code,
-    VOC and ADE20K)."""
+    """`true` brings the training images in a new order every epoch; `false` always in the order of
+    the dataset's index (released code on VOC and ADE20K)."""
     learning_rate: float = Field(0.01, gt=0.0)
+    """Learning rate of SGD at the start. A higher value changes the head faster (paper: 0.01)."""
     momentum: float = Field(0.9, ge=0.0, lt=1.0)
+    """Share of the last step that SGD adds to the next one. A higher value makes steps smoother
+    (released code: 0.9)."""
     weight_decay: float = Field(1e-4, ge=0.0)
+    """Weight decay of SGD. A higher value keeps the head's weights smaller (released code:
+    1e-4)."""
     decay_epochs: int | None = Field(None, ge=1)
-    """Epochs between steps of the learning rate, fewer than `epochs`; null keeps it as it is. The
-    paper's 20 epochs have no step: its code's comes after 20, and released later with 25 epochs."""
+    """Epochs after which the learning rate drops by `decay_factor`, again and again; below
+    `epochs`. null keeps it. In the paper's 20 epochs it never drops, since its code waits 20; the
+    released configurations have 25 epochs."""
     decay_factor: float = Field(0.1, gt=0.0, le=1.0)
+    """What the learning rate is multiplied by when it drops. A lower value makes the drop larger
+    (released code: 0.1)."""
     reported: Literal["last", "best"] = "last"
-    """Whose mIoU is the result: the last epoch's, or that of the epoch with the highest held-out
-    mIoU, as the released code keeps its heads. `best` is chosen by the labels that it is scored
-    on, so it is optimistic. Both are in the metrics file."""
+    """Which epoch's mIoU is the result. `last`: the last one's. `best`: that of the epoch with the
+    highest mIoU on the held-out images, as the released code keeps its heads. `best` looks at the
+    labels that it is scored on, so it is optimistic. The metrics file has both."""
     crop_scale: tuple[float, float] = (0.8, 1.0)
-    """Area range of the random resized crop."""
+    """Smallest and largest share of the image's area that a training crop covers. Lower values show
+    smaller parts (paper: 0.8 to 1)."""
     augment: bool = True
-    """Augmented images through the backbone in every epoch (the protocol), or the fast path:
-    cached tokens of the images as they are."""
+    """`true` crops and flips the training images anew in every epoch and sends them through the
+    backbone (the protocol). `false` trains on cached tokens of the images as they are, which is
+    much faster."""
     flip_probability: float = Field(0.5, ge=0.0, le=1.0)
+    """Probability that a training image is mirrored, left to right (released code: 0.5)."""
     train_fraction: float = Field(1.0, gt=0.0, le=1.0)
-    """Random share of the training images (0.1 on COCO)."""
+    """Share of the training images that is used, drawn at random with each seed. A higher value
+    takes longer (paper: 0.1 on COCO, else 1)."""
     whole_batches: int | None = Field(None, ge=1)
-    """Only as many held-out images as fill whole batches of this size are scored, the first of the
-    split: the released code drops VOC's last, incomplete batch (of 128). null: all images."""
+    """Size of a batch: only the first images of the held-out split are scored, as many as fill
+    whole batches. null takes all images. The released code leaves out VOC's last, incomplete batch
+    of 128."""
     seeds: list[int] = [0]
+    """Seeds of the head's start, the order and the crops of images; each is a result, and tables
+    show the mean over seeds."""
 
     @model_validator(mode="after")
     def _decay_acts(self) -> "Linear":

@@ -1,4 +1,4 @@
-"""What `dataset.yaml` in a folder of one's own images says. A key that is absent is guessed."""
+"""What `dataset.yaml` in a folder of your own images says. A key that is left out is guessed."""
 
 import re
 from typing import Any, Literal
@@ -11,52 +11,56 @@ SPLIT = r"^[a-z0-9]+$"
 
 
 class FolderSplit(Settings):
-    """Where one split differs from what the file says for all of them."""
+    """Where one split differs from what the file says of all splits."""
 
     folder: str | None = None
-    """What `{split}` stands for in the patterns (default: the split's own name)."""
+    """What `{split}` stands for in the patterns. Without it, the split's own name."""
     list: str | None = None
-    """Text file in the folder that names the split's images, one a line: with or without suffix,
-    with or without folders."""
+    """Text file in the folder that names the split's images, one on each line, with or without
+    their suffix and their folders."""
 
 
 class Folder(Settings):
-    """A folder of images, with masks or without. What is left out is guessed and said."""
+    """A folder of images, with or without masks. A key that is left out is guessed, and the guess
+    is printed."""
 
     images: str | None = None
-    """Pattern of the images' paths below the folder, as in `images/{split}/{id}.jpg`. `{id}` is
-    what an image and its mask have in common (folders included), `{split}` the name of the split's
-    folder, `{folder}` one more folder, `*` anything within a name."""
+    """Pattern of the images' paths below the folder, as `images/{split}/{id}.jpg`. `{id}` is what
+    an image and its mask have in common (folders included), `{split}` the name of the split's
+    folder, `{folder}` one more folder, `*` any part of a name."""
     masks: str | None = None
-    """Pattern of the masks' paths, as in `masks/{split}/{id}.png`; empty where there are none.
-    Masks are images (grey or palette: ids; colours) or NumPy files of ids."""
+    """Pattern of the masks' paths, as `masks/{split}/{id}.png`; empty where there are none. Masks
+    are images (grey or palette images hold ids, others colours) or NumPy files of ids."""
     annotations: str | None = None
-    """Pattern of COCO JSON files with polygons or run-length masks, as in
-    `annotations/{split}.json`; takes the place of `masks`."""
+    """Pattern of COCO JSON files with polygons or run-length masks, as `annotations/{split}.json`.
+    They take the place of `masks`."""
     splits: dict[str, FolderSplit] | None = None
-    """The splits by name (lower case letters and digits). Without it they come from the folders
-    that `{split}` finds, else from lists called `train.txt`, `val.txt`, else one labelled image in
-    `hold_out` is `val`."""
+    """The splits by name, in lower case letters and digits. Without it, splits come from the
+    folders that `{split}` finds, else from lists called `train.txt` and `val.txt`; else `hold_out`
+    decides."""
     hold_out: int = Field(5, ge=2)
-    """Of labelled images without splits, in alphabetical order, every how many-th is held out as
-    `val`. Raised, fewer are held out."""
+    """Where labelled images have no splits, every how many-th of them becomes `val`, in
+    alphabetical order. A higher value holds out fewer images."""
     classes: list[str] | dict[int, str] | dict[str, str] | None = None
-    """Class names in the order of the ids from 0; or a map from ids to names; or a map from colours
-    (`"#804000"` or `"128 64 0"`) to names. Ids or colours of one name are one class."""
+    """Names of the classes: a list in the order of the ids from 0, or a map from ids to names, or a
+    map from colours (`"#804000"` or `"128 64 0"`) to names. Ids or colours with the same name are
+    one class."""
     ignore: list[int | str] | Literal["others"] | None = None
     """Ids or colours that are not scored, or `others`: all that `classes` does not name. Without
-    it the id 255 is ignored unless it names a class, and no colour is."""
+    it, id 255 is ignored unless it names a class, and every colour is scored."""
     background: bool | None = None
-    """Whether the first class is background (default: where it is called so)."""
+    """Whether the first class is background. Without it, the first class is background where its
+    name says so."""
     unannotated: Literal["background", "ignored"] = "background"
-    """With `annotations`: what a pixel without annotation is. `background` is a class of its own,
-    before the others; where annotations overlap, the smaller one is seen."""
+    """With `annotations`, what a pixel without annotation is. `background`: a class of its own,
+    before the others. `ignored`: it is not scored. Where annotations overlap, the smaller one is
+    seen."""
     orientation: Literal["upright", "stored"] = "upright"
-    """`upright`: images and masks are turned as their EXIF data say, as every viewer does.
-    `stored`: both stay as their pixels are stored, for masks that were drawn on those."""
+    """How images and masks are turned. `upright`: as their EXIF data say and every viewer shows
+    them. `stored`: as their pixels are stored, for masks that were drawn on those."""
     skip: int = Field(0, ge=0)
-    """How many files that cannot be used (broken, too large, unreadable, of an unknown kind) are
-    left out, said and counted, before that is an error. At 0 any is."""
+    """How many files that cannot be used (broken, too large, unreadable, of an unknown kind) may be
+    left out, each of them printed. One file more is an error."""
 
     @field_validator("splits", mode="before")
     @classmethod

@@ -1,4 +1,4 @@
-"""From a YAML file to a Project, and the digest that a result carries."""
+"""From a YAML file to a Project, and the digest of settings that a result carries."""
 
 import hashlib
 import json

@@ -6,12 +6,14 @@ from neco.config.base import Settings
 
 
 class Packing(Settings):
-    """How images are stored in shards."""
+    """How `neco data pack` stores images in shards."""
 
     shorter_side: int | None = Field(None, ge=8)
-    """Larger images are shrunk to this many pixels and encoded again; None stores all as they are.
-    """
+    """Shorter side in pixels to which larger images are shrunk before they are stored. A lower
+    value makes smaller shards and loses detail; null stores every image as it is."""
     shard_mb: float = Field(256.0, gt=0.0)
-    """Most that a shard holds, in millions of bytes; a single larger image has its own."""
+    """Largest size of a shard in millions of bytes. A higher value makes fewer files. An image that
+    is larger has a shard of its own."""
     quality: int = Field(95, ge=1, le=100)
-    """JPEG quality of shrunk images."""
+    """JPEG quality of images that are shrunk, 1 to 100. A higher value keeps more detail and makes
+    larger shards."""

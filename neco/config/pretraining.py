@@ -1,4 +1,4 @@
-"""Settings of the demo backbone's image-level pretraining."""
+"""Settings of pretraining the demo's backbone on whole images."""
 
 from typing import Literal
 
@@ -8,32 +8,39 @@ from neco.config.base import Settings
 
 
 class Stage(Settings):
-    """One cosine schedule on one kind of generated image."""
+    """One stage of the pretraining: one cosine schedule on one kind of generated image."""
 
     images: Literal["portraits", "scenes"]
-    """One thing in the middle, to be named; or one to four, of which the kinds are told."""
+    """What the images show. `portraits`: one thing in the middle, whose kind is the label.
+    `scenes`: one to four things, whose kinds are the labels."""
     pool: Literal["token", "average", "strongest"]
-    """What is told from: the class token, the mean of the patch tokens, or the mean of each
-    class's strongest patches."""
+    """What the labels are predicted from. `token`: the class token. `average`: the mean of the
+    patch tokens. `strongest`: for each class, the mean of the patches that speak for it most."""
     count: int = Field(ge=1)
-    """Generated images."""
+    """Number of generated images. More of them take longer to make."""
     image_size: int = Field(ge=16)
-    """Side in pixels of an image, from which views are cut."""
+    """Width and height in pixels of an image, from which views are cut."""
     sides: list[int] = [64]
-    """Input sides in pixels; each batch draws one."""
+    """Widths (and heights) of the network's input in pixels; each batch draws one of them."""
     crop_scale: tuple[float, float]
-    """Share of the image's area that a view covers."""
+    """Smallest and largest share of the image's area that a view covers."""
     steps: int = Field(ge=1)
+    """Optimiser steps of this stage. More of them take longer."""
     learning_rate: float = Field(gt=0.0)
+    """Learning rate of AdamW at the start of the stage's cosine schedule."""
 
 
 class Pretraining(Settings):
-    """Image-level pretraining: a label or tags for a whole image, no masks."""
+    """Pretraining of the demo's backbone on whole images: it learns labels of images and sees no
+    mask."""
 
     image_seed: int = 7_000
-    """Seed of the images, which no dataset of the project uses."""
+    """Seed of the generated images. No dataset of the project uses it, so no image is seen
+    twice."""
     seed: int = 0
+    """Seed of the weights' start, the order of images and their views."""
     batch_size: int = Field(64, ge=1)
+    """Images in a step. A higher value needs more memory."""
     stages: list[Stage] = [
         Stage(
             images="portraits", pool="token", count=16_000, image_size=80,
@@ -48,11 +55,16 @@ class Pretraining(Settings):
             crop_scale=(0.8, 1.0), steps=1000, learning_rate=5e-4,
         ),
     ]  # fmt: skip
+    """Stages, trained one after the other."""
     strongest: int = Field(10, ge=1)
-    """Patches per class that `strongest` takes."""
+    """Patches of each class that `strongest` takes the mean of. More of them ask for larger
+    objects."""
     held_out: int = Field(1_000, ge=1)
-    """Further images, on which the mean average precision is reported."""
+    """Further images on which the mean average precision is measured. More of them measure more
+    precisely."""
     weight_decay: float = Field(0.05, ge=0.0)
+    """Weight decay of AdamW. A higher value pulls weights towards zero faster."""
     warmup_steps: int = Field(100, ge=0)
+    """Steps over which the learning rate rises from 0 at the start of each stage."""
     processes: int = Field(2, ge=1)
-    """Processes that render images."""
+    """Processes that draw images. More of them are faster where there are more processor cores."""

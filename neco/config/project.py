@@ -1,14 +1,15 @@
-"""A project: the four short lists (datasets, backbones, runs, evaluations) and where things lie."""
+"""A project: its datasets, backbones, runs and evaluations, and what follows from them."""
 
 from collections.abc import Callable
 from functools import wraps
 from itertools import product
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args
+from typing import Any, Literal, TypeVar
 
 from pydantic import Field, field_validator, model_validator
 
 from neco.config.base import Settings, merged, nearest, validated
 from neco.config.consistency import Consistency
+from neco.config.datasets import DatasetSplits, PartName, Scenes
 from neco.config.evaluation import (
     Evaluated,
     Extraction,
@@ -20,107 +21,26 @@ from neco.config.evaluation import (
 )
 from neco.config.protocol import laid
 from neco.config.publishing import Publish
+from neco.config.reporting import PARTS, Report
 from neco.config.resources import Resources
+from neco.config.runs import FileName, Model, Run, completed
 from neco.config.training import Train, with_preset
 from neco.errors import UserError
-
-FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-"""A name that files and folders of results bear."""
-PartName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
-"""A name between the dots of such a name."""
-
-
-class Scenes(Settings):
-    """Generated photographs-like scenes, written as official archives (no download needed)."""
-
-    train: int = Field(600, ge=1)
-    """Labelled training images per archive."""
-    val: int = Field(200, ge=1)
-    """Held-out images per archive."""
-    unlabelled: int = Field(600, ge=0)
-    """Further training images of COCO's image archive, without annotation."""
-    width: int = Field(128, ge=16)
-    height: int = Field(128, ge=16)
-    seed: int = 0
-
-
-class DatasetSplits(Settings):
-    """Which splits of a prepared dataset serve as training and held-out images."""
-
-    train: PartName = "train"
-    val: PartName = "val"
-
-
-class Run(Settings):
-    """One NeCo training: a starting backbone and what differs from the project's `train`."""
-
-    like: str | None = None
-    """Another run that this one starts from: only what differs from it is written here."""
-    backbone: str
-    """Registry name of the starting backbone."""
-    method: str = "NeCo"
-    """The row's name in the tables."""
-    seeds: list[int] = [0]
-    """Training seeds; every seed is a model of its own."""
-    train: dict[str, Any] = {}
-    """Sparse override of the project's `train`."""
-    ablations: list[str] = []
-    """Cells of the ablation tables that this run fills: `5a/foreground`, `9a/all`. Such a run has
-    evaluations of its own and no place in the main tables."""
-    initial: bool = True
-    """Also evaluate the starting backbone."""
-
-
-class Model(NamedTuple):
-    """A model that is evaluated: a backbone as it is, or what a run made of it."""
-
-    backbone: str
-    run: str | None
-    seed: int | None
-    """Training seed; of a backbone None."""
 
 
 class Evaluation(Settings):
     """One protocol on some datasets, for some runs and backbones."""
 
     protocol: str = Field(json_schema_extra=lambda schema: schema.update(enum=list(PROTOCOLS)))
+    """Name of the protocol."""
     datasets: list[str]
+    """Names of datasets; each has to be in the project's `datasets`."""
     models: list[str] | Literal["main", "ablations"] = "main"
-    """`main`: every backbone and every run without `ablations`; `ablations`: the runs that have
-    some; or names of runs and backbones. A name takes every model that bears it: a run's all of its
-    seeds, `<run>.seed<n>` one of them, and one that a run and a backbone share takes both."""
+    """Which models are evaluated. `main`: every backbone, and every run without `ablations`.
+    `ablations`: the runs with some. Or a list of names: a run's takes the models of all its seeds,
+    `<run>.seed<n>` one of them, a backbone's the backbone; a name that is both takes both."""
     settings: dict[str, Any] = {}
-    """Sparse override of the project's settings of this protocol."""
-
-
-Table = Literal[
-    "1a", "1b", "2", "3", "4", "5a", "5b", "5c", "5d", "5e", "6", "7", "8", "9a", "9b", "9c", "9d",
-    "10",
-]  # fmt: skip
-Figure = Literal["1", "2", "3", "4", "5", "6", "7", "overlays"]
-
-
-PARTS = (
-    *(f"table-{name}" for name in get_args(Table)),
-    *(f"figure-{name}" if name.isdigit() else name for name in get_args(Figure)),
-    *("summary", "claims"),
-)
-"""Everything that can be asked for alone; the last two show all that a project computes."""
-
-
-class Report(Settings):
-    """Which tables and figures are drawn."""
-
-    tables: list[Table] = ["1a", "2", "7", "8"]
-    figures: list[Figure] = ["1", "2", "3", "4", "5", "6", "7", "overlays"]
-    dataset: str = "pascal-voc"
-    """Whose held-out images the figures show."""
-    run: str | None = None
-    """Which run the figures compare with its start; None takes the first."""
-    images: int = Field(6, ge=1)
-    """Images per figure."""
-    clusters: int = Field(100, ge=2)
-    """K of Figure 6 and of the overlays."""
+    """Settings of the protocol for this evaluation: only those that differ from the project's."""
 
 
 Computed = TypeVar("Computed")
@@ -141,28 +61,37 @@ def _once(compute: Callable[[Any], Computed]) -> Callable[[Any], Computed]:
 
 
 class Project(Settings):
-    """Everything that one `snakemake` call computes."""
+    """Everything that one call of `snakemake` computes."""
 
     name: str = Field("paper", pattern=r"^[a-z0-9][a-z0-9-]*$")
-    """Results go to results/<name>."""
+    """Name of the project, in lower case letters, digits and hyphens. Its results go to
+    results/<name>."""
     include: list[str] = []
-    """Files beside this one that it is laid over, in order; resolved while loading."""
+    """Configuration files beside this one that are read first, in order; this one is laid over
+    them."""
     data: str = Field("data", pattern=r"^[^{}\n]+$")
-    """Folder of archives and prepared datasets. Braces are Snakemake's, so no path may hold any."""
+    """Folder of archives and prepared datasets. Its path must hold no braces, which are
+    Snakemake's."""
     mirrors: list[str] = ["official"]
-    """Where archives come from, in order: `official`, a folder, a file:// or http(s):// base."""
+    """Where archives and weights are looked for, in order: `official`, a folder, or the start of a
+    file://, http:// or https:// address."""
     mirror: str | None = None
-    """One more mirror, asked first; made for `--config mirror=/folder`."""
+    """One more mirror, which is asked first. It exists for the command line: `--config
+    mirror=/folder`."""
     scenes: Scenes | None = None
-    """Generate the archives instead of fetching them."""
+    """Settings of generated archives, which take the place of downloaded ones; null downloads (an
+    empty mapping, `{}`, generates with the defaults)."""
     datasets: dict[PartName, DatasetSplits] = {}
-    """Datasets that are prepared, with the splits that evaluations use."""
+    """Datasets that are prepared, by name, with the splits that evaluations use."""
     backbones: list[str] = []
-    """Backbones evaluated as they are: baselines, and the students that NeCo's authors released."""
+    """Registry names of backbones that are evaluated as they are: baselines, and the students that
+    NeCo's authors released."""
     train: dict[str, Any] = {}
-    """Sparse override of the preset's training settings, shared by all runs."""
+    """Training settings of all runs: only those that differ from the preset's."""
     runs: dict[FileName, Run] = {}
+    """The trainings, by name."""
     evaluations: list[Evaluation] = []
+    """The evaluations: which protocol, on which datasets, of which models."""
     extraction: Extraction = Extraction()
     in_context: InContext = InContext()
     overcluster: Overcluster = Overcluster()
@@ -172,8 +101,9 @@ class Project(Settings):
     consistency: Consistency = Consistency()
     report: Report = Report()
     only: list[str] = []
-    """Compute no more than these need: `table-8`, `figure-2`, `overlays`, `summary`, `claims`. One
-    name need not be a list; an empty list computes the whole report."""
+    """Parts of the report to compute, with what they need and no more: `table-8`, `figure-2`,
+    `overlays`, `summary`, `claims`. One name need not be a list; an empty list computes the whole
+    report."""
     publish: Publish = Publish()
     resources: Resources = Resources()
 
@@ -199,7 +129,7 @@ class Project(Settings):
         runs = values.get("runs") if isinstance(values, dict) else None
         if not isinstance(runs, dict):
             return values
-        return {**values, "runs": {name: _completed(name, runs) for name in runs}}
+        return {**values, "runs": {name: completed(name, runs) for name in runs}}
 
     def __copy__(self) -> "Project":
         """Return a copy without what this project has computed: a copy's settings may change."""
@@ -347,18 +277,3 @@ def _refuse_unknown(names: list[str], known: Any, what: str) -> None:
     for name in names:
         if name not in known:
             raise UserError(f"{what} '{name}' is not defined{nearest(name, known)}")
-
-
-def _completed(name: str, runs: dict[str, Any], below: tuple[str, ...] = ()) -> Any:
-    """Return a run with what it leaves out taken from the run that it is like."""
-    run = runs[name]
-    like = run.get("like") if isinstance(run, dict) else None
-    if like is None:
-        return run
-    if like not in runs:
-        raise ValueError(f"runs.{name}.like: '{like}' is not defined{nearest(like, runs)}")
-    if like in (name, *below):
-        raise ValueError(f"runs.{name}.like: '{like}' is like itself; name another run")
-    base = _completed(like, runs, (name, *below))
-    inherited = {key: value for key, value in base.items() if key not in ("like", "ablations")}
-    return merged(inherited, run)

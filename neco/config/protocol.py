@@ -1,4 +1,5 @@
-"""What the settings of every protocol share: presets, and how layers are laid over each other."""
+"""What the settings of every protocol share: presets, and the order in which layers of settings are
+laid over each other."""
 
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeVar
@@ -30,12 +31,15 @@ class Evaluated(Settings):
     presets: ClassVar[dict[str, Preset]] = {"paper": Preset()}
 
     absent: Literal["zero", "skip"] = "zero"
-    """A class absent from the ground truth counts as IoU 0 (released code) or not at all."""
+    """What a class counts that no ground-truth pixel shows: `zero` counts it as an IoU of 0
+    (released code), `skip` leaves it out of the mean."""
     ignored_class: Literal["left out", "zero"] = "left out"
-    """Whether the mean counts the ignored class as one more class of IoU 0: the released code does
-    on ADE20K, whose `other` is number 0 of its 151 classes."""
+    """Whether the ignored class counts. `left out`: the mean is over the classes alone. `zero`: it
+    is one more class, with an IoU of 0, as in the released code on ADE20K, where `other` is one of
+    its 151 classes. `zero` can only lower the mean."""
     bootstrap: int = Field(1000, ge=0)
-    """Replicas of the 95 % interval over images; 0 computes none."""
+    """Number of resamplings of the images from which the 95 % interval of a result is computed.
+    More of them make the interval's ends steadier and take longer; 0 computes no interval."""
 
     @model_validator(mode="wrap")
     @classmethod
@@ -51,8 +55,9 @@ class Gridded(Evaluated):
     """Settings of a protocol that brings masks or maps to another size by nearest neighbour."""
 
     resampling: Literal["centre", "floor"] = "centre"
-    """Where a cell reads what it is resampled from: at its centre, or at its upper left corner, as
-    PyTorch's `nearest` and so the released code does (up to a patch to the side)."""
+    """Where a cell of a resized map or mask reads the original: `centre` at the cell's centre,
+    `floor` at its upper left corner, as PyTorch's `nearest` and so the released code does. With
+    `floor` some cells read the patch beside their own."""
 
 
 Chosen = TypeVar("Chosen", bound=Evaluated)

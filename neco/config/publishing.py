@@ -1,4 +1,4 @@
-"""Where published results go."""
+"""Settings of publishing results."""
 
 from pydantic import Field
 
@@ -6,14 +6,16 @@ from neco.config.base import Settings
 
 
 class Publish(Settings):
-    """Where `snakemake publish` brings the content of what it publishes (docs/publishing.md)."""
+    """What `snakemake publish` publishes, and where its content goes (docs/publishing.md)."""
 
     remote: str = "repository"
-    """A DVC remote of .dvc/config. `repository` is published/remote, which every clone has."""
+    """Name of a DVC remote in .dvc/config. `repository` is the folder published/remote, which every
+    clone has."""
     megabytes: float = Field(20, gt=0)
-    """The most that published/remote may hold, all projects together; other remotes have none."""
+    """Largest size of published/remote in millions of bytes, all projects together. Publishing
+    stops before it would grow larger. Other remotes have no limit."""
     checkpoints: list[str] | None = None
-    """Trained models (`<run>.seed<n>`) whose weights are published; None means all. Metrics,
-    curves, tables and figures always are."""
+    """Trained models (`<run>.seed<n>`) whose weights are published; null publishes those of all.
+    Metrics, curves, tables and figures are published in any case."""
     without: list[str] = []
-    """Tables, figures and reports that stay behind, as patterns: `figures/*.pdf`."""
+    """Patterns of tables, figures and reports that are not published, as `figures/*.pdf`."""

@@ -1,4 +1,4 @@
-"""What every kind of job asks of a scheduler: processors, GPUs, memory, time.
+"""What every kind of job asks of a scheduler: processors, GPUs, memory and time.
 
 On one machine only threads count; memory and time are for a cluster (docs/cluster.md).
 """
@@ -16,70 +16,106 @@ Kind = Literal[
 
 
 class Memory(Settings):
-    """MB of a job's first attempt on each node, by kind of job; attempt n gets n times as much."""
+    """Memory that the first attempt of a job asks for on each node, in MB, by kind of job. The n-th
+    attempt asks for n times as much. A higher value waits longer in the queue."""
 
     fetch: int = Field(2_000, ge=100)
+    """Downloading and checking an archive."""
     weights: int = Field(4_000, ge=100)
+    """Downloading and converting the weights of a backbone."""
     scenes: int = Field(4_000, ge=100)
+    """Generating archives of scenes."""
     prepare: int = Field(8_000, ge=100)
+    """Preparing a dataset from its archives."""
     train: int = Field(24_000, ge=100)
-    """For each process. Fine-tuning a whole network with Segmenter counts as `fine_tune`."""
+    """A NeCo training; this is for each process, so a node with `train_devices` gets as many times
+    more."""
     extract: int = Field(8_000, ge=100)
-    """Features or attention of a split."""
+    """Extracting features, or attention, of a split."""
     in_context: int = Field(32_000, ge=100)
-    """A bank of 10,240,000 tokens of 768 numbers is 16 GB."""
+    """In-context evaluation. A bank of 10,240,000 tokens of 768 float16 numbers takes 16,000."""
     overcluster: int = Field(16_000, ge=100)
+    """Overclustering."""
     linear: int = Field(16_000, ge=100)
+    """Training and scoring linear heads."""
     fine_tune: int = Field(24_000, ge=100)
+    """Fine-tuning a whole network with Segmenter."""
     unsupervised: int = Field(16_000, ge=100)
+    """Unsupervised segmentation."""
     consistency: int = Field(8_000, ge=100)
+    """Consistency of neighbours."""
     report: int = Field(4_000, ge=100)
-    """A table, a figure, a choice of learning rate, the report."""
+    """A table, a figure, the choice of a learning rate, or the report."""
 
 
 class Minutes(Settings):
-    """Time limit of a job's first attempt, by kind of job; attempt n gets n times as much."""
+    """Time limit of the first attempt of a job, in minutes, by kind of job. The n-th attempt asks
+    for n times as much. A higher value waits longer in the queue."""
 
     fetch: int = Field(720, ge=1)
+    """Downloading and checking an archive."""
     weights: int = Field(60, ge=1)
+    """Downloading and converting the weights of a backbone."""
     scenes: int = Field(60, ge=1)
+    """Generating archives of scenes."""
     prepare: int = Field(240, ge=1)
+    """Preparing a dataset from its archives."""
     train: int = Field(1_440, ge=1)
-    """ViT-S/14 takes 19 hours by the paper, ViT-B/14 63 by arithmetic: a training that is stopped
-    at its limit continues on its next attempt."""
+    """A NeCo training. The paper reports 19 hours for ViT-S/14; ViT-B/14 takes about 63 by
+    arithmetic. A training that reaches its limit saves a checkpoint, and its next attempt continues
+    from it."""
     extract: int = Field(60, ge=1)
+    """Extracting features, or attention, of a split."""
     in_context: int = Field(480, ge=1)
+    """In-context evaluation."""
     overcluster: int = Field(480, ge=1)
+    """Overclustering."""
     linear: int = Field(480, ge=1)
+    """Training and scoring linear heads."""
     fine_tune: int = Field(1_440, ge=1)
-    """5 to 45 hours by arithmetic, and it continues as a training does."""
+    """Fine-tuning a whole network with Segmenter: 5 to 45 hours by arithmetic. It continues as a
+    training does."""
     unsupervised: int = Field(480, ge=1)
+    """Unsupervised segmentation."""
     consistency: int = Field(60, ge=1)
+    """Consistency of neighbours."""
     report: int = Field(5, ge=1)
+    """A table, a figure, the choice of a learning rate, or the report."""
 
 
 class Resources(Settings):
-    """What a rule asks of the scheduler."""
+    """What each job asks of the scheduler: threads, GPUs, memory and time (docs/cluster.md)."""
 
     train_threads: int = Field(8, ge=1)
-    """Threads of each training process."""
+    """Threads of each training process and of each fine-tuning. More of them can be faster and
+    leave room for fewer jobs at a time."""
     evaluate_threads: int = Field(8, ge=1)
+    """Threads of each extraction and evaluation. More of them can be faster and leave room for
+    fewer jobs at a time."""
     train_gpus: int = Field(1, ge=0, le=1)
-    """GPUs of each training process; 0 trains on the CPU."""
+    """GPUs of each training process and of each fine-tuning: 1, or 0 for the CPU."""
     evaluate_gpus: int = Field(1, ge=0)
+    """GPUs of each extraction and of each evaluation that can use one; 0 evaluates on the CPU."""
     train_devices: int = Field(1, ge=1)
-    """Training processes on each node, one GPU each; a run's batch is shared among them."""
+    """Training processes on each node, each with a GPU of its own. More of them share the run's
+    batch among them, so the batch has to be a multiple of their number."""
     train_nodes: int = Field(1, ge=1)
-    """Nodes of one training; more than one needs SLURM."""
+    """Nodes that each training runs on. More than one needs SLURM."""
     memory_mb: Memory = Memory()
+    """Memory that the first attempt of a job asks for on each node, in MB, by kind of job. The n-th
+    attempt asks for n times as much. A higher value waits longer in the queue."""
     minutes: Minutes = Minutes()
+    """Time limit of the first attempt of a job, in minutes, by kind of job. The n-th attempt asks
+    for n times as much. A higher value waits longer in the queue."""
     largest_memory_mb: int = Field(128_000, ge=100)
-    """No attempt asks for more: what the largest node has."""
+    """Most memory in MB that any attempt asks for: set it to what the largest node has."""
     longest_minutes: int = Field(2_880, ge=1)
-    """No attempt asks for more: the partition's own limit."""
+    """Longest time limit in minutes that any attempt asks for: set it to the partition's own
+    limit."""
     stop_seconds: int = Field(180, ge=1)
-    """Before its time limit a training or fine-tuning is told to save its checkpoint and stop, this
-    long before (SLURM may be a minute early)."""
+    """Seconds before its time limit at which a training or fine-tuning is told to save its
+    checkpoint and stop. A higher value leaves more time to save and less to train; SLURM may tell
+    it up to a minute early."""
 
     def memory_of(self, kind: Kind, attempt: int) -> int:
         """Return the MB that an attempt (1, 2, ...) of a kind of job asks for on each node."""

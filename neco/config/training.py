@@ -13,150 +13,207 @@ from neco.errors import UserError
 
 
 class Crops(Settings):
-    """Multi-crop: which regions of an image become views."""
+    """Multi-crop: which regions of an image become views (paper, appendix A.1)."""
 
     global_count: int = Field(2, ge=2)
-    """Large crops; the teacher sees only these."""
+    """Large crops of each image. Only these go through the teacher. More of them make more pairs to
+    compare, and a step takes longer (paper: 2)."""
     local_count: int = Field(4, ge=0)
-    """Small crops, seen by the student."""
+    """Small crops of each image. Only the student sees them. More of them make more pairs to
+    compare, and a step takes longer (released code: 4)."""
     global_size: int = Field(224, ge=8)
-    """Side of a global crop in pixels."""
+    """Width and height of a global crop in pixels. Larger crops have more patches, show more detail
+    and cost more time and memory (paper: 224; released DINOv2 configurations: 518)."""
     local_size: int = Field(98, ge=8)
-    """Side of a local crop in pixels: 98 for patch 14, 96 for patch 16."""
+    """Width and height of a local crop in pixels, a multiple of the patch size: 98 for patch 14, 96
+    for patch 16. Larger crops cost more time and memory (paper)."""
     global_scale: tuple[float, float] = (0.25, 1.0)
-    """Range of a global crop's share of the image's area."""
+    """Smallest and largest share of the image's area that a global crop covers. Higher values give
+    crops that show more of the image and overlap more (released code)."""
     local_scale: tuple[float, float] = (0.05, 0.25)
-    """Range of a local crop's share of the image's area."""
+    """Smallest and largest share of the image's area that a local crop covers. Higher values give
+    crops that show more of the image (released code)."""
     aspect: tuple[float, float] = (0.75, 1.3333333333333333)
-    """Range of a crop's width over height.
-
-    Area and aspect are drawn together until the box fits into the image, ten times at most; then
-    the crop is the largest centred box whose aspect is in this range."""
+    """Smallest and largest width of a crop divided by its height. A wider range gives crops that
+    are stretched more when they are resized to squares. Area and aspect are drawn together until
+    the box fits into the image. After ten boxes that do not fit, the crop is the largest centred
+    box whose aspect is in this range (3/4 to 4/3 as in torchvision)."""
     minimum_overlap: float = Field(0.01, ge=0.0, lt=1.0)
-    """Every pair of a global and a local crop meets in at least this share of the image."""
+    """Least share of the image's area in which each local crop meets each global crop. A higher
+    value gives pairs that see more of the same places (paper: 0.01)."""
     minimum_global_overlap: float = Field(0.01, ge=0.0, lt=1.0)
-    """The same for every pair of global crops (reference 2 %)."""
+    """Least share of the image's area in which each two global crops meet. A higher value gives
+    pairs that see more of the same places (paper: 0.01; released code: 0.02)."""
     attempts: int = Field(200, ge=1)
-    """Boxes drawn for one crop until it meets the global crops before it (the reference draws
-    without end). When none does, the last boxes of all crops are centred on the image, where they
-    meet; more attempts make that rarer."""
+    """Boxes that are drawn for one crop until it meets the global crops before it. Where none of
+    them does, all crops are moved to the middle of the image, where they meet. A higher value makes
+    that rarer and takes longer on long, narrow images (the released code draws without end)."""
 
 
 class Photometric(Settings):
-    """Colour changes of each view, as in Leopart."""
+    """Colour changes of each view, the same as Leopart's (paper, appendix A.1)."""
 
     jitter_probability: float = Field(0.8, ge=0.0, le=1.0)
+    """Probability that brightness, contrast, saturation and hue of a view are changed."""
     brightness: float = 0.8
+    """Largest relative change of brightness: 0.8 multiplies it by 0.2 to 1.8. A higher value
+    changes views more."""
     contrast: float = 0.8
+    """Largest relative change of contrast: 0.8 multiplies it by 0.2 to 1.8. A higher value changes
+    views more."""
     saturation: float = 0.8
+    """Largest relative change of saturation: 0.8 multiplies it by 0.2 to 1.8. A higher value
+    changes views more."""
     hue: float = Field(0.2, ge=0.0, le=0.5)
+    """Largest turn of the hue as a share of the colour circle. At 0.5 any hue can become any other;
+    at 0 the hue stays."""
     grayscale_probability: float = Field(0.2, ge=0.0, le=1.0)
+    """Probability that a view loses its colours."""
     blur_probability: float = Field(0.5, ge=0.0, le=1.0)
+    """Probability that a view is blurred."""
     blur_sigma: tuple[float, float] = (0.1, 2.0)
-    """Standard deviation of the Gaussian blur in pixels."""
+    """Smallest and largest standard deviation of the Gaussian blur in pixels. Higher values blur
+    more."""
 
 
 class References(Settings):
     """The patches that every aligned patch is compared with."""
 
     source: Literal["teacher", "queue", "student"] = "teacher"
-    """Whose patches serve: the teacher's aligned ones of the batch, the teacher's tokens of past
-    batches (`queue`), or the student's tokens of the batch. With the student's, student and
-    references can agree on nothing and the loss falls all the same: docs/recipe.md."""
+    """Whose patches serve as references. `teacher`: the teacher's aligned patches of this batch.
+    `queue`: the teacher's tokens of past batches (released headline configuration). `student`: the
+    student's tokens of this batch (paper's text). With `student`, the loss can also fall because
+    student and references become alike and no longer order anything (docs/recipe.md)."""
     count: int = Field(49, ge=2, le=1024)
-    """References of one aligned patch, the width of the sort. More of them ask for a finer order;
-    the sort's cost grows faster than their number."""
+    """References that each aligned patch is compared with: the numbers in one sort. More references
+    ask for a finer order, and the cost of the sort grows faster than their number (released code:
+    49)."""
     scope: Literal["batch", "inter", "intra"] = "batch"
-    """From the whole batch, from other images only, or from the same image (Table 5c)."""
+    """Which images the references of an image come from. `batch`: all images of the batch. `inter`:
+    all but the image itself. `intra`: the image itself alone (paper, Table 5c)."""
     per_pair: bool = True
-    """Draw anew for every pair of crops: the teacher's from that pair's own patches, the queue's
-    from its global crop's queue. False draws once for all pairs, from all of them."""
+    """`true` draws references anew for every pair of crops: the teacher's from the patches of that
+    pair, the queue's from the queue of that pair's global crop (released code). `false` draws them
+    once, from the patches of all pairs, and uses them for every pair."""
     shared: bool = False
-    """One draw for all images of the batch; False deals out other patches to every image.
-
-    Only the scope `batch` can be shared."""
+    """`true` draws one set of references for all images of the batch, which needs the scope
+    `batch`. `false` gives every image other patches (released code)."""
     gather: bool = True
-    """Draw from the whole batch when several processes share it; False draws from the own share.
-
-    Gathered, any number of processes trains the same."""
+    """With several processes, `true` draws references from the whole batch, so that any number of
+    processes trains the same. `false` draws from the process's own images, which saves some
+    communication."""
     gradient: bool = False
-    """Whether gradient also flows into references that come from the student."""
+    """`true` lets gradient flow into references that come from the student as well. It has no
+    effect on references from the teacher or the queue, which never have gradient."""
     queue_length: int = Field(8192, ge=2)
-    """Tokens that the queue of a global crop holds. A longer queue holds older teachers' tokens."""
+    """Tokens that the queue of each global crop holds. A longer queue offers more images to draw
+    from, and its oldest tokens come from an older teacher (released code: 8192)."""
     queue_per_image: int = Field(10, ge=1)
-    """Tokens that one image adds to each queue in a step. More of them renew the queue sooner."""
+    """Tokens that each image of a batch adds to each queue in a step. A higher value renews the
+    queue sooner, with more tokens of the same images (released code: 10)."""
 
 
 class Sorting(Settings):
-    """The relaxed sorting network."""
+    """The relaxed sorting network (paper, section 3 and appendix A.1)."""
 
     network: Literal["bitonic", "odd_even"] = "bitonic"
+    """Which comparators make up the network. `bitonic` needs fewer layers (paper). `odd_even` has
+    as many layers as there are references and takes longer (paper, Table 5e)."""
     relaxation: Literal["cauchy", "logistic", "logistic_phi"] = "cauchy"
-    """`cauchy` is the text's arctan; the appendix names `logistic_phi`."""
+    """How a comparator turns the difference x of its two values into the share of a swap. `cauchy`:
+    arctan(steepness x) / pi + 1/2 (paper's text, released code). `logistic`: sigmoid(steepness x).
+    `logistic_phi`: sigmoid(steepness x / |x| ** phi_lambda) (paper's appendix)."""
     phi_lambda: float = Field(0.25, ge=0.0, le=1.0)
-    """Interpolation strength of `logistic_phi`."""
+    """Exponent of `logistic_phi`. At 0 it is `logistic`. A higher value swaps small differences
+    more decidedly. The other relaxations do not read it (paper's appendix: 0.25)."""
     student_steepness: float = Field(100.0, gt=0.0)
+    """Steepness of the student's comparators. A higher value makes the sort harder: small
+    differences of cosines decide the order, and pairs that are far apart give little gradient
+    (paper: 100)."""
     teacher_steepness: float = Field(100.0, gt=0.0)
+    """Steepness of the teacher's comparators. A higher value makes the targets more certain of
+    their order, and the loss's lower bound, their entropy, smaller (paper: 100)."""
     log_floor: float = Field(1e-30, gt=0.0)
-    """The logarithm's argument is held above this, so that 0 log 0 is 0."""
+    """Least value that the cross-entropy takes the logarithm of, so that 0 log 0 stays finite.
+    Smaller entries of a matrix count as this one and give no gradient. A higher value limits what
+    one confident mistake adds to the loss."""
     implementation: Literal["auto", "reference", "torch", "compiled", "triton"] = "auto"
+    """Who computes the sort. `auto`: the compiled kernel on a CPU, Triton on a GPU, plain PyTorch
+    (`torch`) where these cannot run. `reference` is the slow one that tests compare with. All
+    compute the same numbers (docs/sorting.md)."""
 
 
 class Loss(Settings):
-    """What is aligned, compared and sorted."""
+    """What is aligned, compared and sorted (paper, section 3)."""
 
     aligned_size: int = Field(7, ge=1)
-    """RoIAlign output: side x side patches per crop pair."""
+    """Rows and columns of patches that RoIAlign reads from the region where two crops meet. A
+    higher value compares more places of each pair, which takes longer (paper: 7)."""
     references: References = References()
     sorting: Sorting = Sorting()
     two_way: bool = False
-    """False: CE(Qt, Qs), which the released code computes. True adds CE(Qs, Qt), as the paper
-    writes; gradient then also flows into what the student's matrix is compared with."""
+    """Which cross-entropies are added. `false`: only that of the student's matrix with the
+    teacher's as the target, as the released code computes. `true`: also the other way round, as the
+    paper's text writes. Then the teacher's matrix is scored against the student's as the target,
+    and gradient flows into that target too."""
     order: Literal["distance", "similarity"] = "distance"
-    """What ascends: 1 - cosine (paper) or the cosine itself (released code)."""
+    """What is sorted in ascending order: `distance` is 1 - cosine (paper), `similarity` the cosine
+    itself (released code)."""
     nearest: int | None = Field(None, ge=1)
-    """Only the K nearest references enter (Table 9a); None takes all."""
+    """How many of the nearest references enter the loss. A lower value looks only at the first
+    places of the order; null takes all (paper, Table 9a)."""
     patches: Literal["both", "foreground", "background"] = "both"
-    """Which patches enter, by the teacher's attention (Table 5a)."""
+    """Which aligned patches enter the loss, by the teacher's attention: `both` takes all,
+    `foreground` and `background` only those that lie fully in one of the two (paper, Table 5a)."""
     foreground_mass: float = Field(0.6, gt=0.0, lt=1.0)
-    """Share of attention mass that counts as foreground."""
+    """Share of the smoothed attention that counts as foreground. A higher value makes the
+    foreground larger. `patches: both` does not read it (released code: 0.6)."""
 
 
 class Teacher(Settings):
-    """The target network."""
+    """The network whose order of references is the target (paper, section 3)."""
 
     kind: Literal["ema", "student"] = "ema"
-    """`student` compares the student with itself (Table 5b)."""
+    """Which network is the teacher. `ema`: a moving average of the student. `student`: the student
+    itself, without gradient (paper, Table 5b)."""
     head: Literal["apart", "copied"] = "apart"
-    """How the teacher's head starts: with random weights of its own (released code), or as a copy
-    of the student's."""
+    """How the teacher's head starts. `apart`: with random weights of its own (released code).
+    `copied`: as a copy of the student's. Heads with another `head.start` than `random` or `uniform`
+    are always copied."""
     momentum: float = Field(0.9995, ge=0.0, le=1.0)
-    """Start of the moving average's cosine schedule. A higher value makes the teacher slower."""
+    """Share of its own weights that the teacher keeps in a step, at the start of a cosine schedule.
+    A higher value makes the teacher slower (paper: 0.9995)."""
     final_momentum: float = Field(1.0, ge=0.0, le=1.0)
-    """End of the schedule; at 1 the teacher stands still."""
+    """Share that the teacher keeps at the end of the schedule. At 1 the teacher stands still
+    (paper: 1)."""
     moves: Literal["before_step", "after_step"] = "before_step"
-    """Whether the teacher takes in the student before the optimiser changes it (released code), or
-    after: one step's difference."""
+    """When the teacher takes in the student: before the optimiser changes the student
+    (`before_step`, released code), or after (`after_step`). With `before_step` the teacher is one
+    step behind."""
 
 
 class Head(Settings):
-    """The projection head: linear layers with GELU between them."""
+    """The projection head: linear layers with GELU between them (paper, appendix A.1)."""
 
     layers: int = Field(3, ge=0)
-    """0 compares the backbone's own tokens. A deeper head is further from them at its start, and
-    the backbone has to be trained for longer before the head's order of patches means anything."""
+    """Linear layers of the head. At 0 the backbone's own tokens are compared. A deeper head starts
+    further from them, and the backbone has to be trained for longer before the head's order of
+    patches means anything (paper: 3)."""
     hidden: int = Field(2048, ge=1)
-    """Width of the layers between; a residual head's too."""
+    """Numbers per token between the layers. A higher value makes the head larger and slower (paper:
+    2048)."""
     output: int = Field(256, ge=1)
-    """Numbers per token that are compared; a residual head returns as many as the backbone has."""
+    """Numbers per token that are compared. A higher value keeps more of the tokens and makes
+    comparing slower. A residual head returns as many as the backbone (paper: 256)."""
     start: Literal["random", "uniform", "orthogonal", "principal", "residual"] = "random"
-    """What the first weights are. `random`: normal with deviation 0.02 and no bias (released code
-    since January 2025); `uniform`: PyTorch's own (before that). These order patches at random. The
-    others keep the order of the tokens: `orthogonal`, a random rotation (1 layer); `principal`, the
-    first batch's principal components (1 layer); `residual`, the tokens plus layers that start at
-    zero."""
+    """What the first weights are. `random`: normal with deviation 0.02, no bias (released code
+    since January 2025). `uniform`: PyTorch's own start (released code before). Both order patches
+    at random. The other three keep the order that the backbone's tokens have: `orthogonal` is a
+    random rotation and `principal` the first batch's principal components, both with one layer;
+    `residual` adds layers that start at zero to the tokens."""
     normalised: bool = True
-    """Bring every token that the head returns to length 1 before RoIAlign averages them."""
+    """`true` scales every token that the head returns to length 1 before RoIAlign averages tokens,
+    so that all weigh the same (released code). `false` lets long tokens weigh more."""
 
     @model_validator(mode="after")
     def _one_linear_layer(self) -> "Head":
@@ -168,81 +225,117 @@ class Head(Settings):
 
 
 class Optimiser(Settings):
-    """AdamW with cosine schedules per step."""
+    """The optimiser, and the cosine schedules that it follows step by step (paper, appendix
+    A.1)."""
 
     name: Literal["adamw", "adam"] = "adamw"
-    """`adam` adds the weight decay to the gradient, as PyTorch's Adam does: the decay is then
-    divided by the gradient's size and takes the weights to zero (docs/recipe.md). The paper's text
-    says Adam; its released code has AdamW alone."""
+    """Which optimiser is used. `adamw` shrinks weights apart from the gradient (released code).
+    `adam`, which the paper's text names, adds the weight decay to the gradient, as PyTorch's Adam
+    does; the decay is then divided by the size of the gradient and takes the weights to zero
+    (docs/recipe.md)."""
     head_learning_rate: float = Field(1e-4, ge=0.0)
+    """Learning rate of the head at the start of its cosine schedule (paper: 1e-4). A higher value
+    changes the head faster; a collapsing head wants a lower one."""
     backbone_learning_rate: float = Field(1e-6, ge=0.0)
-    """The paper's on DINOv2; it says 1e-5 for other backbones, the released code 1e-5 for all."""
+    """Learning rate of the backbone at the start of its cosine schedule. A higher value changes the
+    backbone faster and forgets more of its start. The paper has 1e-6 for DINOv2 and 1e-5 for other
+    backbones, the released code 1e-5 for all."""
     final_learning_rate: float = Field(0.0, ge=0.0)
-    """Where both learning rates end."""
+    """Learning rate of head and backbone at the end of the schedule (paper: 0). A higher value
+    keeps the last steps changing more."""
     warmup_steps: int = Field(0, ge=0)
-    """Steps over which both learning rates rise from zero."""
+    """Steps over which both learning rates rise from 0. More of them start the training more gently
+    (paper: none)."""
     head_alone: int = Field(0, ge=0)
-    """Steps in which the head learns and the backbone does not, at the start."""
+    """Steps at the start in which only the head learns. More of them let the head settle before the
+    backbone changes (paper: none)."""
     weight_decay: float = Field(0.04, ge=0.0)
-    """Start of the decay's cosine schedule; norms, biases and other vectors are never decayed."""
+    """Weight decay at the start of its cosine schedule. A higher value pulls weights towards zero
+    faster. Norms, biases and other vectors are never decayed (released code: 0.04)."""
     final_weight_decay: float = Field(0.5, ge=0.0)
+    """Weight decay at the end of its cosine schedule (released code: 0.5)."""
     gradient_clip: float | None = Field(None, gt=0.0)
-    """Largest global gradient norm, applied after backward; None does not clip."""
+    """Largest norm that the gradient of all weights together may have; a longer gradient is
+    shortened to it before the optimiser's step. A lower value limits single steps more; null does
+    not clip (paper: none)."""
 
 
 class Watch(Settings):
-    """Bounds of a healthy training. Below one of them the training warns in one line; with
-    `--strict` it saves a checkpoint and stops. docs/recipe.md shows what they were chosen from."""
+    """Bounds of a healthy training. When a row of metrics falls below one of them, the training
+    says so in one line; with `strict` it saves a checkpoint and stops. docs/recipe.md shows which
+    runs the values were chosen from."""
 
     information: float = Field(0.1, ge=0.0, le=1.0)
-    """Least share of log R that the targets' entropy stays below its largest value. At 0 the
-    targets say nothing about the order of the references."""
+    """Least information that the targets may hold: 1 less their entropy as a share of the largest
+    possible entropy. At 0 the targets say nothing about the order of the references. A higher bound
+    warns sooner."""
     head_rank: float = Field(2.0, ge=0.0)
-    """Least effective rank of the student's aligned features; at 1 all patches point one way."""
+    """Least effective rank of the student's aligned features. At 1 all patches point the same way.
+    A higher bound warns sooner."""
     backbone_rank: float = Field(3.0, ge=0.0)
-    """Least effective rank of the backbone's tokens."""
+    """Least effective rank of the backbone's tokens. At 1 all tokens are alike. A higher bound
+    warns sooner."""
     strict: bool = False
-    """Stop at the first warning."""
+    """`true` saves a checkpoint and stops at the first warning; `false` trains on."""
 
 
 class Train(Settings):
     """One NeCo training."""
 
     preset: Literal["paper", "released", "text", "fast"] = "paper"
-    """Named starting point; every key that it sets can still be set alone. `paper`: the paper's
-    numbers with the released code's behaviour, the run that reproduces the paper. `released`: the
-    published ViT-S/14 configuration to the letter. `text`: the paper's letter, kept to show what it
-    does. `fast`: for your own images and hours instead of days, never the paper's.
-    docs/recipe.md"""
+    """Named starting point; every key that it sets can still be set by itself. `paper`: the paper's
+    numbers with the behaviour of the released code; this is the run that reproduces the paper.
+    `released`: the published ViT-S/14 configuration to the letter. `text`: the paper's text to the
+    letter, kept to show what that does. `fast`: for your own images, in hours instead of days; no
+    setting of the paper's. See docs/recipe.md."""
     dataset: str = "coco"
+    """Name of the prepared dataset whose images are trained on. Its labels are not read (paper:
+    COCO)."""
     split: str = "train"
+    """Name of the split whose images are trained on."""
     epochs: int = Field(25, ge=1)
+    """How often every image is trained on. More epochs take longer and stretch all schedules
+    (paper: 25; ablations: 10)."""
     steps: int | None = Field(None, ge=1)
-    """Stop after this many steps and end all schedules there; None takes `epochs`."""
+    """Number of optimiser steps in all, at whose end all schedules end; null takes the steps of
+    `epochs`."""
     batch_size: int = Field(64, ge=1)
-    """Images of a step, over all processes."""
+    """Images in a step, over all processes together. A higher value needs more memory and makes
+    fewer steps of an epoch; learning rates stay as they are (paper: 64)."""
     accumulate: int = Field(1, ge=1)
-    """Parts that a process takes its images in, one after the other: less memory, same gradient.
-
-    References from the student then cost one more forward pass of the global crops."""
+    """Parts that each process cuts its images of a step into. It takes one part after the other, so
+    a higher value needs less memory and gives the same gradient. With references from the student
+    it costs one more forward pass of the global crops."""
     seed: int = 0
+    """Seed of everything random: the order of images, crops, colours, references, the head's start
+    and dropped paths."""
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "32-true"
-    """`auto` is bf16-mixed where the hardware has bfloat16 arithmetic, else 32-true."""
+    """Arithmetic of the networks. `32-true`: float32. `bf16-mixed` and `16-mixed`: half the bits in
+    most products, which is faster on hardware that has them. `auto`: `bf16-mixed` where the
+    hardware multiplies bfloat16, else `32-true`. The loss is always computed in float32."""
     compile: bool = False
-    """Compile the blocks of student and teacher (torch.compile) before the first step."""
+    """`true` compiles the blocks of student and teacher with torch.compile. The first step then
+    takes longer and the others can be faster (docs/training.md)."""
     drop_path: float = Field(0.1, ge=0.0, lt=1.0)
-    """Stochastic depth of the student; the teacher has none. A higher value drops more blocks."""
+    """Stochastic depth of the student: the share of images for which the last block is left out,
+    less for the blocks before it. A higher value drops more. The teacher drops nothing (released
+    code: 0.1)."""
     trainable_blocks: int | None = Field(None, ge=0)
-    """Train only the last blocks (and the final norm); None trains the whole backbone."""
+    """How many of the last blocks are trained, with the final norm. Fewer blocks take less time and
+    memory and keep more of the start; null trains the whole backbone (paper)."""
     workers: int = Field(8, ge=0)
-    """Processes that read and decode images."""
+    """Processes that read and decode images, for each process that trains. More of them help where
+    steps wait for images (`data_wait` in metrics.csv), and need more processor cores and memory."""
     views: Literal["auto", "cpu", "device"] = "auto"
-    """Where crops are cut and resized: `cpu` by the workers, with PIL; `device` in one batch where
-    the networks are; `auto` on the device where that is a GPU. docs/views.md"""
+    """Where crops are cut and resized. `cpu`: by the workers, with Pillow. `device`: as one batch
+    on the device where the networks are. `auto`: on the device where that is a GPU, else by the
+    workers (docs/views.md)."""
     checkpoint_every: int = Field(500, ge=1)
-    """Steps between checkpoints."""
+    """Steps between checkpoints. A higher value writes less often and loses more steps when the
+    machine fails."""
     log_every: int = Field(10, ge=1)
-    """Steps between rows of metrics.csv; several processes also agree there whether to stop."""
+    """Steps between rows of metrics.csv. A higher value makes fewer rows. Several processes notice
+    a request to stop at these steps only."""
     crops: Crops = Crops()
     photometric: Photometric = Photometric()
     loss: Loss = Loss()

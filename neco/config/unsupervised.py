@@ -8,7 +8,8 @@ from neco.config.protocol import Gridded, Preset
 
 
 class Unsupervised(Gridded):
-    """Fully unsupervised segmentation: cluster-based foreground, communities of clusters."""
+    """Fully unsupervised segmentation: foreground by clusters of patches (CBFE), objects by
+    communities of clusters (CD; paper, appendix A.2)."""
 
     presets: ClassVar[dict[str, Preset]] = {
         "paper": Preset(),
@@ -25,62 +26,94 @@ class Unsupervised(Gridded):
     }
 
     preset: Literal["paper", "released"] = "paper"
-    """Named starting point. `paper` is its text and, where that refers to Leopart's code, what the
-    code is for; `released` is that code to the letter."""
+    """Named starting point. `paper`: the paper's text and, where the text refers to Leopart's code,
+    what that code is meant to do. `released`: that code to the letter."""
     image_size: int = Field(448, ge=8)
+    """Width and height of the input images in pixels, rounded down to a multiple of the patch size.
+    Larger images have more and finer patches and take longer (paper: 448)."""
     mask_size: int = Field(100, ge=1)
-    """Side at which segments and masks are compared, both by nearest neighbour."""
+    """Width and height, in cells, at which segments and masks are compared. A higher value counts
+    finer edges (released code: 100)."""
     train_split: str = Field("train", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
-    """Clustered together with the held-out split; VOC's own, not trainaug."""
+    """Name of the split that is clustered together with the held-out one. Its labels choose
+    `foreground_threshold` and are what a search (`trials`) looks at (paper: VOC's `train`, not
+    `trainaug`)."""
     components: int = Field(50, ge=1)
-    """PCA dimensions after per-dimension standardisation."""
+    """Dimensions that PCA leaves of a token, after each dimension was brought to mean 0 and
+    deviation 1. More of them keep more detail and take longer (released code: 50)."""
     iterations: int = Field(100, ge=1)
+    """Iterations of each k-means. More of them settle the clusters better and take longer."""
     redos: int = Field(5, ge=1)
+    """Runs of each k-means from other starts, of which the best is kept. More of them make the
+    result depend less on chance and take longer."""
     enlarged: bool = True
-    """Features are brought to `mask_size` by nearest neighbour before they are clustered, and
-    neighbours are counted there; else both on patches as they are."""
+    """`true` enlarges every map of patches to `mask_size` before clusters and neighbours are
+    counted, as the released code does. `false` counts patches as they are."""
     clustering_seed: int | None = 0
-    """Of the k-means of foreground and of clusters, so that `seeds` only vary the communities
-    (released code); null clusters anew for each seed."""
+    """Seed of the k-means that find foreground and clusters. With a number, `seeds` vary the
+    communities alone (released code); null uses each of `seeds` for the k-means too."""
     foreground_clusters: int = Field(200, ge=2)
-    """K of the spherical k-means whose clusters are foreground or background."""
+    """Number of clusters (K of the spherical k-means) that are each foreground or background as a
+    whole. More of them follow objects more closely (released code: 200)."""
     unit_length: bool = True
-    """Tokens of length 1 for that k-means; else long tokens weigh more (released code)."""
+    """`true` scales tokens to length 1 for the k-means of the foreground. `false` lets long tokens
+    weigh more (released code)."""
     attention_mass: float = Field(0.7, gt=0.0, lt=1.0)
-    """Share of the smoothed attention that marks an image's foreground (released code 0.65)."""
+    """Share of the class token's smoothed attention that marks an image's foreground. A higher
+    value marks more patches (paper: 0.7; released code: 0.65)."""
     foreground_threshold: float | None = Field(None, ge=0.0, le=1.0)
-    """Precision from which a cluster is foreground; null chooses it on the training images."""
+    """Least share of a cluster's cells that attention has to mark for the cluster to be foreground.
+    A higher value leaves less foreground; null chooses it on the training images."""
     threshold_by: Literal["labels", "attention"] = "labels"
-    """What a chosen threshold's foreground has to agree with: training labels that are not
-    background (released code), or the attention masks, for which no label is looked at."""
+    """What a threshold is chosen by, on the training images. `labels`: the foreground that agrees
+    best with the labelled objects (released code). `attention`: the foreground that agrees best
+    with the marks of attention, which looks at no label."""
     threshold_cuts: tuple[float, float] = (0.55, 0.75)
-    """Shares of the clusters that may be background, by which `labels` choose."""
+    """Smallest and largest share of the clusters that may be background when `labels` choose the
+    threshold. Higher values leave less foreground (released code: 0.55 to 0.75)."""
     threshold_step: float = Field(0.05, gt=0.0, lt=1.0)
-    """What a chosen threshold is a multiple of."""
+    """Step to whose multiples a chosen threshold is rounded. A higher value is coarser (released
+    code: 0.05)."""
     foreground_seeds: list[int] = [0, 1, 2, 3, 4]
-    """Of the k-means of the foreground into one cluster less than classes (Table 6, +CBFE)."""
+    """Seeds of the k-means that divides the foreground into one cluster less than there are
+    classes; each is a result (paper, Table 6, +CBFE)."""
     clusters: int = Field(189, ge=2)
-    """K of the foreground's k-means, whose clusters are joined (k_community)."""
+    """Number of clusters (K) that the foreground is divided into before communities join them. More
+    of them are smaller parts of objects (paper: k_community 189)."""
     distances: tuple[int, ...] = (1, 2)
-    """Cells between neighbours that count as company."""
+    """Distances in cells at which two cells count as neighbours. Larger distances join parts that
+    lie further apart (released code: 1 and 2)."""
     neighbourhood: Literal["square", "released"] = "square"
-    """The eight cells at each distance; or those that the released code's angles round to."""
+    """Which cells at a distance are neighbours. `square`: the four straight and the four diagonal
+    ones. `released`: the cells that the released code's angles round to, of which some count twice
+    at distance 2."""
     background_neighbour: bool = True
-    """Background counts as a neighbour and may join a community, like a cluster."""
+    """`true` counts background as a neighbour and lets it join a community like a cluster (released
+    code); `false` leaves it out of the count."""
     weight_threshold: float = Field(0.07, ge=0.0, le=1.0)
-    """Both clusters are that often beside each other."""
+    """Least share of neighbours that two clusters must be of each other, in both directions, to be
+    linked. A higher value leaves fewer links, and more clusters stay background (paper: 0.07)."""
     markov_time: float = Field(1.2, gt=0.0)
-    """Of Infomap: longer joins more."""
+    """Markov time of Infomap. A higher value joins more clusters into larger communities (paper:
+    1.2)."""
     preferred_modules: int = Field(20, ge=1)
+    """Number of communities that Infomap's solutions are drawn towards. A higher value makes more
+    and smaller communities likelier (released code: 20)."""
     seeds: list[int] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
-    """Of the communities; see `clustering_seed`."""
+    """Seeds of Infomap, each of which finds communities of its own (paper: 10; see
+    `clustering_seed`)."""
     reported: Literal["best", "mean"] = "best"
-    """The seed with the highest held-out mIoU (paper), or the mean over seeds (released code); the
-    other is in the metrics file too."""
+    """Which mIoU is the result. `best`: that of the seed with the highest held-out mIoU (paper),
+    which is optimistic. `mean`: the mean over seeds (released code). The metrics file has both."""
     trials: int = Field(0, ge=0)
-    """Parameter sets to search on the training labels first (optuna); 0 takes the paper's best."""
+    """Sets of K, link threshold and Markov time that a search tries on the training labels first.
+    More of them take longer; 0 takes the values above, the paper's best (released code: 300)."""
     search_clusters: tuple[int, int, int] = (69, 249, 10)
-    """First, last, step of K (Leopart: from 99)."""
+    """First value, last value and step of K in the search (paper: 69 to 249; Leopart starts at
+    99)."""
     search_weight: tuple[float, float, float] = (0.01, 0.1, 0.01)
+    """First value, last value and step of the link threshold in the search (paper: 0.01 to 0.1)."""
     search_markov_time: tuple[float, float, float] = (0.1, 2.0, 0.1)
+    """First value, last value and step of the Markov time in the search (paper: 0.1 to 2)."""
     search_seed: int = 1000
+    """Seed of the search, which draws the sets that it tries."""

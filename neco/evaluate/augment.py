@@ -1,4 +1,5 @@
-"""Random crops, flips and colours of labelled images, for protocols that augment."""
+"""Random crops, flips and colours of labelled images, for the protocols that train on such
+images."""
 
 import math
 from dataclasses import dataclass
@@ -22,10 +23,11 @@ TRIES = 10
 def crop_box(
     height: int, width: int, scale: tuple[float, float], generator: np.random.Generator
 ) -> Box:
-    """Return (left, top, right, bottom) of a random crop, torchvision's distribution.
+    """Return the box (left, top, right, bottom) of a random crop, drawn as torchvision draws it.
 
-    Area a uniform share of the image's within `scale`, aspect log-uniform in 3/4 to 4/3; after ten
-    that do not fit, the largest centred crop of an allowed aspect.
+    The area is a uniform share of the image's within `scale`, the aspect log-uniform within 3/4 to
+    4/3. After ten crops that do not fit into the image, the box is the largest centred one of an
+    allowed aspect.
     """
     for _ in range(TRIES):
         area = height * width * generator.uniform(*scale)
@@ -46,8 +48,9 @@ def jittered(
 ) -> Tensor:
     """Return an image float (3, H, W) in 0 to 1 with its colours changed, still in 0 to 1.
 
-    Brightness, contrast and saturation by a factor within 1 +- strength, hue by that share of
-    the circle, each with the probability, in this order. Source: open-hummingbird-eval.
+    Brightness, contrast and saturation are multiplied by 1 +- strength at most, then the hue is
+    turned by that share of the colour circle at most. Each change is made with `probability`.
+    Source: open-hummingbird-eval.
     """
     chosen = generator.random(4) < probability
     amounts = generator.uniform(-strength, strength, 4).tolist()
@@ -64,20 +67,20 @@ def jittered(
 
 @dataclass(frozen=True)
 class AugmentedImages(TorchDataset):
-    """One epoch of a labelled split; every item depends on (seed, index) alone."""
+    """One epoch of a labelled split. Every item follows from (seed, index) alone."""
 
     dataset: Dataset
     side: int
     mask_size: int
     seed: tuple[int, ...]
-    """Of the evaluation and the epoch."""
+    """The seed of the evaluation, and the number of the epoch."""
     crop_scale: tuple[float, float]
-    """Area range of the random resized crop."""
+    """Smallest and largest area of a crop as a share of the image's."""
     flip_probability: float = 0.0
     resampling: Resampling = "centre"
-    """How masks reach `mask_size`."""
+    """How masks are resized to `mask_size`."""
     through: int | None = None
-    """A size that masks are brought to before that, by Pillow, and flipped at."""
+    """Size that masks are resized to before that, by Pillow, and flipped at; None skips it."""
     jitter: float = 0.0
     jitter_probability: float = 0.0
     normalisation: Normalisation = IMAGENET

@@ -1,7 +1,7 @@
-"""From frozen patch tokens to clusters: standardise, reduce by PCA, k-means.
+"""From frozen patch tokens to clusters: tokens (N, dim) come in, the cluster of each comes out.
 
-Source: paper, appendix A.2 (k-means on spatial tokens with faiss), with the settings of the
-reference implementation (Leopart's evaluation).
+Tokens are standardised, reduced by PCA and clustered by k-means. Source: paper, appendix A.2 (faiss
+k-means on patch tokens), with the settings of the released code (Leopart's evaluation).
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import faiss
 import numpy as np
 
 ROWS = 16_384
-"""Tokens read at a time."""
+"""Tokens that are read at a time."""
 
 
 def _blocks(tokens: np.ndarray) -> Iterator[np.ndarray]:
@@ -19,10 +19,10 @@ def _blocks(tokens: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def reduced_tokens(tokens: np.ndarray, components: int) -> np.ndarray:
-    """Return float32 (N, components) of tokens (N, dim), streamed.
+    """Return tokens (N, dim) reduced by PCA to float32 (N, components), read in blocks.
 
-    Every dimension is brought to mean 0 and standard deviation 1, then projected on the leading
-    principal axes (not whitened). Fewer dimensions than components are kept as they are many.
+    Every dimension is brought to mean 0 and standard deviation 1; then tokens are projected on the
+    leading principal axes, without whitening. Where dim is below `components`, dim remain.
     """
     count, dim = tokens.shape
     total = np.zeros(dim)
@@ -65,10 +65,10 @@ def kmeans(
 ) -> np.ndarray:
     """Return the cluster of every point, int32 (N,), for points float32 (N, components).
 
-    points_per_cluster: how many points per cluster train the centroids, drawn at random by
-    faiss with the seed; None uses all. Every point is assigned to its nearest centroid.
-    spherical: centroids of length 1, points assigned by direction.
-    training: other points than `points` to find the centroids on, float32 (M, components).
+    points_per_cluster: how many points for each cluster find the centroids, drawn at random by
+    faiss with the seed; None takes all. Every point is assigned to its nearest centroid.
+    spherical: centroids have length 1, and points are assigned by their direction.
+    training: points to find the centroids on instead of `points`, float32 (N', components).
     """
     training = points if training is None else training
     means = faiss.Kmeans(

@@ -1,4 +1,4 @@
-"""The conditions under which a number was measured; a number without them is not a result."""
+"""The conditions under which a number was measured. A number without them is not a result."""
 
 from __future__ import annotations
 
@@ -33,18 +33,19 @@ class Conditions(BaseModel):
     class_set: list[str]
     """Names of the classes, in the order of their ids."""
     absent_classes: str = "zero"
-    """`zero`: a class absent from the ground truth counts as IoU 0 (released code); `skip`: not."""
+    """`zero`: a class absent from the ground truth counts as IoU 0 (released code); `skip`: it is
+    left out."""
     averaged_classes: int | None = None
-    """How many IoUs the mean is over: one more than the class set where the ignored class counts
-    as IoU 0 (`ignored_class: zero`)."""
+    """How many IoUs the mean is over: one more than there are classes where the ignored class
+    counts as IoU 0 (`ignored_class: zero`)."""
     resampling: str | None = None
     """Where cells of a resized mask or map are read: `centre`, or `floor` (released code)."""
     colours: str = "backbone"
     """Mean and deviation of the images' colours: the backbone's own or an evaluation's."""
     mask_resolution: str
-    """`full` (the image's own size) or `100x100`; a result may state its own."""
+    """`full` (the image's own size), or a size as `100x100`; a result may state another."""
     input_size: int
-    """Side in pixels that the backbone really saw."""
+    """Width and height in pixels of the images that the backbone saw."""
     grid: list[int]
     """Rows and columns of patch tokens."""
     tokens: str = TOKENS
@@ -58,23 +59,23 @@ class Conditions(BaseModel):
     exact: bool | None = None
     """Whether that backend returns the true neighbours."""
     recall: float | None = None
-    """Of an approximate backend: recall@k against exact search on a sample, 0 to 1."""
+    """Share of the true neighbours that an approximate backend finds on a sample, 0 to 1."""
     memory_patches: int | None = None
     """Patches in the in-context memory bank (whole training set)."""
     augment: bool | None = None
-    """Whether augmented images went through the backbone (linear: the protocol; in-context: where
-    the bank's settings ask for it) or cached tokens were read."""
+    """Whether augmented images went through the backbone (true) or cached tokens were read (false).
+    Protocols without the choice say nothing (None)."""
     config_digest: str
     weights_digest: str | None = None
     features_digest: str | None = None
-    """Of the evaluated split's tokens."""
+    """Digest of the evaluated split's tokens."""
     git_commit: str | None = None
     packages: dict[str, str]
     device: str
     wall_seconds: float
-    """Of this evaluation, features not included."""
+    """Seconds of this evaluation, without those of its features."""
     feature_seconds: float | None = None
-    """Of extracting the features that it read."""
+    """Seconds of extracting the features that it read."""
 
 
 def packages() -> dict[str, str]:

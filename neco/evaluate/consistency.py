@@ -31,7 +31,7 @@ from neco.transforms import input_side
 from neco.views import MultiCropDataset, collate, draw_changes, recoloured
 
 SHARED, CORRELATION = "shared neighbours", "rank correlation"
-"""Quantities; the second is of the setting `order`."""
+"""The two quantities; the second stands under the setting `order`."""
 
 
 def evaluate(
@@ -135,10 +135,10 @@ def _recast(views: Tensor, normalisation: Normalisation) -> Tensor:
 def compared(
     first: Tensor, second: Tensor, settings: Consistency, generator: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return both numbers of each image, float64 (images,), means over its places.
+    """Return, for each image, the mean of both numbers over its places, each float64 (images,).
 
-    first, second: (images, places, dim). References are drawn from the first views of all images
-    and an image is compared with those of the others.
+    first, second: (images, places, dim), the two views. References are drawn from the first views
+    of all images, and each image is compared with those of the other images.
     """
     images, places = first.shape[:2]
     drawn = generator.permutation(images * places)[: settings.references]
@@ -159,8 +159,9 @@ def compared(
 def agreement(first: Tensor, second: Tensor, references: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """Return what two views of the same places have in common, each float32 (places,).
 
-    first, second: (places, dim); references: (R, dim), R > k. The share of the k references of
-    largest cosine, 0 to 1, and Spearman's correlation of all R in order of their cosines, -1 to 1.
+    first, second: (places, dim). references: (R, dim), with R > k. Returns the share of the k
+    nearest references that both have in common, 0 to 1, and Spearman's rank correlation of all R,
+    -1 to 1.
     """
     against = normalize(references, dim=-1).T
     cosines = torch.stack([normalize(view, dim=-1) @ against for view in (first, second)])

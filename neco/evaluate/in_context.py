@@ -1,4 +1,6 @@
-"""In-context segmentation: every patch is labelled by its nearest training patches.
+"""In-context segmentation: a patch takes its label from the nearest training patches.
+
+Features of two splits come in, or a backbone for augmented images; metrics come out.
 
 Source: paper, appendix A.2 (Hummingbird's protocol), in the form of open-hummingbird-eval; the
 nearest neighbours are exact here unless the settings say otherwise.
@@ -32,13 +34,14 @@ from neco.normalisation import IMAGENET, Normalisation, normalisation_of
 from neco.transforms import resize_bilinear, resize_nearest
 
 QUERIES = 32_768
-"""Patches searched at a time."""
+"""Patches whose neighbours are searched at a time."""
 
 
 def soft_labels(
     tokens: np.ndarray, search: Search, soft: csr_matrix, settings: InContext
 ) -> np.ndarray:
-    """Return float32 (images, rows, columns, classes) for tokens (images, rows, columns, dim)."""
+    """Return the soft labels of tokens (images, rows, columns, dim), float32 with classes for
+    dim."""
     queries = unit_length(tokens.reshape(-1, tokens.shape[-1]))
     cosines, neighbours = search.search(queries, min(settings.neighbours, soft.shape[0]))
     labels = transfer_labels(cosines, neighbours, soft, settings.temperature)
@@ -46,10 +49,11 @@ def soft_labels(
 
 
 def label_map(soft: np.ndarray, classes: int, height: int, width: int) -> np.ndarray:
-    """Return uint8 (height, width): soft labels (rows, columns, columns of soft), bilinear, argmax.
+    """Return the predicted classes, uint8 (height, width), of soft labels (rows, columns, classes).
 
-    Only the classes that some patch holds are interpolated; the others are zero everywhere.
-    The column past the classes (unlabelled) is written as 255.
+    Soft labels are interpolated bilinearly and the largest one is taken. Only classes that some
+    patch holds are interpolated, since the others are zero everywhere. The column of unlabelled
+    pixels, where soft labels have one, becomes 255.
     """
     held = np.flatnonzero(soft.any(axis=(0, 1)))
     scores = torch.from_numpy(np.ascontiguousarray(soft[:, :, held].transpose(2, 0, 1)))
@@ -67,10 +71,10 @@ def predict(
     settings: InContext,
     device: str | None = None,
 ) -> list[np.ndarray]:
-    """Return the label maps, uint8 (H, W), of some held-out images, all training images shown.
+    """Return the predicted classes, uint8 (H, W), of some held-out images.
 
-    The training images are shown as they are, without augmentation, whatever the settings say.
-    255 where the nearest patches are unlabelled (datasets without background).
+    The bank holds all training images, without augmentation whatever the settings say. A pixel is
+    255 where the nearest patches are unlabelled, in datasets without background.
     """
     train.matches(train_dataset)
     val.matches(val_dataset)
@@ -102,10 +106,10 @@ def evaluate(
 ) -> Metrics:
     """Return the metrics (see neco.evaluate.result) of in-context segmentation.
 
-    train: needed for images as they are, backbone: for augmented ones (settings.augmentation);
-    the other of the two is not looked at.
-    device: where neighbours are searched (default: the GPU where there is one).
-    bank_folder: where a memory-mapped bank goes (default: TMPDIR if settings.mapped, else none).
+    train: training features, needed unless settings.augmentation asks for augmented images.
+    backbone: needed where it does.
+    device: where neighbours are searched. Without it, on the GPU where there is one.
+    bank_folder: where a memory-mapped bank is written. Without it, to TMPDIR if settings.mapped.
     Raises UserError where features and datasets do not belong together, or one is missing.
     """
     began = time.perf_counter()
@@ -182,7 +186,7 @@ def _needed(
     settings: InContext,
     backbone: nn.Module | None,
 ) -> None:
-    """Raise UserError unless what fills the bank is there and belongs to the held-out split."""
+    """Raise UserError unless the bank can be filled, with tokens that fit the held-out features."""
     if val.about.get("colours", "backbone") != settings.colours:
         raise UserError(
             f"in-context: colours is '{settings.colours}', but the features are of images with "
@@ -208,7 +212,7 @@ def _needed(
 def _subset(
     labels: PatchLabels, images: int, denominator: int, seed: int, settings: InContext
 ) -> np.ndarray:
-    """Return the training images of a fraction, ascending."""
+    """Return the training images that a share of 1 / denominator keeps, ascending."""
     if denominator == 1:
         return np.arange(images)
     if settings.subsets == "random":
@@ -229,7 +233,7 @@ def _score(
     settings: InContext,
     images: int | None = None,
 ) -> tuple[Tally, dict[str, Any]]:
-    """Return the confusion of a whole split, or its first images, and details of its matching."""
+    """Return the score of a whole split, or of its first images, and details of its matching."""
     score = Tally.of(dataset, settings)
     tables: list[csr_matrix] = []
     side = val.about["image_size"]
@@ -252,9 +256,10 @@ def _score(
 def _matched(
     score: Tally, tables: list[csr_matrix], dataset: Dataset, settings: InContext
 ) -> tuple[Tally, dict[str, Any]]:
-    """Return the score with predicted classes matched to classes, and what it was without.
+    """Return the score with predicted classes matched to classes, and the mIoU without matching.
 
-    tables: of each image. The interval resamples images at the matching found on all of them.
+    tables: each image's confusion. Classes are matched once, on all images; the interval resamples
+    images with that matching.
     """
     partners = best_partners(score.table)
     matched = Tally.of(dataset, settings)
@@ -265,9 +270,9 @@ def _matched(
 
 
 def best_partners(table: np.ndarray) -> np.ndarray:
-    """Return which predicted class counts as each class, int64 (classes + 1,): the best one to one.
+    """Return which class each predicted class counts as, one to one, int64 (classes + 1,).
 
-    table: (classes, classes + 1), pixels by (true, predicted), the last column unlabelled.
+    table: (classes, classes + 1), pixels by (true, predicted); the last column is unlabelled.
     Source: open-hummingbird-eval, which matches by IoU.
     """
     square = np.vstack([table, np.zeros_like(table[:1])])
@@ -282,10 +287,12 @@ def agreement(
     settings: InContext,
     device: torch.device,
 ) -> dict[str, Any]:
-    """Return how an approximate search differs from the exact one on the split's first images.
+    """Return how an approximate search differs from the exact one, on the first images of the
+    split.
 
-    `recall`: share of the true neighbours it finds, 0 to 1; `mIoU_change`: its mIoU less the
-    exact one's, in points; both on `sample_images` images, about `recall_sample` patches.
+    `recall` is the share of the true neighbours that it finds, 0 to 1, and `mIoU_change` its mIoU
+    less that of the exact search, in points. `sample_images` says on how many images: they have
+    about `recall_sample` patches.
     """
     patches = int(np.prod(val.tokens.shape[1:3]))
     images = min(-(-settings.recall_sample // patches), len(dataset))

@@ -1,8 +1,8 @@
-"""Linear segmentation: a 1x1 convolution on frozen patch tokens.
+"""Linear segmentation: a 1x1 convolution on frozen patch tokens is trained and scored.
 
-Two ways, stated in the result's conditions as `augment`: the protocol (augmented images go through
-the backbone in every epoch) and a fast path on cached tokens of the images as they are.
-Source: paper, appendix A.2 (setup of Leopart).
+Training images come as the protocol has it, augmented and through the backbone in every epoch, or
+on the fast path as cached tokens of the images as they are; metrics come out, and their conditions
+say which (`augment`). Source: paper, appendix A.2 (setup of Leopart).
 """
 
 import copy
@@ -29,9 +29,9 @@ from neco.normalisation import IMAGENET, Normalisation
 from neco.transforms import resize_bilinear, small_mask
 
 BEST_EPOCH, LAST_EPOCH = "best epoch", "last epoch"
-"""Settings of the epoch that is not the reported one."""
+"""Names of the setting under which the epoch stands that is not the reported one."""
 Batches = Iterator[tuple[Tensor, Tensor]]
-"""Tokens (B, rows, columns, dim) and masks int64 (B, size, size), one epoch."""
+"""One epoch: tokens (B, rows, columns, dim) and masks, int64 (B, mask_size, mask_size)."""
 
 
 def cached_batches(
@@ -71,7 +71,7 @@ def augmented_batches(
     device: torch.device,
     normalisation: Normalisation = IMAGENET,
 ) -> Iterator[Batches]:
-    """Yield the epochs of the protocol: new crops through the frozen backbone each epoch."""
+    """Yield the epochs of the protocol: in each, new crops go through the frozen backbone."""
     subset = replace(dataset, items=[dataset.items[i] for i in chosen])
 
     def epoch(number: int) -> Batches:
@@ -112,11 +112,11 @@ def fit(
     seed: int,
     device: torch.device,
 ) -> Iterator[nn.Conv2d]:
-    """Yield the 1x1 convolution (dim -> classes) after every epoch; it is trained on in place.
+    """Yield the 1x1 convolution (dim -> classes) after every epoch. Each epoch changes it in place.
 
-    The convolution runs on the token grid and its logits are interpolated: the same function as
-    interpolating tokens first (both are linear, and bilinear weights sum to 1), at a tenth of the
-    arithmetic.
+    The convolution runs on the grid of tokens, and its logits are interpolated. Interpolating the
+    tokens first gives the same numbers, since both steps are linear and bilinear weights sum to 1,
+    and takes ten times the arithmetic.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -150,7 +150,8 @@ def fit(
 def scores(
     head: nn.Conv2d, val: Features, dataset: Dataset, settings: Linear, device: torch.device
 ) -> tuple[Tally, Tally | None]:
-    """Return the confusions on masks of `mask_size`, and on masks as they are if asked for."""
+    """Return the scores on masks of `mask_size`, and on masks of the images' own size if asked
+    for."""
     small = Tally.of(dataset, settings)
     full = Tally.of(dataset, settings)
     size, side = settings.mask_size, val.about["image_size"]
@@ -178,9 +179,10 @@ def _results(
     device: torch.device,
     details: dict[str, Any],
 ) -> list[Result]:
-    """Return the reported epoch at both resolutions, and the other of last and best beside it.
+    """Return the results of the reported epoch at both resolutions, then of the other epoch.
 
-    The best epoch is chosen by the held-out mIoU, on the labels that it is scored on.
+    The two epochs are the last one and the best one. The best one is chosen by the held-out mIoU,
+    and so by the labels that it is scored on.
     """
     quick = settings.model_copy(update={"bootstrap": 0, "full_resolution": False})
     curve: list[float] = []
@@ -220,8 +222,9 @@ def evaluate(
 ) -> Metrics:
     """Return the metrics (see neco.evaluate.result) of a linear head.
 
-    train: needed by the fast path (settings.augment false), backbone: by the protocol; the other
-    of the two is not looked at. Raises UserError where one is missing or does not belong.
+    train: training features, which the fast path needs (settings.augment false). backbone: needed
+    by the protocol (settings.augment true). Raises UserError where the needed one is missing or
+    does not fit.
     """
     began = time.perf_counter()
     where = evaluation_device(device)
@@ -234,7 +237,10 @@ def evaluate(
         )
     if not settings.augment:
         if train is None:
-            raise UserError("linear: augment is false, which needs training features; extract them")
+            raise UserError(
+                "linear: augment is false, which needs training features, but none were given; "
+                "extract them"
+            )
         train.matches(train_dataset)
         train.agrees(val)
     results: list[Result] = []

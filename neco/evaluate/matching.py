@@ -1,22 +1,23 @@
-"""Which class a cluster stands for, from one table of pixel counts.
+"""Which class each cluster stands for: one table of pixel counts comes in, classes come out.
 
-The reference goes through all pixels once per (cluster, class) pair; the table holds the same
-counts, so matching takes milliseconds.
+The released code goes through all pixels once for each pair of a cluster and a class. The table
+holds the same counts, so matching takes milliseconds.
 """
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 PIXELS = 131_072
-"""Counted at a time, so that intermediate results stay in cache."""
+"""Pixels that are counted at a time, so that intermediate results stay in cache."""
 
 
 def contingency(
     clusters: np.ndarray, masks: np.ndarray, cluster_count: int, classes: int
 ) -> np.ndarray:
-    """Return int64 (cluster_count, classes), pixels by (cluster, class), ignored ones left out.
+    """Return how many pixels each pair of cluster and class has, int64 (cluster_count, classes).
 
-    clusters and masks: integers of one shape; masks holds class ids and 255 = ignored.
+    clusters, masks: integers of the same shape. masks hold class ids, and 255 for ignored pixels,
+    which are not counted.
     """
     clusters, masks = clusters.ravel(), masks.ravel()
     columns = classes + 1  # the last one takes the ignored pixels
@@ -32,7 +33,7 @@ def contingency(
 def match_one_to_one(table: np.ndarray) -> np.ndarray:
     """Return the class of each cluster, int64 (clusters,): Hungarian matching on IoU.
 
-    Clusters that find no partner go to class 0, as in the reference.
+    Clusters without a partner go to class 0, as in the released code. table: (clusters, classes).
     """
     table = table.astype(np.float64)
     union = table.sum(axis=1, keepdims=True) + table.sum(axis=0, keepdims=True) - table
@@ -44,5 +45,5 @@ def match_one_to_one(table: np.ndarray) -> np.ndarray:
 
 
 def match_by_precision(table: np.ndarray) -> np.ndarray:
-    """Return the class of each cluster, int64 (clusters,): the one most of its pixels are of."""
+    """Return the class of each cluster, int64 (clusters,): the class of most of its pixels."""
     return table.argmax(axis=1)

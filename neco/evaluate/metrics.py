@@ -1,4 +1,7 @@
-"""Segmentation metrics from streamed counts: memory does not grow with the number of images."""
+"""Segmentation metrics: predictions and masks come in one by one, mIoU and its interval come out.
+
+Counts are added up, so memory does not grow with the number of images.
+"""
 
 from typing import Any, Literal
 
@@ -12,21 +15,28 @@ from neco.evaluate.result import Result
 Absent = Literal["zero", "skip"]
 
 
-def confusion(predicted: np.ndarray, target: np.ndarray, classes: int) -> np.ndarray:
-    """Return int64 (classes, classes + 1), pixels by (target, predicted), ignored targets left out.
+def refuse_unknown_classes(ids: np.ndarray, classes: int, what: str) -> None:
+    """Raise UserError unless all ids are classes or 255; `what` holds them, as in "a mask"."""
+    strange = ids[(ids >= classes) & (ids != IGNORED)]
+    if strange.size:
+        raise UserError(
+            f"{what} holds class {strange[0]}, but the dataset has {classes} classes; prepare the "
+            "dataset again"
+        )
 
-    predicted: class ids, or 255 for "none of the classes", which is counted in the last column;
-    target: class ids, or 255 = ignored; both of one shape. Raises UserError for any other id.
+
+def confusion(predicted: np.ndarray, target: np.ndarray, classes: int) -> np.ndarray:
+    """Return how many pixels each pair of true and predicted class has, int64 (classes, classes +
+    1).
+
+    predicted: class ids, or 255 for "none of the classes", which the last column counts.
+    target: class ids, or 255 for ignored pixels, which are not counted; of the same shape.
+    Raises UserError for any other id.
     """
     if predicted.shape != target.shape:
         raise ValueError(f"prediction {predicted.shape} and target {target.shape} differ in shape")
     for name, ids in (("mask", target), ("prediction", predicted)):
-        strange = ids[(ids >= classes) & (ids != IGNORED)]
-        if strange.size:
-            raise UserError(
-                f"a {name} holds class {strange[0]}, but the dataset has {classes} classes; "
-                "prepare the dataset again"
-            )
+        refuse_unknown_classes(ids, classes, f"a {name}")
     columns = classes + 1  # 255 of either side falls into the last row or column
     pairs = np.minimum(target, classes).ravel().astype(np.int64) * columns
     pairs += np.minimum(predicted, classes).ravel()
@@ -35,33 +45,38 @@ def confusion(predicted: np.ndarray, target: np.ndarray, classes: int) -> np.nda
 
 
 def margins(table: np.ndarray) -> np.ndarray:
-    """Return (3, classes) of a confusion table: correct, predicted and true pixels by class."""
+    """Return the correct, the predicted and the true pixels of each class, (3, classes)."""
     predicted = table.sum(axis=0)[: len(table)]
     return np.stack([np.diagonal(table), predicted, table.sum(axis=1)])
 
 
 def class_iou(margin: np.ndarray) -> np.ndarray:
-    """Return float64 (..., classes) of margins (..., 3, classes); NaN where truth has none."""
+    """Return each class's IoU, float64 (..., classes), of margins (..., 3, classes).
+
+    It is NaN where the ground truth does not show the class.
+    """
     correct, predicted, true = np.moveaxis(np.asarray(margin, dtype=np.float64), -2, 0)
     union = np.where(true > 0, predicted + true - correct, 1.0)
     return np.where(true > 0, correct / union, np.nan)
 
 
 def mean_iou(ious: np.ndarray, absent: Absent, zeros: int = 0) -> np.ndarray:
-    """Return the mean over the last axis of class IoUs, NaN meaning absent from the truth.
+    """Return the mean of class IoUs over the last axis. NaN is a class that the truth does not
+    show.
 
-    absent: `zero` counts such a class as 0 (the released code's convention), `skip` leaves it out.
-    zeros: how many further classes of IoU 0 are averaged in.
+    absent: `zero` counts such a class as 0 (released code), `skip` leaves it out.
+    zeros: how many further classes count with an IoU of 0.
     """
     counted = np.isfinite(ious) if absent == "skip" else np.ones(ious.shape, bool)
     return np.nansum(ious, axis=-1) / np.maximum(counted.sum(axis=-1) + zeros, 1)
 
 
 class Bootstrap:
-    """Confidence interval of mIoU over images, in one pass.
+    """The confidence interval of mIoU over images, in one pass over them.
 
-    Poisson bootstrap: every image enters every replica Poisson(1) times, so replicas are sums that
-    can be streamed; nothing per image is kept. Source: Oza and Russell 2001; Chamandy et al. 2012.
+    This is the Poisson bootstrap: every image enters each resampling Poisson(1) times. A resampling
+    is then a sum to which images are added one by one, and no image has to be kept. Source: Oza and
+    Russell 2001; Chamandy et al. 2012.
     """
 
     def __init__(self, classes: int, replicas: int, seed: int = 0) -> None:
@@ -88,7 +103,8 @@ class Bootstrap:
 
 
 class Tally:
-    """One number in the making: a confusion table and its bootstrap, image by image."""
+    """What a result is computed from: a confusion table and its bootstrap, filled image by
+    image."""
 
     def __init__(
         self, names: list[str], absent: Absent = "zero", replicas: int = 0, zeros: int = 0

@@ -1,7 +1,8 @@
-"""Overclustering: k-means on the patch tokens of a split, clusters matched to its classes.
+"""Overclustering: patch tokens of a split are clustered, clusters are matched to classes, and
+scored.
 
-Source: paper, appendix A.2, with the reference implementation's settings: K = number of classes
-is matched one to one (Hungarian on IoU); with more clusters each goes to the class of its highest
+Source: paper, appendix A.2, with the settings of the released code. As many clusters as classes are
+matched one to one (Hungarian on IoU); of more clusters each goes to the class of its highest
 precision.
 """
 
@@ -10,19 +11,19 @@ import time
 import numpy as np
 
 from neco.config.evaluation import Overcluster
-from neco.data.dataset import IGNORED, Dataset
+from neco.data.dataset import Dataset
 from neco.errors import UserError
 from neco.evaluate.clustering import kmeans, on_gpu, reduced_tokens
 from neco.evaluate.conditions import evaluation_device, state_conditions
 from neco.evaluate.matching import contingency, match_by_precision, match_one_to_one
-from neco.evaluate.metrics import Tally
+from neco.evaluate.metrics import Tally, refuse_unknown_classes
 from neco.evaluate.result import Metrics, Result, metrics_of
 from neco.evaluate.subsets import whole_batches
 from neco.features import Features
 from neco.transforms import Resampling, resize_nearest, small_mask
 
 IMAGES = 64
-"""Cluster maps enlarged at a time."""
+"""Images whose cluster maps are enlarged at a time."""
 
 
 def cluster_maps(
@@ -34,7 +35,7 @@ def cluster_maps(
 ) -> np.ndarray:
     """Return the k-means cluster of every patch, int32 (images, rows, columns).
 
-    reduced: what `reduced_tokens` made of the features, where several K or seeds share it.
+    reduced: what `reduced_tokens` returned for the features, to be shared by several K and seeds.
     Raises UserError for more clusters than patches.
     """
     tokens = features.tokens
@@ -65,18 +66,13 @@ def enlarged(maps: np.ndarray, size: int, at: Resampling = "centre") -> np.ndarr
 def read_masks(dataset: Dataset, size: int, side: int, at: Resampling = "centre") -> np.ndarray:
     """Return all masks of a split, uint8 (images, size, size), by nearest neighbour.
 
-    side: the input size in pixels, by which masks go where the resampling floors (`small_mask`).
+    side: the input size in pixels, to which masks are resized first with `floor` (`small_mask`).
     Raises UserError for an id that is neither a class nor 255.
     """
     masks = np.empty((len(dataset), size, size), np.uint8)
     for number, item in enumerate(dataset.items):
         masks[number] = small_mask(item.read_mask(), size, side, at)
-    strange = masks[(masks >= len(dataset.classes)) & (masks != IGNORED)]
-    if strange.size:
-        raise UserError(
-            f"{dataset.folder}: a mask holds class {strange[0]}, but the dataset has "
-            f"{len(dataset.classes)} classes; prepare the dataset again"
-        )
+    refuse_unknown_classes(masks, len(dataset.classes), f"{dataset.folder}: a mask")
     return masks
 
 
@@ -129,9 +125,9 @@ def _result(
     one_to_one: bool,
     seed: int,
 ) -> Result:
-    """Return one number: cluster maps (images, rows, columns) against masks (images, size, size).
+    """Return the result of cluster maps (images, rows, columns) and masks (images, size, size).
 
-    The interval resamples images at the matching found on all of them.
+    Clusters are matched once, on all images; the interval resamples images with that matching.
     """
     table = np.zeros((count, len(dataset.classes)), np.int64)
     for start in range(0, len(masks), IMAGES):

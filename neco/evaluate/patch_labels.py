@@ -13,11 +13,11 @@ import numpy as np
 from scipy.sparse import csr_matrix, vstack
 
 from neco.data.dataset import IGNORED, Dataset
-from neco.errors import UserError
+from neco.evaluate.metrics import refuse_unknown_classes
 from neco.transforms import Resampling, resize_nearest
 
 QUERIES = 2048
-"""Labelled at a time, so that intermediate results stay in cache."""
+"""Queries that are labelled at a time, so that intermediate results stay in cache."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,11 @@ class PatchLabels:
     """Labels of all patches of a split, and which classes each image shows."""
 
     soft: csr_matrix
-    """float32 (images * patches, classes); a row holds the shares of the classes, sum 1.
+    """float32 (images * patches, classes): the share of each class in a patch; a row sums to 1.
 
-    One column more, of unlabelled pixels, where the dataset has no background class."""
+    Where the dataset has no background class, one more column counts unlabelled pixels."""
     present: np.ndarray
-    """bool (images, classes): classes in the mask at its own size, ignored pixels left out."""
+    """bool (images, classes): which classes each image's mask shows, at its own size."""
     patches: int
     """Patches per image."""
 
@@ -42,17 +42,12 @@ def has_background(dataset: Dataset) -> bool:
 def patch_histograms(
     mask: np.ndarray, patch_size: int, classes: int, ignored_as: int = 0
 ) -> np.ndarray:
-    """Return int64 (patches, classes): pixels of each class in each patch, row-major.
+    """Return how many pixels of each class each patch has, int64 (patches, classes), row by row.
 
-    mask: integers (side, side), side a multiple of patch_size; 255 (ignored) counts as class
-    `ignored_as`, in the reference 0.
+    mask: integers (side, side), side a multiple of patch_size. Ignored pixels (255) count as the
+    class `ignored_as`, which is 0 in the released code. Raises UserError for any other id.
     """
-    strange = mask[(mask >= classes) & (mask != IGNORED)]
-    if strange.size:
-        raise UserError(
-            f"a mask holds class {strange[0]}, but the dataset has {classes} classes; "
-            "prepare the dataset again"
-        )
+    refuse_unknown_classes(mask, classes, "a mask")
     labels = np.where(mask == IGNORED, ignored_as, mask)
     rows, columns = mask.shape[0] // patch_size, mask.shape[1] // patch_size
     bins = _first_bins(rows, columns, patch_size, classes) + labels
@@ -70,11 +65,12 @@ def _first_bins(rows: int, columns: int, patch_size: int, classes: int) -> np.nd
 def read_patch_labels(
     dataset: Dataset, side: int, patch_size: int, at: Resampling = "centre"
 ) -> PatchLabels:
-    """Return the soft labels of a split whose masks are brought to (side, side) by nearest.
+    """Return the soft labels of a split, whose masks are resized to (side, side) by nearest
+    neighbour.
 
-    Ignored pixels become class 0 where that is the background (VOC: the reference's rule).
-    Elsewhere class 0 is a thing of its own, so they get a column of their own: on ADE20K that is
-    what the reference does too, whose class 0 is "other".
+    Ignored pixels count as class 0 where that is the background, as in the released code on VOC.
+    Where class 0 is a class like the others, ignored pixels have a column of their own. On ADE20K
+    the released code does the same, since its class 0 is "other".
     """
     classes = len(dataset.classes)
     columns = soft_columns(dataset)
@@ -91,7 +87,8 @@ def read_patch_labels(
 
 
 def soft_columns(dataset: Dataset) -> int:
-    """Return the columns of soft labels: one more than classes where none is background."""
+    """Return the number of columns of soft labels: classes, and one more where none is
+    background."""
     return len(dataset.classes) + (not has_background(dataset))
 
 
@@ -108,11 +105,12 @@ def image_labels(mask: np.ndarray, patch_size: int, classes: int, columns: int) 
 
 
 def select_patches(soft: csr_matrix, count: int, generator: np.random.Generator) -> np.ndarray:
-    """Return which of one image's patches enter the bank, ascending; all if it has no more.
+    """Return which of one image's patches enter the bank, ascending; all where there are no more.
 
-    soft: (patches, classes). A patch's score is the sum, over the classes present in it, of how
-    many patches of the image hold the class, times U(0, 1); the smallest enter. So patches of
-    rare classes come first. Source: open-hummingbird-eval.
+    soft: (patches, classes). Each class in a patch adds to its score the number of the image's
+    patches that hold the class; the sum is multiplied by a random number from 0 to 1, and the
+    patches with the smallest scores enter. So patches of rare classes are preferred.
+    Source: open-hummingbird-eval.
     """
     patches = soft.shape[0]
     if count >= patches:
@@ -126,10 +124,11 @@ def select_patches(soft: csr_matrix, count: int, generator: np.random.Generator)
 def transfer_labels(
     cosines: np.ndarray, neighbours: np.ndarray, soft: csr_matrix, temperature: float
 ) -> np.ndarray:
-    """Return float32 (queries, classes): softmax(cosine / temperature)-weighted neighbour labels.
+    """Return the labels of queries, float32 (Q, classes): a weighted mean of their neighbours'
+    labels.
 
-    cosines float (queries, k) and neighbours int (queries, k) are what the search returned; rows
-    of `soft` (bank, classes) are the neighbours' labels. No key is read again.
+    The weights are softmax(cosine / temperature). cosines: float (Q, k), neighbours: int (Q, k), as
+    the search returned them. soft: (N, classes), the labels of all keys.
     """
     logits = cosines / temperature
     weights = np.exp(logits - logits.max(axis=1, keepdims=True))

@@ -1,4 +1,4 @@
-"""What a protocol is: one record, read by the command line, the plan, the rules and the report.
+"""What a protocol is: one record, which the command line, the plan, the rules and the report read.
 
 A protocol is a function in a module of its own, its settings (neco/config, one field of the
 project) and its line in `PROTOCOLS`. Nothing here imports torch: the function is imported when it
@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from neco.config.consistency import Consistency
+from neco.config.datasets import DatasetSplits
 from neco.config.evaluation import (
     Evaluated,
     InContext,
@@ -21,13 +22,12 @@ from neco.config.evaluation import (
     Segmenter,
     Unsupervised,
 )
-from neco.config.project import DatasetSplits
 from neco.config.resources import Kind
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What an evaluation reads; parts are `train` and `val`."""
+    """What an evaluation reads. A part is `train` or `val`."""
 
     splits: dict[str, str]
     """The split of each part whose images and masks are read."""
@@ -43,16 +43,19 @@ class Option(NamedTuple):
     """A further argument of one protocol's command."""
 
     read: Callable[[str], Any]
+    about: str
+    """What the command's help says."""
     default: Any = None
     required: bool = False
 
 
 class Work(Protocol):
-    """What a cost model may ask; neco.plan.hours answers. Operations are floating-point ones."""
+    """What an estimate of costs may ask; neco.plan.hours answers. Operations are floating-point
+    ones."""
 
     @property
     def dim(self) -> int:
-        """Return the length of a patch token; 0 of patch colours, which cost nothing."""
+        """Return the length of a patch token; 0 for patch colours, which cost nothing."""
 
     def images(self, part: str) -> int:
         """Return the images of the part `train` or `val`."""
@@ -68,7 +71,7 @@ class Work(Protocol):
 
 
 EXACTNESS = frozenset({"seeds", "bootstrap", "preset"})
-"""Of every protocol: what only says how exactly a number is known, or names the other settings."""
+"""Settings that, in every protocol, say only how exactly a number is known, or name a preset."""
 
 
 @dataclass(frozen=True)
@@ -76,24 +79,25 @@ class ProtocolRecord:
     """One protocol."""
 
     name: str
-    """As in configurations and metrics files: `in-context`."""
+    """Its name in configurations and metrics files, as `in-context`."""
     title: str
     settings: type[Evaluated]
     module: str
-    """Below neco.evaluate; its `evaluate` takes what `inputs` and `options` name, by keyword."""
+    """Its module below neco.evaluate. The module's `evaluate` takes by keyword what `inputs` and
+    `options` name."""
     inputs: Callable[[Any, DatasetSplits], Inputs]
-    """What settings ask for, on a dataset with such splits."""
+    """Returns what an evaluation with these settings reads, on a dataset with these splits."""
     headline: Callable[[Any, int], str]
-    """The setting that a metrics file's number is of, for that many classes."""
+    """Returns which setting heads a metrics file, given the settings and the number of classes."""
     kind: Kind
-    """What its jobs ask of a scheduler, and the rule whose jobs are counted in a plan."""
+    """Its kind of job, which decides what its jobs ask of a scheduler, and its rule in a plan."""
     operations: Callable[[Any, Work], list[float]] = lambda settings, work: []
-    """Floating-point operations of each of its jobs, features and attention aside."""
+    """Returns the operations of each of its jobs, without those of features and attention."""
     not_scale: frozenset[str] = frozenset()
-    """Settings that choose what is measured or how exactly, or that image counts show: with other
-    values than the paper's the number is still of the paper's scale."""
+    """Settings whose value may differ from the paper's without a difference of scale: they choose
+    what is measured or how exactly, or image counts show them already."""
     searched: frozenset[str] = frozenset()
-    """Settings that are no difference of scale where `trials` searched them."""
+    """Settings that make no difference of scale where a search (`trials`) chose them."""
     options: Mapping[str, Option] = field(default_factory=dict)
     """Further arguments of `evaluate` and of the command, by name."""
     gpu: bool = True
@@ -110,9 +114,10 @@ class ProtocolRecord:
         return function
 
     def reads(self, kind: str) -> list[str]:
-        """Return the parts of which a field of `Inputs` may be read, none where no preset asks.
+        """Return the parts of which a field of `Inputs` may be read; none where no preset reads it.
 
-        All parts of a preset that reads any: which of them, single settings may decide.
+        Where a preset reads some part, all its parts are returned, since single settings can decide
+        which of them is read.
         """
         named = ({"preset": preset} for preset in self.settings.presets)
         presets = [self.settings.model_validate(values) for values in named]
@@ -126,7 +131,10 @@ class ProtocolRecord:
 
 
 def _of_both_splits(splits: DatasetSplits, changed: bool) -> Inputs:
-    """Return the inputs of a protocol that changes training images where `changed`, else caches."""
+    """Return the inputs of a protocol on both splits.
+
+    Training images go through the backbone where `changed`; else their cached features are read.
+    """
     features = ("val",) if changed else ("train", "val")
     return Inputs({"train": splits.train, "val": splits.val}, features, backbone=changed)
 
@@ -197,9 +205,11 @@ RECORDS = (
         operations=_segmenter_operations,
         not_scale=frozenset({"validate_every", "checkpoint_every", "log_every"}),
         options={
-            "learning_rate": Option(float, required=True),
-            "seed": Option(int, default=0),
-            "checkpoints": Option(Path),
+            "learning_rate": Option(float, "learning rate to fine-tune with", required=True),
+            "seed": Option(int, "seed to fine-tune with (default: 0)", default=0),
+            "checkpoints": Option(
+                Path, "folder for the checkpoint (default: beside the metrics file)"
+            ),
         },
     ),
     ProtocolRecord(
@@ -214,7 +224,7 @@ RECORDS = (
             "search_clusters", "search_weight", "search_markov_time", "search_seed",
         }),
         searched=frozenset({"weight_threshold", "markov_time"}),
-        options={"maps": Option(Path)},
+        options={"maps": Option(Path, "file to write the predicted classes to (.npz)")},
         gpu=False,
     ),
     ProtocolRecord(
@@ -226,6 +236,6 @@ RECORDS = (
         not_scale=frozenset(Consistency.model_fields),  # the paper has no such number
     ),
 )  # fmt: skip
-"""One record a protocol, in the order of the summary."""
+"""One record for each protocol, in the order of the summary."""
 
 PROTOCOLS: Mapping[str, ProtocolRecord] = MappingProxyType({one.name: one for one in RECORDS})

@@ -1,4 +1,4 @@
-"""The metrics file: what every protocol returns, what the report reads.
+"""The metrics file, which every protocol returns and the report reads.
 
     <folder>/**/<any name>.json   one file per (model, dataset, protocol)
 
@@ -35,13 +35,13 @@ if TYPE_CHECKING:  # tables and figures read metrics, and need no torch for it
     from neco.features import Features
 
 FULL_RESOLUTION = "full resolution"
-"""Setting of a linear result on masks at the images' own size; '' is the 100x100 protocol."""
+"""Setting of a linear result on masks of the images' own size; '' is that on 100x100 masks."""
 
 
 class Number(BaseModel):
     """A number in percent: an mIoU, unless `quantity` names another.
 
-    A file calls another quantity `score`, so that nothing is called mIoU that is none.
+    In a file another quantity is called `score`, so that nothing else is called mIoU.
     """
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
@@ -66,7 +66,7 @@ class Number(BaseModel):
 
 
 class Result(Number):
-    """One number: one setting, one seed."""
+    """One number: that of one setting and one seed."""
 
     setting: str
     """As in the paper's tables: `1/8` (in-context), `K=GT`, `K=500` (overcluster), '' (linear)."""
@@ -76,7 +76,7 @@ class Result(Number):
     interval: tuple[float, float] | None = None
     """95 % bootstrap interval of mIoU over images."""
     mask_resolution: str | None = None
-    """Where it differs from the conditions'."""
+    """The resolution of masks, where it differs from the conditions'."""
     details: dict[str, Any] = {}
     """What else is worth keeping: images in the subset, matching, recall, change in mIoU."""
 
@@ -89,25 +89,25 @@ class OverSeeds(Number):
 
 
 class Metrics(Number):
-    """One metrics file. Its number is the headline setting's: of all training images; of the
-    largest K; on 100x100 masks."""
+    """One metrics file. Its number is that of the headline setting: in-context with all training
+    images, overclustering with the largest K, linear on 100x100 masks."""
 
     protocol: str
     dataset: str
     model: str = ""
-    """The features' `model`: a run or a backbone."""
+    """Name of the model, as the features state it: a run with its seed, or a backbone."""
     headline: str
-    """The setting that the number is of."""
+    """The setting of the file's number."""
     results: list[Result]
     summary: dict[str, OverSeeds]
     settings: dict[str, Any]
-    """The protocol's settings, whole."""
+    """All settings of the protocol."""
     conditions: Conditions
     about: dict[str, Any] = {}
     """What the feature files say of their model beyond the above (run, method, training seed)."""
     digest: str | None = None
-    """Of everything above; a file that was changed since is refused. Files of earlier versions have
-    none."""
+    """Digest of everything above, by which a changed file is refused. Files of earlier versions
+    have no digest."""
 
 
 def summarise(results: Iterable[Result]) -> dict[str, OverSeeds]:
@@ -138,7 +138,7 @@ def metrics_of(
 ) -> Metrics:
     """Return what a protocol's `evaluate` returns.
 
-    source: the held-out features, or what is known of the model where none were read.
+    source: the held-out features, or what is known of the model where no features were read.
     """
     about = source if isinstance(source, dict) else source.identity()
     summary = summarise(results)
@@ -196,7 +196,8 @@ def _digest(metrics: Metrics) -> str:
 
 
 def _disagreement(metrics: Metrics) -> str | None:
-    """Return in words what of a metrics file does not fit the rest, None where all does."""
+    """Return in words which part of a metrics file contradicts the rest; None where nothing
+    does."""
     expected = summarise(metrics.results)
     for setting, stated in metrics.summary.items():
         found = expected.get(setting)

@@ -1,4 +1,4 @@
-"""Subsets: training images of the low-data settings (1/8, 1/64, 1/128), held-out batches."""
+"""Which images are used: shares of the training images (1/8, 1/64, 1/128), and whole batches."""
 
 from dataclasses import replace
 
@@ -10,16 +10,17 @@ from neco.features import Features
 
 
 def subset_size(images: int, denominator: int) -> int:
-    """Return how many of `images` a fraction keeps: 10,582 / 128 is 83."""
+    """Return how many of `images` a share of 1 / denominator keeps: 10,582 / 128 is 83."""
     return max(round(images / denominator), 1)
 
 
 def balanced_subset(present: np.ndarray, size: int, seed: int) -> np.ndarray:
     """Return `size` image indices, ascending, drawn so that classes show in equally many images.
 
-    present: bool (images, classes). Each step adds a random unused image that shows the class
-    shown least so far, so with 20 classes 83 images show each class at least 4 times, where the
-    split has them. Every subset of a seed is reproducible. Source: paper, appendix A.2.
+    present: bool (images, classes), which classes each image shows. Each step adds a random image
+    with the class that the chosen images show least. So 83 images show each of 20 classes at least
+    4 times, where the split has as many. A seed always gives the same images.
+    Source: paper, appendix A.2.
     """
     generator = np.random.default_rng([seed, size])
     images, classes = present.shape
@@ -46,7 +47,7 @@ def balanced_subset(present: np.ndarray, size: int, seed: int) -> np.ndarray:
 def random_subset(images: int, denominator: int, seed: int) -> np.ndarray:
     """Return int(images / denominator) image indices, ascending, whatever they show.
 
-    Source: open-hummingbird-eval, where a dataset's name carries a fraction.
+    Source: open-hummingbird-eval, where the name of a dataset states a share of it.
     """
     size = max(images // denominator, 1)
     generator = np.random.default_rng([seed, size])
@@ -56,7 +57,7 @@ def random_subset(images: int, denominator: int, seed: int) -> np.ndarray:
 def whole_batches(
     features: Features, dataset: Dataset, size: int | None
 ) -> tuple[Features, Dataset]:
-    """Return the first images of a split, as many as fill batches of `size`; None: all of them.
+    """Return the first images of a split, as many as fill batches of `size`; None returns all.
 
     Raises UserError where not one batch is full.
     """

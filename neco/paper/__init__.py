@@ -1,4 +1,4 @@
-"""What the paper says, in one place; nothing of ours is in it.
+"""What the paper says, in one place. Nothing that this project measured is in it.
 
 reported.csv, reported.py   its 571 numbers
 tables.py                   its tables: title, caption, columns, rows, what each measures

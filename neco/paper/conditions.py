@@ -1,4 +1,4 @@
-"""Under which conditions the paper measured. Source: paper, section 4, appendices A and D."""
+"""The conditions under which the paper measured. Source: paper, section 4, appendices A and D."""
 
 IMAGES = {
     "coco": {"train": 118_287, "val": 5_000},

@@ -1,4 +1,4 @@
-"""The figures by number: what each shows, what it is made from, which function draws it.
+"""The figures by number: what each shows, what it is made from, and which function draws it.
 
 `overlays` is not in the paper: it shows predictions before and after NeCo at a glance.
 """

@@ -1,4 +1,5 @@
-"""The paper's 571 reported numbers, typed. Reported and reproduced numbers never blend."""
+"""The 571 numbers that the paper reports, read and typed. They never mix with numbers measured
+here."""
 
 import csv
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What each table of the paper is: its title, rows and columns, as far as the numbers do not say.
+"""What each table of the paper is: its title, rows and columns, where the numbers do not say it.
 
 Every table of the paper is here, so none can be forgotten; one whose protocol never ran still
 renders, with the reported values and `not run`.

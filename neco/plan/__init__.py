@@ -1,4 +1,4 @@
-"""What a project costs before it runs: jobs, images, arithmetic, hours.
+"""What a project costs before it runs: a configuration comes in, jobs and GPU-hours come out.
 
 jobs.py        the jobs of Snakemake's dry run, and which of them a file needs
 images.py      how many images a split has

@@ -1,4 +1,4 @@
-"""What each table and figure costs alone: the table in docs/paper-map.md.
+"""What each table and figure costs by itself: the table in docs/paper-map.md.
 
 `python -m neco.plan.alone docs/paper-map.md` renews it, from one dry run of the paper.
 """
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from neco.cli.plan import dry_run
 from neco.config import Project, load_project
-from neco.config.project import PARTS
+from neco.config.reporting import PARTS
 from neco.errors import UserError
 from neco.paper.figures import FIGURES
 from neco.plan.hours import gpu_hours, paper_speed

@@ -1,4 +1,4 @@
-"""Floating-point operations, a multiplication and an addition counted as two."""
+"""Floating-point operations of networks. A multiplication and an addition count as two."""
 
 from dataclasses import dataclass
 from functools import cache

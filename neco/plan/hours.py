@@ -1,8 +1,9 @@
-"""GPU-hours of a project by rule, from its arithmetic and one speed.
+"""GPU-hours of a project by rule, from its operations and one speed.
 
-The speed is what a GPU sustains in NeCo's own training: of the paper's A6000 it follows from its 19
-GPU-hours, of the user's machine from lines of benchmarks/training.py or benchmarks/gpu. Frozen
-passes are taken to run at the same speed, which is cautious: they have no backward pass.
+The speed is what a GPU sustains in NeCo's own training. The speed of the paper's A6000 follows from
+its 19 GPU-hours; that of your machine comes from lines of benchmarks/training.py or benchmarks/gpu.
+Frozen passes count at the same speed, which makes the hours too many rather than too few: they have
+no backward pass.
 """
 
 import json

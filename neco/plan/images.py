@@ -1,4 +1,4 @@
-"""How many images a split has: counted where it is prepared, else as the paper says."""
+"""How many images a split has: counted where it is prepared, else taken from the paper."""
 
 import csv
 from collections import Counter

@@ -1,4 +1,4 @@
-"""The jobs that Snakemake's dry run lists, and which of them a file needs."""
+"""The jobs that a dry run of Snakemake lists, and which of them a file needs."""
 
 import re
 from collections import Counter

@@ -1,6 +1,6 @@
-"""The repository's dvc.yaml: what of the published files is a checkpoint, a metric, a plot.
+"""The repository's dvc.yaml: which published files are checkpoints, metrics and plots.
 
-It has no stages: Snakemake executes. Names and titles begin with the project's name.
+It has no stages, because Snakemake executes. Names and titles begin with the project's name.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,5 @@
-"""From results/<project>/ to published/<project>/: gather, describe, hand over to DVC."""
+"""From results/<project>/ to published/<project>/: files are gathered, described and given to
+DVC."""
 
 import importlib.util
 import shutil

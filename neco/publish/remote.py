@@ -1,4 +1,5 @@
-"""published/remote: the DVC remote inside the repository. Which object is whose, sound or damaged.
+"""published/remote, the DVC remote inside the repository: whose each object is, and whether it is
+whole.
 
 DVC names an object by the md5 of its content, `files/md5/<2 digits>/<30 digits>`; a folder is an
 object too, `<md5>.dir`: a JSON list of {md5, relpath}.

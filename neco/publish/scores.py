@@ -1,4 +1,5 @@
-"""Metrics as `dvc metrics` and `dvc plots` read them: flat, one row or one column per model."""
+"""Metrics as `dvc metrics` and `dvc plots` read them: flat, one row or one column for each
+model."""
 
 import csv
 from collections.abc import Iterable, Sequence

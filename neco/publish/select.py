@@ -1,4 +1,5 @@
-"""What of results/<project>/ is published: all that a reader reuses, nothing that is rebuilt."""
+"""Which files of results/<project>/ are published: those that a reader uses again and cannot
+rebuild."""
 
 import shutil
 from pathlib import Path

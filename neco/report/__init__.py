@@ -1,4 +1,5 @@
-"""Tables, figures and one report from whatever metrics exist, beside the paper's numbers.
+"""The report: metrics files come in, tables, figures and one HTML page come out, beside the paper's
+numbers.
 
 needs.py         what a part is made from, before anything ran; arrangement.py: cell by cell
 models.py        models.json; groups.py: seeds of a run together, and their names

@@ -1,6 +1,6 @@
-"""Which rows and columns a table has, and from which metrics each of its cells comes.
+"""Which rows and columns a table has, and which metrics each of its cells is made from.
 
-Nothing is read here: the workflow asks before anything ran which files a table needs.
+Nothing is read here, because the workflow asks which files a table needs before anything ran.
 """
 
 from collections.abc import Collection, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What each part of a report shows, how to read it, and at what scale: for readers.
+"""Captions: what each part of a report shows, how to read it, and at what scale it was computed.
 
 The captions of `snakemake --report` (workflow/report/*.rst) are written from here by
 `python -m neco.report.captions workflow/report`; a test fails when they differ.

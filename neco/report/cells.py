@@ -1,4 +1,4 @@
-"""A table before it is written: cells with the paper's value and ours, never blended."""
+"""A table before it is written: cells with the paper's value and this project's, never mixed."""
 
 from dataclasses import dataclass, field, replace
 

@@ -1,4 +1,4 @@
-"""The paper's claims as its tables make them, held against our scores.
+"""The paper's claims, taken from its tables and checked with this project's scores.
 
 A gain: NeCo against its start in one column. A best: the row that the paper finds best in a
 column is ours too. An order: all rows that ran are ordered as in the paper. A value: our cell is

@@ -1,4 +1,4 @@
-"""Training curves of every run, from the metrics.csv that training writes."""
+"""Training curves of every run, drawn from the metrics.csv that a training writes."""
 
 import csv
 import math

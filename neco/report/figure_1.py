@@ -1,4 +1,4 @@
-"""Figure 1: the method, drawn from a real batch: views, alignment, references, sorts, loss."""
+"""Figure 1: the method, drawn from a real batch: views, alignment, references, sorts and loss."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,5 @@
-"""Figure 2: in-context mIoU against the share of training images, ours and the paper's."""
+"""Figure 2: in-context mIoU against the share of training images, this project's and the
+paper's."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Every model's headline scores, and whether each run beats its starting backbone."""
+"""Every model's headline scores, and whether each run scores higher than its starting backbone."""
 
 from dataclasses import dataclass
 

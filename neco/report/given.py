@@ -1,4 +1,4 @@
-"""The files that a figure is drawn from, once they are there (before: needs.py)."""
+"""The files that a figure is drawn from, when they exist. needs.py says which these are before."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Groups of models: all training seeds of a run together, under the names that rows have."""
+"""Groups of models: all training seeds of a run together, under the names of the tables' rows."""
 
 import re
 from collections import Counter

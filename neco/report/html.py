@@ -1,4 +1,4 @@
-"""The whole report as one file: it needs no network, no server and no other file."""
+"""The whole report as one HTML file, which needs no network, no server and no other file."""
 
 import base64
 import io

@@ -1,4 +1,5 @@
-"""Figures of labels over images: 3, the ground truth; 7, segments that no label helped to find."""
+"""Figures of labels over images: Figure 3 shows the ground truth, Figure 7 segments found without
+labels."""
 
 from collections.abc import Sequence
 from pathlib import Path

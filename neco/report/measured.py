@@ -1,4 +1,5 @@
-"""Our numbers: metrics files of all seeds as one score per model, dataset, protocol and setting."""
+"""This project's numbers: metrics files of all seeds come in, one score for each model, dataset,
+protocol and setting comes out."""
 
 import time
 from collections.abc import Collection, Sequence

@@ -1,4 +1,4 @@
-"""The steps of the method on one real batch, as Figure 1 shows them."""
+"""The steps of the method on one real batch, for Figure 1."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Figures 4 and 5: the nearest patches of the same queries, by the start and by NeCo."""
+"""Figures 4 and 5: the nearest patches of the same queries, found with the start and with NeCo."""
 
 from dataclasses import dataclass
 from pathlib import Path

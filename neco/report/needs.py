@@ -1,4 +1,4 @@
-"""What a table or figure is made from, known before anything ran.
+"""What a table or a figure is made from, known before anything ran.
 
 The workflow's rules take exactly what `needs_of` says, and `neco plan --only` counts exactly that.
 """
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from neco.backbones.registry import file_stem
 from neco.config import Project
-from neco.config.project import PARTS
+from neco.config.reporting import PARTS
 from neco.errors import UserError
 from neco.paper.figures import FIGURES, Drawing, figure_2_numbers
 from neco.paper.reported import Reported, read_reported

@@ -1,4 +1,4 @@
-"""Overlays and Figure 6: what the start and the NeCo run make of the same images."""
+"""Overlays and Figure 6: the same images, segmented with the start and with the NeCo run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,5 @@
-"""One HTML page that needs nothing else: inline style, light and dark, readable on a phone."""
+"""An HTML page in one file, with its style inside; it is readable in light, in dark and on a
+phone."""
 
 import re
 from html import escape

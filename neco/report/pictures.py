@@ -1,4 +1,4 @@
-"""Pictures of a dataset for figures: which images, at what size, in a grid without ragged edges."""
+"""Pictures of a dataset for figures: which images, at which size, in a grid with straight edges."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

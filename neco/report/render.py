@@ -1,4 +1,4 @@
-"""A Table as CSV (one line per cell), Markdown, LaTeX (booktabs) and standalone HTML."""
+"""Writing a table: as CSV (one line for each cell), Markdown, LaTeX (booktabs) and HTML."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""How far a result is from the paper's conditions."""
+"""How far a result's conditions are from the paper's."""
 
 from typing import Any
 

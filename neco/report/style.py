@@ -1,4 +1,4 @@
-"""One look for all figures: a journal's, with colours that colour-blind readers tell apart."""
+"""One look for all figures, with colours that colour-blind readers can tell apart."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

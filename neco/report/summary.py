@@ -1,4 +1,4 @@
-"""The short table that a project ends with: on the terminal, as Markdown, CSV and HTML."""
+"""The short table at the end of a project: on the terminal, as Markdown, CSV and HTML."""
 
 import csv
 import io

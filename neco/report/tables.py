@@ -1,4 +1,5 @@
-"""Tables: paper value, ours, difference, for every cell; a cell that did not run says so."""
+"""Tables with the paper's value, this project's and the difference in every cell; a cell that did
+not run says so."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which of the paper's claims hold here, which do not, which were not run."""
+"""Which of the paper's claims hold here, which do not, and which were not computed."""
 
 import csv
 import io

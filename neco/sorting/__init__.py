@@ -1,4 +1,5 @@
-"""Relaxed sorting networks and the loss on them."""
+"""Relaxed sorting networks and the loss on them: rows of values come in, a loss for each row comes
+out."""
 
 from neco.sorting.implementations import Implementation
 from neco.sorting.loss import SortingLoss, SortSettings, sorting_cross_entropy

@@ -1,4 +1,4 @@
-"""The plain PyTorch path: any device, no compiler, a bounded amount of memory.
+"""The sorting loss in plain PyTorch: on any device, without a compiler, in bounded memory.
 
 Two facts make it cheaper than autograd over Q. The swap weights depend on the R values only, so
 the values are sorted first and the R x R matrix is pushed through with known weights. And a

@@ -1,4 +1,4 @@
-"""The index tensors that the plain PyTorch path needs for one network, made once."""
+"""The index tensors that chunked.py needs for one network. They are made once and kept."""
 
 from __future__ import annotations
 

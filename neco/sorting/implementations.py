@@ -1,4 +1,5 @@
-"""Chooses who computes the sorting loss: by device, by what is there, or as told."""
+"""Which implementation computes the sorting loss: the one asked for, or the fastest that runs
+here."""
 
 from __future__ import annotations
 

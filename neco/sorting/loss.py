@@ -1,4 +1,8 @@
-"""The sorting loss: one function in front of every implementation."""
+"""The sorting loss: the student's and the teacher's rows of values come in, each row's loss comes
+out.
+
+This is the one function in front of every implementation.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The relaxed sort and its cross-entropy, written to be read: plain autograd, Q in full.
+"""The relaxed sort and its cross-entropy, written to be read: plain autograd on whole matrices Q.
 
-The slow twin of every fast path; also where figures and tests get Q from.
+Every fast implementation is tested against this slow one. Figures and tests take Q from here.
 """
 
 from __future__ import annotations

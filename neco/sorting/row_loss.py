@@ -1,4 +1,4 @@
-"""What every fast implementation shares: the problem it solves, and its place in autograd.
+"""What every fast implementation shares: the problem that it solves, and its place in autograd.
 
 The loss of a row depends on that row only, so its gradient can be computed together with its
 value, in one visit, without keeping Q: the backward pass is a multiplication.

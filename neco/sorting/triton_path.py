@@ -1,4 +1,5 @@
-"""The Triton path: launches the kernels of triton_kernel.py. Bitonic networks, float32.
+"""The sorting loss on GPUs: launches the kernels of triton_kernel.py, for bitonic networks, in
+float32.
 
 With TRITON_INTERPRET=1 in the environment before the first import of triton, the same kernels run
 on CPU tensors, slowly: that is how they are tested without a GPU.

@@ -1,4 +1,5 @@
-"""Post-training: the loop and what it is made of."""
+"""Post-training with NeCo: loop.py is the way in, step.py the step, and the others are their
+parts."""
 
 from neco.training.loop import train
 

@@ -1,4 +1,8 @@
-"""The order of images: a function of seed and step alone, so that a resumed run sees the same."""
+"""Batches of views, in an order that follows from the seed and the step alone.
+
+A dataset and settings come in; a loader comes out that can start at any step, so a resumed training
+sees the same images.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -23,7 +27,8 @@ from neco.views import (
 class StepSampler(Sampler[list[tuple[int, int]]]):
     """Batches of (epoch, image) keys from `first_step` on; every epoch is a new permutation.
 
-    Incomplete last batches are dropped. With several processes each takes its share of a batch.
+    The last batch of an epoch is dropped where it is incomplete. Each of several processes takes
+    its share of every batch.
     """
 
     def __init__(
@@ -53,11 +58,14 @@ class StepSampler(Sampler[list[tuple[int, int]]]):
 
 
 def total_steps(images: int, settings: Train) -> int:
-    """Return the steps of a training; UserError when the images do not fill one batch."""
+    """Return the number of steps of a training.
+
+    Raises UserError when the images do not fill one batch.
+    """
     if images < settings.batch_size:
         raise UserError(
             f"train.batch_size {settings.batch_size} is more than the {images} training images of "
-            f"{settings.dataset} ({settings.split}); lower it or use more images"
+            f"{settings.dataset} ({settings.split}); lower it, or use more images"
         )
     return settings.steps or settings.epochs * (images // settings.batch_size)
 
@@ -65,9 +73,9 @@ def total_steps(images: int, settings: Train) -> int:
 def view_loader(
     dataset: Dataset, settings: Train, first_step: int, rank: int = 0, processes: int = 1
 ) -> Loader:
-    """Return the loader of views, one batch a step from `first_step` to the end.
+    """Return the loader of views, one batch for each step from `first_step` to the last.
 
-    It yields Views, crops cut by the workers, or Photographs, whose crops the device cuts.
+    It yields Views, whose crops the workers have cut, or Photographs, whose crops the device cuts.
     """
     on_gpu = torch.cuda.is_available()
     how: dict[str, Any] = {

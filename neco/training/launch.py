@@ -1,4 +1,8 @@
-"""Processes that train together, one per device: started here, by SLURM or by torchrun."""
+"""The processes that train together, one for each device.
+
+Numbers of devices and nodes come in, a Fabric comes out. The first process starts the others,
+unless SLURM or torchrun has.
+"""
 
 import os
 
@@ -18,10 +22,10 @@ from neco.precision import training_precision
 
 
 def launch(devices: int, nodes: int, precision: str, accelerator: str = "auto") -> Fabric:
-    """Return Fabric in every one of devices * nodes processes; call it once, early.
+    """Return Fabric in each of devices * nodes processes. Call it once, and early.
 
-    Under `srun` or `torchrun` the processes are there. Otherwise this one starts the others of its
-    node by running its own command again, inside a SLURM job as anywhere else.
+    Under `srun` or `torchrun` all processes exist already. Otherwise this process starts the others
+    of its node by running its own command again, also inside a SLURM job.
     Raises UserError where the number of processes or devices does not fit.
     """
     if devices < 1 or nodes < 1:
@@ -57,11 +61,11 @@ def refuse_unequal_shares(settings: Train, processes: int) -> None:
 
 
 def _environment(devices: int, nodes: int) -> ClusterEnvironment:
-    """Return who started the processes, as Fabric knows them."""
+    """Return Fabric's description of what starts the processes: this one, SLURM or torchrun."""
     needed = devices * nodes
     if TorchElasticEnvironment.detect():
         return TorchElasticEnvironment()
-    # A batch script, and a job step that Snakemake made, count as one process: it starts the rest.
+    # A batch script, and a job step that Snakemake made, are one process, which starts the others.
     started = int(os.environ.get("SLURM_STEP_NUM_TASKS", 1))
     if started not in (1, needed):
         raise UserError(
@@ -69,7 +73,8 @@ def _environment(devices: int, nodes: int) -> ClusterEnvironment:
             f"{started}; call srun with --nodes={nodes} --ntasks-per-node={devices}"
         )
     if started > 1:
-        # Fabric insists on it, and srun sets it only where it was asked in these words.
+        # Fabric needs this variable, and srun sets it only when it was called with
+        # --ntasks-per-node.
         os.environ.setdefault("SLURM_NTASKS_PER_NODE", str(devices))
         return SLURMEnvironment()
     if nodes > 1 and "NODE_RANK" not in os.environ:

@@ -1,4 +1,4 @@
-"""What a training tells while it runs: a bar or lines, a CSV, TensorBoard."""
+"""What a training tells while it runs: rows of metrics.csv, curves for TensorBoard, and a bar."""
 
 import csv
 import logging
@@ -22,11 +22,11 @@ class StepMetrics(NamedTuple):
     step: int
     loss: float
     floor: float
-    """Entropy of the targets: the least the loss can be."""
+    """Entropy of the targets, which the loss cannot go below."""
     excess: float
     """loss - floor."""
     information: float
-    """1 - floor / its largest value: how much the targets say about the order, 0 to 1."""
+    """1 - floor / its largest value: how much the targets say about the order, from 0 to 1."""
     head_rank: float
     """Effective rank of the student's aligned features; 1 means collapse."""
     backbone_rank: float
@@ -42,10 +42,10 @@ class StepMetrics(NamedTuple):
 class MetricsWriter:
     """Writes metrics to `folder`, to TensorBoard and to the terminal.
 
-    Rows collect in metrics.partial and are published as metrics.csv when the training is complete:
-    a workflow deletes the results of a failed step, and a resumed run needs the rows before it.
-    kept: `text()` as it was when the checkpoint was saved that the run continues from; a lost or
-    torn metrics.partial is restored from it, with a warning.
+    Rows collect in metrics.partial and become metrics.csv when the training is complete: a workflow
+    deletes the results of a failed step, but a resumed training needs its earlier rows.
+    kept: what `text()` returned when the checkpoint was saved that the training continues from. A
+    lost or torn metrics.partial is restored from it, with a warning.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class MetricsWriter:
         self._board.close()
 
     def write(self, row: StepMetrics) -> None:
-        """Record one step everywhere."""
+        """Add one row to the file, to TensorBoard and to the terminal."""
         self._csv.writerow([row.step, *(f"{value:.7g}" for value in row[1:])])
         self._file.flush()
         for name, value in zip(row._fields[1:], row[1:], strict=True):
@@ -135,7 +135,7 @@ def _read(path: Path) -> str:
 
 
 def _rows(text: str) -> list[list[str]]:
-    """Return the whole rows of metrics as CSV, without the header; torn ones are left out."""
+    """Return the rows of a metrics file as CSV, without the header and without torn rows."""
     lines = [line for line in text.splitlines(keepends=True) if line.endswith("\n")]
     rows = csv.reader(lines)
     return [row for row in rows if len(row) == len(StepMetrics._fields) and row[0].isdecimal()]

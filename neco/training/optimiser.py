@@ -1,4 +1,4 @@
-"""The optimiser: its parameter groups and what changes in them at every step."""
+"""The optimiser with its groups of parameters, and the rates that it takes at each step."""
 
 import logging
 
@@ -14,10 +14,10 @@ log = logging.getLogger(__name__)
 def build_optimiser(
     backbone: nn.Module, head: nn.Module, settings: Optimiser, fused: bool = False
 ) -> torch.optim.Optimizer:
-    """Return the optimiser over what requires gradient.
+    """Return the optimiser of all parameters that require gradient.
 
-    Four groups: backbone and head, each with and without weight decay; norms, biases and other
-    vectors are not decayed (released code). fused: one kernel for a step, on a GPU.
+    They are in four groups: backbone and head, each with and without weight decay. Norms, biases
+    and other vectors are not decayed (released code). fused: take a step in one kernel, on a GPU.
     """
     if settings.name == "adam" and max(settings.weight_decay, settings.final_weight_decay) > 0:
         log.warning(
@@ -39,7 +39,7 @@ def build_optimiser(
 def set_rates(
     optimiser: torch.optim.Optimizer, settings: Optimiser, step: int, steps: int
 ) -> float:
-    """Set learning rate and weight decay of this step; return the backbone's learning rate."""
+    """Set the learning rates and the weight decay of a step; return the backbone's rate."""
     rates = {
         part: cosine(step, steps, start, settings.final_learning_rate, settings.warmup_steps)
         for part, start in (

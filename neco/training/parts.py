@@ -1,4 +1,7 @@
-"""A process's share of a batch in parts, one after the other: memory of a part, gradient of all."""
+"""A batch cut into parts that are trained on one after the other.
+
+A step then needs the memory of one part and has the gradient of the whole batch.
+"""
 
 import torch
 from torch import Tensor
@@ -7,18 +10,21 @@ from neco.loss import LossTerms
 
 
 def parts_of(images: int, count: int) -> list[slice]:
-    """Return which images each of `count` equal parts holds."""
+    """Return which of B `images` each of `count` equal parts holds."""
     size = images // count
     return [slice(part * size, (part + 1) * size) for part in range(count)]
 
 
 def joined(parts: list[list[Tensor]]) -> list[Tensor]:
-    """Return, per crop, the grids (B, rows, columns, D) of all images; parts: [part][crop]."""
+    """Return, for each crop, the tokens (B, rows, columns, D) of all images.
+
+    parts: for each part, the same of the part's images.
+    """
     return parts[0] if len(parts) == 1 else [torch.cat(grids) for grids in zip(*parts, strict=True)]
 
 
 def total(terms: list[LossTerms]) -> LossTerms:
-    """Return the terms of all images from those of the parts."""
+    """Return the terms of all images, given those of the parts."""
     if len(terms) == 1:
         return terms[0]
     losses, floors, aligned = zip(*terms, strict=True)

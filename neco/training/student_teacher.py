@@ -1,4 +1,7 @@
-"""Student and teacher: the same network twice, the teacher following the student."""
+"""Student and teacher: a backbone with a projection head each.
+
+A backbone comes in; out come the student that is trained and the teacher that follows it.
+"""
 
 import copy
 
@@ -11,7 +14,7 @@ from neco.errors import UserError
 from neco.head import ProjectionHead
 
 RANKED = 2048
-"""Tokens whose rank is logged: enough for a ViT-B's 768 dimensions."""
+"""How many tokens the logged rank is computed of: enough for the 768 dimensions of a ViT-B."""
 
 
 class Projected(nn.Module):
@@ -22,14 +25,14 @@ class Projected(nn.Module):
         self.backbone = backbone
         self.head = head
         self.seen: Tensor | None = None
-        """Some of the backbone's tokens (n, dim) of the last call's first group, for their rank."""
+        """Some of the backbone's tokens (N, dim) of the first group of the last call, whose rank is
+        logged."""
 
     def forward(self, crops: list[Tensor]) -> list[list[Tensor]]:
         """Return projected patch tokens of every crop.
 
-        crops: groups of equal size, each (B, count, 3, H, W), with its own H and W.
-        Returns, per group, `count` grids (B, H/patch, W/patch, D). One call for all groups, as
-        distributed training wants it.
+        crops: groups (B, count, 3, H, W) of crops of one size. Returns, for each group, `count`
+        grids (B, rows, columns, D). Distributed training needs one call for all groups.
         """
         tokens = [self.backbone(group.flatten(0, 1)) for group in crops]
         self.seen = some_tokens(tokens[0])
@@ -40,19 +43,21 @@ class Projected(nn.Module):
 
 
 def some_tokens(grids: Tensor) -> Tensor:
-    """Return at most `RANKED` tokens (n, dim), spread evenly over grids (B, rows, columns, dim)."""
+    """Return at most `RANKED` tokens (N, dim), spread evenly over grids (B, rows, columns, dim)."""
     tokens = grids.detach().flatten(0, 2)
     return tokens[:: -(-len(tokens) // RANKED)]
 
 
 def freeze_early_blocks(backbone: Backbone, trainable: int | None) -> None:
-    """Leave gradient only on the last `trainable` blocks and the final norm; None: everywhere."""
+    """Keep gradient on the last `trainable` blocks and the final norm only; None keeps it on
+    all."""
     if trainable is None:
         return
     blocks = backbone.blocks()
     if trainable > len(blocks):
         raise UserError(
-            f"train.trainable_blocks {trainable}: the backbone has {len(blocks)} blocks"
+            f"train.trainable_blocks {trainable}: the backbone has only {len(blocks)} blocks; "
+            "lower it, or set it to null to train all"
         )
     backbone.model.requires_grad_(False)
     for part in (*blocks[len(blocks) - trainable :], backbone.final_norm()):
@@ -60,16 +65,16 @@ def freeze_early_blocks(backbone: Backbone, trainable: int | None) -> None:
 
 
 def make_student(backbone: Backbone, settings: Train) -> Projected:
-    """Return the trained network; the head is initialised from the global generator."""
+    """Return the network that is trained. Its head's start is drawn from torch's own generator."""
     freeze_early_blocks(backbone, settings.trainable_blocks)
     return Projected(backbone, ProjectionHead(backbone.dim, settings.head))
 
 
 def make_teacher(student: Projected, settings: Train) -> Projected:
-    """Return a copy of the student without gradient; in evaluation mode it drops no paths.
+    """Return a copy of the student without gradient, in evaluation mode, where it drops no paths.
 
-    Its head has random weights of its own where the settings say so. In the released code student
-    and teacher are built one after the other, and pretrained weights fill the backbones alone.
+    Its head gets random weights of its own where the settings say so. The released code builds
+    student and teacher one after the other and fills only their backbones with pretrained weights.
     """
     teacher = copy.deepcopy(student)
     if settings.teacher.head == "apart" and settings.head.start in ("random", "uniform"):
@@ -87,6 +92,6 @@ def follow(teacher: nn.Module, student: nn.Module, momentum: float) -> None:
 
 
 def compile_blocks(network: Projected) -> None:
-    """Compile the blocks of a backbone, in place: once for all of them, per size of crop."""
+    """Compile the blocks of a backbone, in place: all share one graph for each size of crop."""
     for block in network.backbone.blocks():
         block.compile(dynamic=False)

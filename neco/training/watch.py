@@ -1,4 +1,7 @@
-"""Collapse is named while it happens: what a row of metrics says against the bounds of `watch`."""
+"""A watch over the training: it names a collapse when a row of metrics shows one.
+
+A row and the bounds of `train.watch` come in, one line for each new kind of collapse comes out.
+"""
 
 from neco.config.training import Watch
 from neco.training.metrics import StepMetrics
@@ -20,7 +23,7 @@ REMEDIES = {
 
 
 class CollapseWatch:
-    """Says once of every kind of collapse what a row shows and what to change."""
+    """Says, once for each kind of collapse, what a row of metrics shows and what to change."""
 
     def __init__(self, settings: Watch) -> None:
         self.settings = settings

@@ -1,4 +1,8 @@
-"""Multi-crop views: boxes drawn in the workers, colour on the device, crops cut in either."""
+"""Multi-crop views: an image comes in, its crops with changed colours come out.
+
+Workers draw the crops' boxes, the training's device changes colours, and either of the two cuts the
+crops.
+"""
 
 from neco.views.boxes import sample_boxes
 from neco.views.changes import Changes, draw_changes

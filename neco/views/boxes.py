@@ -1,4 +1,4 @@
-"""Where crops lie: a pure, vectorised sampler of crop boxes that meet one another.
+"""Where crops lie: the size of an image comes in, boxes of crops that meet one another come out.
 
 A box is (left, top, right, bottom) in pixels of the image, as float32.
 """
@@ -10,25 +10,26 @@ import numpy as np
 from neco.config.training import Crops
 
 FIT_TRIES = 10
-"""Areas and aspects tried for one box, as torchvision's RandomResizedCrop does: it is a part of
-what is drawn from, since an image whose boxes seldom fit gets the centred box the more often."""
+"""Areas and aspects that are tried for one box, as many as in torchvision's RandomResizedCrop. The
+number matters: where boxes seldom fit into the image, fewer tries give the centred box more
+often."""
 
 BLOCK = 16
-"""Boxes drawn at once for every crop that still needs one: a matter of speed alone."""
+"""Boxes that are drawn at once for each crop without a box. It changes the speed only."""
 
 
 def sample_boxes(rng: np.random.Generator, width: int, height: int, crops: Crops) -> np.ndarray:
-    """Return boxes (global + local crops, 4) of one image, global crops first.
+    """Return boxes (V, 4) of one image, in pixels, global crops first.
 
-    One crop after the other is drawn, as in random resized crops, until it meets every global crop
+    The crops are drawn one after the other, each again and again until it meets every global crop
     before it in the share of the image that `crops` asks for. Source: paper, appendix A.1; the
-    reference implementation redraws in this order, and without end.
+    released code draws in the same order, and without end.
     """
     scales = np.array(
         [crops.global_scale] * crops.global_count + [crops.local_scale] * crops.local_count
     )
     boxes = np.zeros((len(scales), 4))
-    missing = np.arange(len(scales))  # crops without a box yet; locals only wait for the globals
+    missing = np.arange(len(scales))  # crops without a box
     for drawn in range(0, crops.attempts, BLOCK):
         count = min(BLOCK, crops.attempts - drawn)
         candidates = _draw(rng, width, height, crops.aspect, scales[missing], count)
@@ -47,10 +48,10 @@ def _draw(
     scales: np.ndarray,
     count: int,
 ) -> np.ndarray:
-    """Return `count` independent boxes of every crop, (crops, count, 4), whatever their overlap.
+    """Return `count` independent boxes for each crop, (crops, count, 4), whatever their overlap.
 
-    scales (crops, 2) are the ranges of area. Area and aspect are drawn together until the box fits
-    into the image; after FIT_TRIES the box is the largest centred one of an aspect in range.
+    scales: (crops, 2), the range of each crop's area. Area and aspect are drawn together until the
+    box fits into the image. After FIT_TRIES it is the largest centred box of an aspect in range.
     """
     low, high = scales.T[..., None, None]  # each (crops, 1, 1)
     chances = rng.random((2, len(scales), count, FIT_TRIES))
@@ -77,9 +78,10 @@ def _draw(
 def _choose(
     boxes: np.ndarray, candidates: np.ndarray, missing: np.ndarray, image_area: float, crops: Crops
 ) -> np.ndarray:
-    """Write each missing crop's first fitting candidate into `boxes`; return who still misses one.
+    """Write the first candidate that fits into `boxes`, for each crop without a box.
 
-    boxes (all crops, 4); candidates (missing crops, count, 4); missing are indices, ascending.
+    boxes: (V, 4). missing: the crops without a box, as ascending indices.
+    candidates: (missing, count, 4). Returns the crops that are still without a box.
     """
     globals_ = boxes[: crops.global_count]
     split = int((missing < crops.global_count).sum())
@@ -96,7 +98,8 @@ def _choose(
 
 
 def _meets(boxes: np.ndarray, others: np.ndarray, needed: float) -> np.ndarray:
-    """Return which boxes (..., 4) share `needed` pixels, at least some, with all others (G, 4)."""
+    """Return which boxes (..., 4) have at least `needed` pixels, and more than none, in common with
+    each of the others (G, 4)."""
     mine = boxes[..., None, :]  # (..., 1, 4)
     sides = np.minimum(mine[..., 2:], others[:, 2:]) - np.maximum(mine[..., :2], others[:, :2])
     shared = np.where((sides > 0).all(axis=-1), sides.prod(axis=-1), -1)  # (..., G)

@@ -1,4 +1,4 @@
-"""Which colour changes every crop gets: drawn on the CPU for a whole batch, before any pixel."""
+"""Which colour changes every crop gets. They are drawn on the CPU, for a whole batch at once."""
 
 from typing import NamedTuple
 
@@ -11,17 +11,19 @@ from neco.config.training import Photometric
 class Changes(NamedTuple):
     """The colour changes of N crops, on the CPU.
 
-    Drawn for the whole batch whoever computes it, so that several processes, or several parts of
-    an accumulated batch, change their crops as one process would: each takes its share.
+    They are drawn for the whole batch in every process, which takes those of its own crops. So
+    several processes, or several parts of a batch, change crops as one process would.
     """
 
     strengths: Tensor
-    """float (8, N): jittered (1 or 0), factors of brightness, contrast and saturation, turn of the
-    hue (1 = full circle), grey (1 or 0), blurred (1 or 0), blur's sigma in pixels"""
+    """float (8, N): whether jittered (1 or 0); the factors of brightness, contrast and saturation;
+    the turn of the hue (1 = full circle); whether grey; whether blurred; the blur's sigma in
+    pixels.
+    """
     order: tuple[int, ...]
-    """in which the four jitter changes are made, 0 = brightness ... 3 = hue"""
+    """The order of the four jitter changes: 0 brightness, 1 contrast, 2 saturation, 3 hue."""
     radius: int
-    """pixels that the widest blur of the batch reaches"""
+    """Pixels that the widest blur of the batch reaches."""
 
     def of_images(self, images: slice | list[int], crops_per_image: int) -> "Changes":
         """Return the changes of some images' crops, when all crops lie image by image."""
@@ -30,10 +32,10 @@ class Changes(NamedTuple):
 
 
 def draw_changes(crops: int, settings: Photometric, generator: torch.Generator) -> Changes:
-    """Return the changes of `crops` crops; `generator` lives on the CPU, whatever the device.
+    """Return the changes of `crops` crops. `generator` is on the CPU.
 
-    Every crop draws its own strength of every change, as in Leopart; the order of the four jitter
-    changes is drawn once.
+    The strength of every change is drawn for each crop, as in Leopart; the order of the four jitter
+    changes is drawn once for all.
     """
 
     def uniform(low: float, high: float) -> Tensor:

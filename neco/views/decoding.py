@@ -1,16 +1,16 @@
-"""Decoding no more of an image than its crops need."""
+"""Reading an image no larger than its crops need it."""
 
 import numpy as np
 from PIL import Image
 
 REDUCTIONS = (8, 4, 2)
-"""Whole factors by which a JPEG decoder shrinks for less than the cost of decoding everything."""
+"""Factors by which a JPEG decoder can shrink an image in less time than it decodes all of it."""
 
 
 def reduction(boxes: np.ndarray, sides: np.ndarray) -> int:
-    """Return 8, 4, 2 or 1: by how much an image can shrink before any crop would have to grow.
+    """Return by how much an image can shrink so that no crop is enlarged: 8, 4, 2 or 1.
 
-    boxes (V, 4) in pixels of the image, sides (V,) of the crops that are made of them.
+    boxes: (V, 4) in pixels of the image. sides: (V,), the crops' width and height in pixels.
     """
     extents = boxes[:, 2:] - boxes[:, :2]  # (V, 2)
     smallest = (extents / sides[:, None]).min()
@@ -20,8 +20,8 @@ def reduction(boxes: np.ndarray, sides: np.ndarray) -> int:
 def decoded(image: Image.Image, factor: int) -> np.ndarray:
     """Return the pixels of an opened image, uint8 (H, W, 3), at 1/factor of its size, rounded up.
 
-    A pixel is the mean of factor x factor pixels: in a JPEG taken by the decoder from the cosine
-    transform, elsewhere from the decoded image. Raises OSError where the image is damaged.
+    Each pixel is the mean of factor x factor pixels. Of a JPEG the decoder computes it from the
+    cosine transform; other formats are decoded first. Raises OSError where the image is damaged.
     """
     drafted = None
     if factor > 1:

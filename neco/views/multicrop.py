@@ -1,4 +1,4 @@
-"""What a worker does: read an image, draw boxes, cut crops. No colour is changed here."""
+"""What a worker does when workers cut the crops: it reads an image, draws boxes and cuts."""
 
 from typing import NamedTuple
 
@@ -31,7 +31,7 @@ def cut(image: Image.Image, box: np.ndarray, side: int) -> np.ndarray:
 
 
 class MultiCropDataset(TorchDataset[Views]):
-    """Views of single images. The key (draw, index) fixes every random choice of an item."""
+    """The views of single images. An item's key (draw, index) fixes all its random choices."""
 
     def __init__(self, dataset: Dataset, crops: Crops, seed: int) -> None:
         self.items = dataset.items

@@ -1,4 +1,5 @@
-"""What a worker does where the device cuts: read, draw boxes, decode. No crop, no colour."""
+"""What a worker does when the device cuts the crops: it reads and decodes an image and draws
+boxes."""
 
 from typing import NamedTuple
 
@@ -25,10 +26,10 @@ class Photograph(NamedTuple):
 
 
 class Photographs(NamedTuple):
-    """A batch of B images of any size, end to end in one buffer: one copy takes it to a device.
+    """A batch of B images of any size, one after the other in one buffer, for one copy to a device.
 
-    What is small stays in numpy: a worker hands every tensor over by a connection of its own, which
-    costs the training's process most of a millisecond.
+    Small arrays stay in numpy, because a worker hands over every tensor by a connection of its own,
+    which costs the process that trains most of a millisecond.
     """
 
     pixels: Tensor
@@ -42,7 +43,8 @@ class Photographs(NamedTuple):
 
 
 class PhotographDataset(TorchDataset[Photograph]):
-    """Single images with boxes. The key (draw, index) fixes the boxes, as in MultiCropDataset."""
+    """Single images with their boxes. An item's key (draw, index) fixes them as in
+    MultiCropDataset."""
 
     def __init__(self, dataset: Dataset, crops: Crops, seed: int) -> None:
         self.items = dataset.items
@@ -74,9 +76,9 @@ def crop_sides(crops: Crops) -> np.ndarray:
 def needed(
     pixels: np.ndarray, boxes: np.ndarray, sides: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the part of `pixels` (H, W, 3) that resizing the boxes looks at, and the boxes in it.
+    """Return the part of `pixels` (H, W, 3) that resizing reads, and the boxes within it.
 
-    The filter reaches past a box by the pixels that one pixel of the crop is made of.
+    Around a box the filter reads as many pixels more as one pixel of the crop is made of.
     """
     reach = np.maximum((boxes[:, 2:] - boxes[:, :2]) / sides[:, None], 1)  # (V, 2)
     limit = np.array([pixels.shape[1], pixels.shape[0]])

@@ -1,7 +1,7 @@
 """Colour changes of whole batches of crops, on the device that holds them.
 
-Images are float (N, 3, H, W) in 0 to 1 until normalised. Nothing here waits for the device: what
-steers the arithmetic was drawn on the CPU (changes.py).
+Images are float (N, 3, H, W) in 0 to 1 until they are normalised. The host never waits for the
+device here, because all random strengths were drawn on the CPU (changes.py).
 """
 
 import math
@@ -18,9 +18,10 @@ from neco.views.transfer import to_device
 
 LUMINANCE = (0.299, 0.587, 0.114)
 TINY = 1e-20
-"""Divides a chroma of 0, whose hue is 0 whatever divides it."""
+"""Divisor in the place of a chroma of 0, where the hue comes out as 0 with any divisor."""
 REACH = 5
-"""Deviations at which a blur on a CPU ends: what lies further out weighs less than 1e-6."""
+"""Standard deviations at which a blur on a CPU ends. What lies further out weighs less than
+1e-6."""
 
 
 def photometric(
@@ -28,8 +29,8 @@ def photometric(
 ) -> Tensor:
     """Return normalised float views (N, 3, H, W) of crops (N, 3, H, W) in 0 to 255.
 
-    `generator` lives on the CPU, so that the same seed gives the same strengths on any device. The
-    strengths are drawn for the whole batch, of which `crops` are a process's share.
+    generator: on the CPU, so that a seed gives the same strengths whatever the device. Strengths
+    are drawn for the whole batch, of which `crops` are the process's `share`.
     """
     changes = draw_changes(len(crops) * share.processes, settings, generator)
     return recoloured(crops, changes._replace(strengths=share.of(changes.strengths.T).T))
@@ -38,8 +39,8 @@ def photometric(
 def recoloured(crops: Tensor, changes: Changes) -> Tensor:
     """Return normalised float views (N, 3, H, W) of crops (N, 3, H, W) in 0 to 255.
 
-    `changes` are those of these N crops. A GPU makes every change of all crops and keeps those that
-    were drawn; a CPU makes only these, a crop at a time, which stays in its cache.
+    changes: those of these N crops. A GPU applies every change to all crops and keeps those that
+    were drawn. A CPU applies only these, one crop at a time, which then stays in its cache.
     """
     if crops.device.type != "cpu":
         return recoloured_together(crops, changes)
@@ -62,7 +63,7 @@ def recoloured(crops: Tensor, changes: Changes) -> Tensor:
 
 
 def recoloured_together(crops: Tensor, changes: Changes) -> Tensor:
-    """Return what `recoloured` does, all crops at once: the host waits for no value."""
+    """Return what `recoloured` does, for all crops at once and without waiting for the device."""
     strengths = to_device(changes.strengths, crops.device)[..., None, None, None]
     jittered, *factors, gray, blurred, sigma = strengths.unbind()
     images = crops.float() / 255
@@ -105,7 +106,7 @@ def luminance(images: Tensor) -> Tensor:
 
 @lru_cache(maxsize=32)
 def _per_channel(values: tuple[float, ...], device: torch.device, dtype: torch.dtype) -> Tensor:
-    """Return constants (1, 3, 1, 1), kept: making them on a GPU would wait for it every time."""
+    """Return constants (1, 3, 1, 1). They are kept, since making them on a GPU waits for it."""
     return torch.tensor(values, device=device, dtype=dtype).view(1, 3, 1, 1)
 
 
@@ -158,8 +159,8 @@ def _blurred(images: Tensor, sigma: Tensor, radius: int) -> Tensor:
 def _blurred_on_cpu(image: Tensor, sigma: float, radius: int) -> Tensor:
     """Return one image (1, 3, H, W) blurred as `_blurred` does, by adding shifted images.
 
-    An image lies in one piece of memory, so that a shift is a slice of it, whatever row a pixel is
-    in; what is added across the ends of rows falls into the margin, which is cut off.
+    The image is one piece of memory, so a shift is a slice of it across all rows. What is added
+    across the ends of rows falls into the margin, which is cut off.
     """
     height, width = image.shape[2:]
     radius = min(radius, math.ceil(REACH * sigma), height - 1, width - 1)

@@ -17,9 +17,9 @@ from neco.views.transfer import to_device
 def crops_on_device(
     views: Views | Photographs, crops: Crops, device: torch.device
 ) -> tuple[list[Tensor], Tensor]:
-    """Return the groups of crops (B, count, 3, S, S), 0 to 255, and boxes (B, V, 4) on the device.
+    """Return the groups of crops and their boxes (B, V, 4), on the device.
 
-    A group without crops is left out.
+    The groups are (B, count, 3, side, side), in 0 to 255. A group without crops is left out.
     """
     if isinstance(views, Views):
         groups = [to_device(part, device) for part in (views.global_crops, views.local_crops)]
@@ -29,9 +29,9 @@ def crops_on_device(
 
 
 def cut_on_device(photographs: Photographs, crops: Crops, device: torch.device) -> list[Tensor]:
-    """Return the groups of crops, (B, global_count, 3, S, S) and (B, local_count, 3, s, s).
+    """Return the global crops and the local crops, each (B, count, 3, side, side).
 
-    Values are 0 to 255, not rounded: float32, on a GPU float16, which holds them to an eighth.
+    Values are in 0 to 255 and not rounded, in float32; on a GPU in float16, exact to an eighth.
     """
     images = padded(photographs, device)  # (B, H, 3, W)
     shapes = to_device(photographs.shapes, device)
@@ -44,7 +44,7 @@ def cut_on_device(photographs: Photographs, crops: Crops, device: torch.device) 
 
 
 def padded(photographs: Photographs, device: torch.device) -> Tensor:
-    """Return the images (B, H, 3, W) on the device, zeros below and right of the smaller ones."""
+    """Return the images (B, H, 3, W) on the device, smaller ones filled up with zeros."""
     pixels = to_device(photographs.pixels, device)
     shapes: list[list[int]] = photographs.shapes.tolist()
     height, width = (max(side) for side in zip(*shapes, strict=True))
@@ -73,10 +73,10 @@ def resized(images: Tensor, shapes: Tensor, boxes: Tensor, side: int) -> Tensor:
 
 
 def triangle_weights(start: Tensor, end: Tensor, pixels: Tensor, side: int, extent: int) -> Tensor:
-    """Return what every pixel of a line adds to every pixel of a crop, (..., side, extent).
+    """Return the weight of every pixel of a line in every pixel of a crop, (..., side, extent).
 
-    start, end (...) is the crop's range of the line; `pixels` (broadcast to ...) says how many of
-    the `extent` exist. Rows sum to 1.
+    start, end: (...), the crop's range on the line. pixels: broadcast to (...), how many of the
+    `extent` pixels exist. Rows sum to 1.
     """
     scale = ((end - start) / side)[..., None]  # (..., 1)
     middles = start[..., None] + (torch.arange(side, device=start.device) + 0.5) * scale

@@ -1,4 +1,4 @@
-"""Host to device without making the host wait."""
+"""Moving tensors from the host to the device without making the host wait."""
 
 import numpy as np
 import torch
@@ -6,9 +6,10 @@ from torch import Tensor
 
 
 def to_device(values: Tensor | np.ndarray, device: torch.device) -> Tensor:
-    """Return what lies on the CPU on `device`; to a GPU it goes from pinned memory, asynchronously.
+    """Return a tensor of the CPU on `device`. To a GPU it is copied asynchronously, from pinned
+    memory.
 
-    From pageable memory the copy would first wait for everything queued on the device.
+    A copy from pageable memory would first wait for everything that is queued on the device.
     """
     tensor = torch.from_numpy(values) if isinstance(values, np.ndarray) else values
     if device.type == "cuda" and not tensor.is_pinned():

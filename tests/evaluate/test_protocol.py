@@ -8,7 +8,7 @@ import pytest
 
 from neco.config import PROTOCOLS as SETTINGS
 from neco.config import Project
-from neco.config.project import DatasetSplits
+from neco.config.datasets import DatasetSplits
 from neco.config.resources import Resources
 from neco.errors import UserError
 from neco.evaluate.protocol import PROTOCOLS, Inputs

@@ -15,7 +15,7 @@ from neco.config import Train
 from neco.config.base import merged, validated
 from neco.config.training import PRESETS, with_preset
 from neco.training.launch import launch
-from neco.training.loop import Training
+from neco.training.step import Training
 from neco.views.photographs import Photographs
 from tests.gpu.pretended import backward, pretended_card
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from neco.cli import main
-from neco.config.project import Figure
+from neco.config.reporting import Figure
 from neco.data.dataset import Dataset
 from neco.features import Features
 from neco.identity import array_digest

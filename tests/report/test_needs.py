@@ -9,7 +9,7 @@ import pytest
 from neco.backbones.registry import file_stem
 from neco.config import Project, load_project
 from neco.config.base import validated
-from neco.config.project import PARTS
+from neco.config.reporting import PARTS
 from neco.errors import UserError
 from neco.paper.reported import read_reported
 from neco.report.groups import grouped

@@ -16,7 +16,7 @@ from neco.backbones.backbone import Backbone
 from neco.config import Train
 from neco.config.base import merged, validated
 from neco.config.training import PRESETS, with_preset
-from neco.training.loop import Training
+from neco.training.step import Training
 from neco.views import Views
 
 GOLDEN = Path(__file__).with_name("golden.json")

@@ -21,7 +21,7 @@ from neco.config import Train
 from neco.config.base import merged
 from neco.errors import UserError
 from neco.training.launch import launch, refuse_unequal_shares
-from neco.training.loop import Training
+from neco.training.step import Training
 from neco.views import Views
 from tests.training.test_golden import batch
 from tests.training.test_training import small, tiny_backbone, without_times

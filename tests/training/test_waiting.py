@@ -6,7 +6,7 @@ from lightning_fabric import Fabric
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import neco.loss
-from neco.training.loop import Training
+from neco.training.step import Training
 from neco.views import Views
 from tests.training.test_golden import batch
 from tests.training.test_processes import settings_of

@@ -9,7 +9,7 @@ from snakemake.api import SnakemakeApi
 from snakemake.cli import parse_args
 from snakemake.settings.types import ConfigSettings, OutputSettings, Quietness, ResourceSettings
 
-from neco.config.project import PARTS
+from neco.config.reporting import PARTS
 from neco.config.resources import Kind, Resources
 
 REPOSITORY = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from neco.config.project import Scenes
+from neco.config.datasets import Scenes
 from neco.data.imagenet_100 import NAME
 from neco.data.scenes.encode import each, jpeg, png, render, splits_of
 from neco.data.scenes.scene import THING_NAMES, render_portrait

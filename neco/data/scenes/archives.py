@@ -10,7 +10,7 @@ from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
 
-from neco.config.project import Scenes
+from neco.config.datasets import Scenes
 from neco.data import imagenet_100, pascal_context, pascal_voc
 from neco.data.coco_stuff_164k import ARCHIVE as STUFF_THING_MAPS
 from neco.data.scenes.ade20k import ADE20K, write_ade20k, write_imagenet_100

@@ -12,7 +12,7 @@ import numpy as np
 import yaml
 from pycocotools import mask as run_length
 
-from neco.config.project import Scenes
+from neco.config.datasets import Scenes
 from neco.data.coco_stuff_164k import ARCHIVE as STUFF_THING_MAPS
 from neco.data.scenes.encode import Split, each, jpeg, png, render, splits_of
 from neco.data.scenes.scene import Scene

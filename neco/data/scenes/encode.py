@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from neco.config.project import Scenes
+from neco.config.datasets import Scenes
 from neco.data.scenes.scene import Scene, render_scene
 
 

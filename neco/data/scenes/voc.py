@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import scipy
 
-from neco.config.project import Scenes
+from neco.config.datasets import Scenes
 from neco.data.classes import class_names
 from neco.data.pascal_context import ANNOTATIONS, FREQUENT, PHOTOGRAPHS
 from neco.data.pascal_context import ROOT as CONTEXT_ROOT

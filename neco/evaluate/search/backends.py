@@ -1,4 +1,5 @@
-"""One interface over nearest-neighbour backends, and how far an approximate one is off."""
+"""One interface for all nearest-neighbour backends, and how many neighbours an approximate one
+finds."""
 
 from typing import Protocol
 

@@ -1,7 +1,8 @@
 """The memory bank: patch tokens and their soft labels, built image by image (fill_bank.py).
 
-Keys are stored as the tokens came (float16: 10.24 million x 384 take 7.9 GB) beside the inverse
-of their norms, so a normalised key is the float32 it would be without compression.
+Keys are stored as the tokens came, beside the inverse of their norms, so that a normalised key is
+the float32 vector that it would be otherwise. 10.24 million keys of 384 float16 numbers take 7.9
+GB.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ if TYPE_CHECKING:  # searching a bank needs no scipy
 
 @dataclass
 class Bank:
-    """Keys of the nearest-neighbour search and what each of them is labelled."""
+    """The keys of the nearest-neighbour search, and the label of each."""
 
     tokens: np.ndarray
-    """float16 or float32 (N, dim), as extracted; memory-mapped where the bank is large."""
+    """float16 or float32 (N, dim), as extracted. They may be memory-mapped."""
     inverse_norms: np.ndarray
-    """float32 (N,)."""
+    """float32 (N,): 1 / length of each token."""
     soft: csr_matrix
-    """float32 (N, classes)."""
+    """float32 (N, classes): the soft label of each token."""
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -62,10 +63,10 @@ def build_bank(
     dtype: np.dtype | type = np.float16,
     folder: Path | None = None,
 ) -> Bank:
-    """Return the bank of (tokens (n, dim), their soft labels (n, classes)), part after part.
+    """Return the bank of all parts: each has tokens (N, dim) and their soft labels (N, classes).
 
-    The parts may come straight from the extractor: one at a time is held. count: patches in all.
-    With `folder` the tokens go to an unnamed memory-mapped file there instead of memory.
+    Only one part is held at a time, so parts may come straight from the extractor. count: patches
+    of all parts. With `folder`, tokens go to an unnamed memory-mapped file there and not to memory.
     """
     from scipy.sparse import vstack
 

@@ -1,4 +1,4 @@
-"""8-bit stand-ins of a bank's keys: half the memory of the first pass, the same answer.
+"""Keys in 8 bits for the first pass of the exact search: half the memory, the same neighbours.
 
 A normalised key x, less the bank's mean m, is stored as s c: bytes c in -127 to 127 and one scale
 s = max |x - m| / 127, beside a bound on what that lost, |x - m - s c|. The first pass of exact
@@ -14,11 +14,11 @@ from neco.evaluate.search.selection import Keys, in_threads
 
 LEVELS = 127
 ROWS = 4096
-"""Keys coded at a time: what fits in cache."""
+"""Keys that are coded at a time: they fit in cache."""
 
 
 class EightBitKeys(Keys):
-    """Keys whose first pass reads bytes; 10.24 million x 384 take 3.9 GB on the device."""
+    """Keys in 8 bits for the first pass; 10.24 million of 384 numbers take 3.9 GB on the device."""
 
     storage = "int8"
     candidates_per_neighbour = 8
@@ -44,6 +44,7 @@ class EightBitKeys(Keys):
         in_threads(code, list(range(0, count, ROWS)), device)
 
     def centred(self, start: int, stop: int) -> tuple[Tensor, Tensor | float]:
-        """Return the stand-ins, float32 (n, dim), and the bound on what each lost, (n,)."""
+        """Return decoded keys less the mean, float32 (N, dim), and how far off each may be,
+        (N,)."""
         decoded = self.codes[start:stop].to(torch.float32).mul_(self.scales[start:stop, None])
         return decoded, self.errors[start:stop]

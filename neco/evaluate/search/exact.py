@@ -25,20 +25,20 @@ from neco.evaluate.search.selection import Found, Keys, in_threads, largest, mer
 from neco.precision import fast_half
 
 SMALL = 8192
-"""Keys below which one float32 pass is used."""
+"""A bank with fewer keys is searched in one float32 pass."""
 PASS_QUERIES = 65_536
-"""Queries per reading of the bank."""
+"""Queries that are searched in one reading of the bank."""
 PASS_AGAIN = 16_384
-"""Queries of a second pass, whose pairs have to fit in memory."""
+"""Queries of one second pass. Its pairs of queries and keys have to fit in memory."""
 RESCORED = {"cpu": 512, "cuda": 2048}
-"""Queries whose candidates are scored by one thread, or at a time."""
+"""Queries whose candidates one thread scores (CPU), or that are scored at a time (GPU)."""
 FLOAT_QUERIES = 2048
-"""Queries of a float32 product on a GPU."""
+"""Queries in one float32 product on a GPU."""
 
 
 @contextmanager
 def full_accumulation() -> Iterator[None]:
-    """Sum products in float32 on a GPU whatever else is allowed there: the proof needs it."""
+    """Make a GPU sum products in float32, which the proof needs, whatever torch is set to."""
     matmul = torch.backends.cuda.matmul
     before = matmul.allow_tf32, matmul.allow_fp16_reduced_precision_reduction
     matmul.allow_tf32, matmul.allow_fp16_reduced_precision_reduction = False, False
@@ -49,7 +49,7 @@ def full_accumulation() -> Iterator[None]:
 
 
 class ExactSearch:
-    """The k keys of largest cosine, exactly."""
+    """Exact search: it finds the k keys with the largest cosines."""
 
     exact = True
 
@@ -59,7 +59,7 @@ class ExactSearch:
         device: torch.device | str = "cpu",
         storage: Literal["float16", "int8"] = "float16",
     ) -> None:
-        """Prepare a bank; `int8` keeps 8-bit keys for a first pass, on any device."""
+        """Prepare a bank. With `int8` a first pass reads 8-bit keys, on any device."""
         self.device = torch.device(device)
         half = fast_half(self.device.type)
         large = len(bank) >= SMALL
@@ -69,12 +69,12 @@ class ExactSearch:
             else Keys(bank, self.device)
         )
         if storage == "int8" and half is None:
-            half = torch.float32  # the bytes are decoded to it: less memory, no less time
+            half = torch.float32  # 8-bit keys are decoded to it, which saves memory and no time
         self.first = HalfPass(self.keys, half) if half is not None and large else None
         self.unproved = 0
-        """Queries so far that had to be searched again."""
+        """How many queries had to be searched again so far."""
         self.flat = 0
-        """Those of them that had to be searched in float32."""
+        """How many of these had to be searched in float32."""
 
     @property
     def name(self) -> str:
@@ -108,7 +108,7 @@ class ExactSearch:
             keys = self.keys.block(start, stop)
             kept = min(k, stop - start)
             if self.device.type == "cpu":
-                import faiss  # a GPU does without
+                import faiss  # a GPU does not need it
 
                 scores, indices = faiss.knn(
                     queries.numpy(), keys.numpy(), kept, metric=faiss.METRIC_INNER_PRODUCT
@@ -123,7 +123,10 @@ class ExactSearch:
         return best
 
     def _two_passes(self, queries: Tensor, k: int) -> Found:
-        """Return the k nearest: half-precision candidates, float32 scores, proof or fallback."""
+        """Return the k nearest: candidates in half precision, scored in float32.
+
+        Queries that the bounds do not prove are searched again.
+        """
         assert self.first is not None  # noqa: S101 (for mypy)
         wanted = min(self.keys.candidates_per_neighbour * k + 8, len(self.keys) // 2)
         candidates, limit = self.first.candidates(queries, max(wanted, k))

@@ -1,6 +1,6 @@
-"""Where the memory bank's patches come from: cached features, or the backbone on changed images.
+"""Where the memory bank's patches come from: cached features, or the backbone on augmented images.
 
-Either way one image's (one batch's) patches are held at a time. Source: open-hummingbird-eval.
+Only one image's patches, or one batch's, are held at a time. Source: open-hummingbird-eval.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ from neco.loading import loader
 from neco.normalisation import IMAGENET, Normalisation
 
 Part = tuple[np.ndarray, csr_matrix]
-"""Tokens (n, dim) and soft labels (n, columns) of one image's chosen patches."""
+"""Tokens (N, dim) and soft labels (N, columns) of one image's chosen patches."""
 
 
 def fill_bank(
@@ -32,9 +32,10 @@ def fill_bank(
     seed: int,
     folder: Path | None = None,
 ) -> Bank:
-    """Return the memory bank of some training images, an equal share of patches from each.
+    """Return the memory bank of some training images, with equally many patches from each.
 
-    images: indices into the split. folder: where a memory-mapped bank goes (default: memory).
+    images: indices into the split. folder: where a memory-mapped bank is written; without it, the
+    bank is in memory.
     """
     share = min(max(memory_size // len(images), 1), labels.patches)
     dim = train.tokens.shape[-1]
@@ -60,10 +61,10 @@ def fill_augmented_bank(
     normalisation: Normalisation = IMAGENET,
     folder: Path | None = None,
 ) -> Bank:
-    """Return the memory bank of several passes over changed training images.
+    """Return the memory bank of several passes over augmented training images.
 
-    Every pass crops and colours each image anew (side, side), sends it through the backbone and
-    keeps an equal share of its patches, chosen by the labels of that crop.
+    Every pass crops each image anew, changes its colours, sends it through the backbone at
+    (side, side) and keeps equally many of its patches, chosen by the labels of that crop.
     """
     epochs = settings.augmentation.epochs
     patch_size, dim = int(backbone.patch_size), int(backbone.dim)  # type: ignore[arg-type]

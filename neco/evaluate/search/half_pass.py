@@ -4,10 +4,10 @@ The bound, for a query q, a key x, the bank's mean m, and h(.) rounding to half 
 
     q.x - q.m = q.(x - m) <= h(q).h(x - m) + |x - m - h(x - m)| + |q - h(q)| |h(x - m)|
 
-The mean only shortens the keys, and with them their rounding errors; it moves all of a query's
-scores alike. Keys that are themselves approximate (eight_bit.py) add what they lost to the second
-term. That term joins the product as one more dimension, and so does a shift that
-brings the scores near the k-th neighbour to about 0, where half precision is finest.
+Subtracting the mean makes the keys shorter and so their rounding errors smaller; it moves all
+scores of a query alike. Keys that are themselves approximate (eight_bit.py) add to the second term
+what they lost. The second term joins the product as one more dimension. So does a shift that brings
+the scores near the k-th neighbour to about 0, where half precision is finest.
 """
 
 import threading
@@ -26,13 +26,14 @@ from neco.evaluate.search.selection import (
 )
 
 EXTRA = 16
-"""Columns added to the keys: error, shift, and padding that matrix units like."""
+"""Columns added to the keys: the error, the shift, and padding to a width that is fast to
+multiply."""
 DROPPED = -1000.0
-"""Score of the keys that pad a block to whole chunks."""
+"""Score of keys that only pad a block to whole chunks."""
 ACCUMULATION = 1e-4
-"""Room for the float32 rounding of sums of products of unit vectors (measured: below 1e-6)."""
+"""How much float32 rounding may change products of unit vectors (measured: below 1e-6)."""
 KEYS_AT_A_TIME = {"cpu": 4096, "cuda": 131_072}
-"""Keys extended at a time: what fits in cache."""
+"""Keys that are extended at a time: they fit in cache."""
 
 
 class HalfPass:
@@ -44,10 +45,10 @@ class HalfPass:
         self.device = keys.device
         self.memory = threading.local()
         self.query_block = 4096 if self.device.type == "cuda" else 256
-        self.mean = keys.mean  # any vector would do; the mean shortens keys most
+        self.mean = keys.mean  # any vector is correct; the mean makes keys shortest
         self.sample = (keys.sample - self.mean).to(half)
         self.longest = self.mean.new_zeros(())
-        """Largest |h(x - m)| seen, of all keys once candidates have been asked for."""
+        """Largest |h(x - m)| so far; after `candidates`, that of all keys."""
 
     def candidates(self, queries: Tensor, count: int) -> tuple[Found, Tensor]:
         """Return `count` candidates of each query, and a bound (Q,) on every other key's cosine.
@@ -79,10 +80,10 @@ class HalfPass:
         return found, limit
 
     def products(self, queries: Tensor, keys: Tensor) -> Tensor:
-        """Return half (Q, n) of extended queries (Q, .) and keys (n, .), until a thread asks again.
+        """Return the products (Q, N) of extended queries and keys, in half precision.
 
-        Every thread writes to memory of its own: asking the system for new pages each time costs
-        a CPU a tenth of the product's time.
+        They stand in memory of this thread, and its next call writes over them: asking the system
+        for new memory each time would cost a CPU a tenth of the product's time.
         """
         size = len(queries) * len(keys)
         held = getattr(self.memory, "scores", None)
@@ -91,7 +92,8 @@ class HalfPass:
         return torch.mm(queries, keys.T, out=held[:size].view(len(queries), len(keys)))
 
     def _shift(self, rounded: Tensor, count: int) -> Tensor:
-        """Return half (Q,), a guess at the cosine (less mean) of the count-th nearest key."""
+        """Return a guess at the score (cosine less the mean's part) of the count-th nearest key,
+        (Q,)."""
         rank = max(round(count * len(self.sample) / len(self.keys)), 1)
 
         def guess(part: Tensor) -> Tensor:
@@ -101,7 +103,8 @@ class HalfPass:
         return torch.cat(in_threads(guess, parts, self.device)).to(self.half)
 
     def extended_queries(self, rounded: Tensor, shift: Tensor) -> Tensor:
-        """Return half (Q, dim + EXTRA), whose products with extended keys are bounds less shift."""
+        """Return queries (Q, dim + EXTRA) whose products with extended keys are bounds less the
+        shift."""
         dim = rounded.shape[1]
         extended = rounded.new_zeros((len(rounded), dim + EXTRA))
         extended[:, :dim] = rounded
@@ -110,7 +113,8 @@ class HalfPass:
         return extended
 
     def extended_keys(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
-        """Return half (n, dim + EXTRA), n padded to whole chunks, and the longest key's length."""
+        """Return keys (N, dim + EXTRA), N filled up to whole chunks, and the longest key's
+        length."""
         padded = -(-(stop - start) // CHUNK) * CHUNK
         dim = self.keys.bank.dim
         extended = torch.zeros((padded, dim + EXTRA), dtype=self.half, device=self.device)
@@ -124,7 +128,7 @@ class HalfPass:
             keys, lost = self.keys.centred(first, last)
             extended[rows, :dim] = keys
             rounded = extended[rows, :dim].float()
-            # One per cent more, and a little, so that rounding this column cannot lower it.
+            # One per cent and a little is added, so that rounding cannot make the bound too small.
             extended[rows, -EXTRA] = (keys.sub_(rounded).norm(dim=1) + lost) * 1.01 + 1e-6
             return rounded.norm(dim=1).max()
 

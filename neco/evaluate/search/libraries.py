@@ -1,6 +1,6 @@
 """Nearest-neighbour backends of other libraries: faiss (flat, inverted lists, GPU) and ScaNN.
 
-Only the flat ones are exact; the others are here to be compared with.
+Only the flat ones are exact. The others are there for comparison.
 """
 
 from importlib import import_module
@@ -14,7 +14,7 @@ from neco.errors import UserError
 from neco.evaluate.search.bank import Bank
 
 ADDED = 65_536
-"""Keys handed to an index at a time."""
+"""Keys that an index is given at a time."""
 
 
 class FaissSearch:
@@ -30,7 +30,7 @@ class FaissSearch:
     def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Return cosines float32 and key indices int64, each (Q, k), nearest first.
 
-        Where an approximate index finds fewer than k, its last find is repeated.
+        Where an approximate index finds fewer than k keys, the last one is repeated.
         """
         cosines, indices = self.index.search(queries, k)
         missing = indices < 0

@@ -1,9 +1,10 @@
-"""The second pass of exact search: every key whose bound reaches the k-th cosine found so far.
+"""The second pass of exact search, for queries whose neighbours the first pass could not prove.
 
-In a large bank neighbours lie close together, and the first pass's few candidates prove little.
-But they give every query a cosine that its true k-th neighbour reaches, so only keys whose upper
-bound (half_pass.py) reaches it need a float32 cosine. A query with a crowd of them is left to a
-float32 search.
+In come the queries and, for each, the k-th largest cosine among the candidates of the first pass.
+The true k-th neighbour has at least that cosine, so only keys whose upper bound (half_pass.py)
+reaches it can be neighbours: their cosines are computed in float32, and the k nearest come out. In
+a large bank, where neighbours lie close together, a query can have a crowd of such keys; then it is
+marked, and the caller searches all keys for it in float32.
 """
 
 import torch
@@ -13,21 +14,23 @@ from neco.evaluate.search.half_pass import ACCUMULATION, HalfPass
 from neco.evaluate.search.selection import CHUNK, Found, in_threads, largest
 
 CROWD = (64, 3)
-"""Chunks of a block that may reach: at least so many, and one in so many."""
+"""A query is crowded when more than this many chunks of a block, and more than one in this many of
+the block's chunks, hold keys in question."""
 KEPT = 4096
-"""Keys a query may keep."""
+"""Keys in question that a query may have; with more of them it is crowded."""
 SLACK = 2e-6
-"""Room for float32 rounding of cosines that different kernels computed."""
+"""How far two kernels' float32 cosines of the same vectors may differ by rounding."""
 
 Pairs = tuple[Tensor, Tensor, Tensor]
 """Rows of queries, key indices and float32 cosines, each (P,)."""
 
 
 def search_again(first: HalfPass, queries: Tensor, cosines: Tensor, k: int) -> tuple[Found, Tensor]:
-    """Return the k nearest keys of each query, and which queries (Q,) are too crowded for it.
+    """Return the k nearest keys of each query, and which queries are crowded, bool (Q,).
 
-    queries: float32 (Q, dim); cosines: float32 (Q,), those of k keys each are at least as large.
-    What is returned for crowded queries means nothing. `first` must have found candidates before.
+    first: the first pass, which has already found candidates. queries: float32 (Q, dim).
+    cosines: float32 (Q,); each query has at least k keys whose cosine is that large.
+    Do not use what is returned for crowded queries.
     """
     rounded = queries.to(first.half)
     error = (queries - rounded.float()).norm(dim=1)
@@ -61,9 +64,10 @@ def search_again(first: HalfPass, queries: Tensor, cosines: Tensor, k: int) -> t
 
 
 def _reaching(scores: Tensor, lowest: Tensor, crowded: Tensor) -> tuple[Tensor, Tensor]:
-    """Return (rows, columns) of the scores (Q, n) that reach `lowest` (Q,); marks crowded rows.
+    """Return rows and columns of the scores (Q, N) that are at least `lowest` (Q,).
 
-    Only chunks whose maximum reaches are looked through (strided as in `top_scores`).
+    Rows with too many chunks to look through are marked in `crowded` (Q,) and left out. A chunk is
+    looked through only if its maximum is large enough; chunks are strided as in `top_scores`.
     """
     chunks = scores.shape[1] // CHUNK
     reach = scores.unflatten(1, (CHUNK, chunks)).amax(dim=1) >= lowest[:, None]  # (Q, chunks)
@@ -78,7 +82,10 @@ def _reaching(scores: Tensor, lowest: Tensor, crowded: Tensor) -> tuple[Tensor, 
 
 
 def _ragged_largest(rows: Tensor, indices: Tensor, cosines: Tensor, count: int, k: int) -> Found:
-    """Return the k largest cosines of each of `count` rows, given in any order."""
+    """Return the k largest cosines of each of `count` queries, and their keys.
+
+    rows, indices, cosines: the query, the key and the cosine of each pair, in any order.
+    """
     counts = torch.bincount(rows, minlength=count)
     order = rows.argsort(stable=True)
     starts = counts.cumsum(0) - counts

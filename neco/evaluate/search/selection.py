@@ -1,4 +1,4 @@
-"""What exact search is made of: the largest scores of each row, a bank's keys block by block."""
+"""Parts of the exact search: the largest scores of each row, and the bank's keys block by block."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,15 +15,15 @@ Part = TypeVar("Part")
 Answer = TypeVar("Answer")
 
 CHUNK = 32
-"""Scores that share one maximum."""
+"""Scores in a chunk, of which only the maximum is looked at first."""
 KEY_BLOCK = 131_072
-"""Keys scored at a time."""
+"""Keys that are scored at a time."""
 RESCORED = 32
-"""Queries whose candidates are read at a time on a CPU."""
+"""Queries whose candidates are read at a time, on a CPU."""
 PAIRS = {"cpu": 16_384, "cuda": 262_144}
-"""Pairs of query and key read at a time."""
+"""Pairs of a query and a key that are read at a time."""
 SAMPLE = (1024, 16_384)
-"""Fewest and most keys that stand for a bank: one in a hundred of it."""
+"""Fewest and most keys in the sample of a bank, which is one key in a hundred."""
 
 
 class Found(NamedTuple):
@@ -34,9 +34,9 @@ class Found(NamedTuple):
 
 
 def largest(scores: Tensor, k: int) -> Found:
-    """Return the k largest of each row of scores (Q, n) as float32, in no order.
+    """Return the k largest of each row of scores (Q, N) as float32, in no order.
 
-    On a CPU numpy's vectorised partition takes a fifth of torch.topk's time.
+    On a CPU, numpy's vectorised partition takes a fifth of torch.topk's time.
     """
     scores = scores.float()
     if scores.is_cuda:
@@ -48,10 +48,10 @@ def largest(scores: Tensor, k: int) -> Found:
 
 
 def top_scores(scores: Tensor, k: int) -> Found:
-    """Return the k largest of each row of scores (Q, n), n a multiple of CHUNK, in no order.
+    """Return the k largest of each row of scores (Q, N), N a multiple of CHUNK, in no order.
 
-    Equal to `largest`: the k largest lie in the k chunks of largest maxima, and only those are
-    looked through. Chunks are strided, so that neighbouring patches do not share one.
+    They are those of `largest`: the k largest scores lie in the k chunks with the largest maxima,
+    and only these are looked through. Chunks are strided, so neighbouring patches are not in one.
     """
     chunks = scores.shape[1] // CHUNK
     if k >= chunks:
@@ -65,7 +65,7 @@ def top_scores(scores: Tensor, k: int) -> Found:
 
 
 def merged(first: Found | None, second: Found, k: int) -> Found:
-    """Return the k best of both, in no order."""
+    """Return the k largest scores of both, in no order."""
     if first is None:
         return second
     scores = torch.cat([first.scores, second.scores], dim=1)
@@ -82,13 +82,13 @@ def stacked(parts: list[Found]) -> Found:
 class Keys:
     """A bank's keys on a device, block by block.
 
-    On a GPU the tokens are copied there once (10.24 million x 384 in float16: 7.9 GB), unless
-    they are not `held`: then they are read from the bank where they are asked for.
+    A GPU gets a copy of all tokens once (7.9 GB for 10.24 million of 384 float16 numbers). If they
+    are not `held`, it gets them from the bank whenever they are needed.
     """
 
     storage = "float16"
     candidates_per_neighbour = 4
-    """Keys scored in float32 for each neighbour asked for."""
+    """How many candidates are scored in float32 for each neighbour that is asked for."""
 
     def __init__(self, bank: Bank, device: torch.device, *, held: bool = True) -> None:
         self.bank = bank
@@ -123,7 +123,7 @@ class Keys:
         return self.sample.mean(dim=0)
 
     def centred(self, start: int, stop: int) -> tuple[Tensor, Tensor | float]:
-        """Return keys less the mean, float32 (n, dim), and how far off they may be (a norm)."""
+        """Return keys less the mean, float32 (N, dim), and how far off each may be, as a length."""
         return self.block(start, stop).sub_(self.mean), 0.0
 
     def cosines(self, queries: Tensor, indices: Tensor) -> Tensor:
@@ -147,7 +147,8 @@ class Keys:
         return torch.from_numpy(products[:, :, 0] * self.bank.inverse_norms[places])
 
     def pair_cosines(self, queries: Tensor, rows: Tensor, indices: Tensor) -> Tensor:
-        """Return float32 cosines (P,) of queries (Q, dim) at `rows` to the keys at `indices`."""
+        """Return the cosines of pairs, float32 (pairs,): queries (Q, dim) at `rows`, keys at
+        `indices`."""
         cosines = queries.new_empty(len(rows))
         step = PAIRS[self.device.type]
         for start in range(0, len(rows), step):
@@ -161,9 +162,9 @@ class Keys:
 def in_threads(
     function: Callable[[Part], Answer], parts: list[Part], device: torch.device
 ) -> list[Answer]:
-    """Return the function of each part, in order; on a CPU one thread works on each part.
+    """Return what the function returns for each part, in order. On a CPU, threads share the parts.
 
-    A thread of its own per part also spreads the steps that a library runs on one core.
+    Even steps that a library runs on one core are then spread over all cores.
     """
     threads = torch.get_num_threads()
     if device.type != "cpu" or threads == 1 or len(parts) == 1:

@@ -1,4 +1,4 @@
-"""The best learning rate: the paper reports the highest mIoU of four (appendix A.2)."""
+"""The best learning rate. The paper reports the highest mIoU of four (appendix A.2)."""
 
 from collections.abc import Iterable
 from statistics import fmean

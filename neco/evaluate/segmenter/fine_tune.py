@@ -1,4 +1,5 @@
-"""The loop: train, evaluate on the way, save, continue where a run was stopped."""
+"""The loop of a fine-tuning: it trains, evaluates on the way, saves checkpoints and continues from
+one."""
 
 import logging
 import math

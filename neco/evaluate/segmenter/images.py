@@ -1,4 +1,4 @@
-"""Our prepared datasets through MMSegmentation's transforms; no file is copied or renamed."""
+"""This project's datasets in MMSegmentation's transforms. No file is copied or renamed."""
 
 import random
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Our backbone with MMSegmentation's Segmenter head as one network."""
+"""This project's backbone with MMSegmentation's Segmenter head, as one network."""
 
 import warnings
 from typing import Any

@@ -1,4 +1,4 @@
-"""The class token's attention of every image of a split, heads averaged."""
+"""The class token's attention of every image of a split, averaged over heads and kept in a file."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Community detection (CD): clusters that keep close company are parts of one kind of object.
+"""Community detection (CD): clusters that often lie side by side are joined into one segment.
 
 Source: paper, appendix A.2; Leopart's released code. Needs the package `infomap` (GPL-3.0).
 """

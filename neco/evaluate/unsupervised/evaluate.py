@@ -1,8 +1,9 @@
-"""The protocol: segments of the held-out images, matched one to one to the classes.
+"""Unsupervised segmentation as a protocol: features and attention come in, metrics come out.
 
-Source: paper, sections 4.2 and B.1, appendix A.2. Two settings fill Tables 1b and 6: `CBFE`, where
-the foreground is clustered into one cluster less than there are classes, and `K=21`, where its many
-clusters are joined by communities.
+Segments of the held-out images are matched one to one to the classes. Source: paper, sections 4.2
+and B.1, appendix A.2. Two settings fill Tables 1b and 6: `CBFE`, where the foreground is clustered
+into one cluster less than there are classes, and `K=21`, where it is clustered into many clusters
+that communities join.
 """
 
 import time

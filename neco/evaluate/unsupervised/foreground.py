@@ -1,8 +1,8 @@
 """Cluster-based foreground extraction (CBFE). Source: paper, appendix A.2; Leopart's released code.
 
-The attention of a single image is noisy; of a cluster of patches from all images it is not. So
-every cluster is foreground or background as a whole, by how much of it attention marks (its
-precision).
+The attention of a single image is noisy. Averaged over a cluster of patches from all images it is
+much less so. Therefore every cluster is foreground or background as a whole, by the share of it
+that attention marks (its precision).
 """
 
 import numpy as np

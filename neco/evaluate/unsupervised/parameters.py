@@ -1,7 +1,7 @@
-"""The search for the communities' parameters. Source: paper, appendix A.2; the released code.
+"""The search for the parameters of the communities. Source: paper, appendix A.2; the released code.
 
-It looks at the training split's labels; the held-out split's are not looked at. Needs the package
-`optuna`.
+It looks at the labels of the training split and never at those of the held-out split. It needs the
+package `optuna`.
 """
 
 from collections.abc import Callable

@@ -1,8 +1,9 @@
 """From the features of two splits to segments: foreground, its clusters, communities of clusters.
 
-Nothing here is ever held at 100 x 100 for all images, as 5.8 GB of enlarged VOC features would be:
-they are enlarged by nearest neighbour, so all cells of a patch are in the patch's cluster. Patches
-are clustered, weighing as many cells as they cover; maps of clusters are enlarged when counted.
+Features count as enlarged to 100 x 100 cells by nearest neighbour, as in the released code, but are
+never held so: for VOC they would take 5.8 GB. All cells of a patch are in the patch's cluster, so
+patches are clustered with the number of their cells as weight, and only maps of clusters are
+enlarged, when cells are counted.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Builds the C++ kernel on first use and keeps it in torch's extension cache."""
+"""Compiling the C++ kernel at its first use. It stays in torch's cache of extensions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which comparators each input of the matrix meets: the tables that the C++ kernel walks along."""
+"""Which comparators each input of the matrix meets: the tables that the C++ kernel reads."""
 
 from __future__ import annotations
 

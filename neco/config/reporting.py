@@ -1,0 +1,41 @@
+"""Settings of the report: its tables, its figures, and the names of all its parts."""
+
+from typing import Literal, get_args
+
+from pydantic import Field
+
+from neco.config.base import Settings
+
+Table = Literal[
+    "1a", "1b", "2", "3", "4", "5a", "5b", "5c", "5d", "5e", "6", "7", "8", "9a", "9b", "9c", "9d",
+    "10",
+]  # fmt: skip
+Figure = Literal["1", "2", "3", "4", "5", "6", "7", "overlays"]
+
+
+PARTS = (
+    *(f"table-{name}" for name in get_args(Table)),
+    *(f"figure-{name}" if name.isdigit() else name for name in get_args(Figure)),
+    *("summary", "claims"),
+)
+"""Everything that can be asked for alone; the last two show all that a project computes."""
+
+
+class Report(Settings):
+    """Which tables and figures the report has."""
+
+    tables: list[Table] = ["1a", "2", "7", "8"]
+    """Tables of the paper, by their numbers. A table shows results of `evaluations`; it asks for
+    none itself."""
+    figures: list[Figure] = ["1", "2", "3", "4", "5", "6", "7", "overlays"]
+    """Figures of the paper, by their numbers, and `overlays`: segments drawn over held-out
+    images."""
+    dataset: str = "pascal-voc"
+    """Dataset whose held-out images the figures show."""
+    run: str | None = None
+    """Run that the figures compare with its start; null takes the project's first."""
+    images: int = Field(6, ge=1)
+    """Number of images in each figure."""
+    clusters: int = Field(100, ge=2)
+    """Number of clusters (K) that Figure 6 and the overlays show. More of them show smaller
+    parts."""
