@@ -186,8 +186,8 @@ def table(results: list[Tried]) -> str:
         rows[outcome].append(f"`{one.family}`{network} ({one.members})")
     columns = ("trains", "image sizes", "class attention", "stride", "why not", "families")
     lines = ["| " + " | ".join(columns) + " |", "| --- | --- | --- | ---: | --- | --- |"]
-    for alike, families in sorted(rows.items(), key=_usefulness):
-        lines.append(f"| {' | '.join(alike)} | {', '.join(families)} |")
+    for cells, families in sorted(rows.items(), key=_usefulness):
+        lines.append(f"| {' | '.join(cells)} | {', '.join(families)} |")
     trained = sum(one.members for one in results if one.trains == "yes")
     extracted = sum(one.members for one in results if one.extracts != "no")
     everything = sum(one.members for one in results)
