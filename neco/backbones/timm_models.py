@@ -1,6 +1,7 @@
 """Rows for networks that the registry does not list: any of timm's, the hub's, or a folder's."""
 
 import json
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import torch
 
 from neco.backbones.backbone import Backbone, strides, widths
+from neco.backbones.hub import asked_briefly
 from neco.backbones.spec import BackboneSpec, LocalFile, TimmHub
 from neco.config.base import nearest
 from neco.errors import UserError
@@ -33,9 +35,11 @@ def create(architecture: str, **arguments: Any) -> Any:
     import timm
 
     wanted = {"pretrained": False, "num_classes": 0, **arguments}
+    asks_hub = wanted["pretrained"] or architecture.startswith(HUB)
     while True:
         try:
-            network = timm.create_model(architecture, **wanted)
+            with asked_briefly() if asks_hub else nullcontext():
+                network = timm.create_model(architecture, **wanted)
             break
         except TypeError as error:
             unknown = [name for name in OPTIONAL if name in wanted and f"'{name}'" in str(error)]

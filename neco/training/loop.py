@@ -2,6 +2,7 @@
 
 import logging
 import math
+from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -216,13 +217,14 @@ class Training:
 
 def train(
     backbone: Backbone, dataset: Dataset, settings: Train, folder: Path, title: str = "NeCo",
-    fabric: Fabric | None = None,
+    fabric: Fabric | None = None, about: Mapping[str, Any] | None = None,
 ) -> Path:  # fmt: skip
     """Post-train a backbone on a dataset's images (labels are not read).
 
     Writes to `folder`: backbone.safetensors (the student, a timm state dict), metrics.csv,
     training.json and tensorboard/; meanwhile checkpoint.ckpt and metrics.partial, from which the
     same call continues. A training that is finished already is not run again.
+    about: what else training.json shall say, such as `about_start()`.
     Returns the path of backbone.safetensors. Raises UserError when asked to stop (the checkpoint
     is saved), when the loss is no longer finite, and for a checkpoint of another training.
     """
@@ -295,8 +297,13 @@ def train(
             raise stopped(told, asked) if asked else UserError(told)
     if writer:
         weights = export_state_dict(training.student.backbone)
-        about = _description(training, len(dataset), clock.seconds(), starts)
-        publish(folder, weights, writer.text(), about, identity, checkpoint)
+        description = {
+            **(about or {}),
+            **_description(training, len(dataset), clock.seconds(), starts),
+            "data_digest": identity["data"],
+            "start_digest": identity["start"],
+        }
+        publish(folder, weights, writer.text(), description, identity, checkpoint)
     fabric.barrier()
     return folder / "backbone.safetensors"
 
