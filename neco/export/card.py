@@ -94,7 +94,9 @@ def _settings(record: dict[str, Any]) -> str:
     settings = record.get("settings", {})
     preset = settings.get("preset", "paper")
     try:
-        base = validated(Train, {**PRESETS[preset], "preset": preset}, preset).model_dump("json")
+        base = validated(Train, {**PRESETS[preset], "preset": preset}, preset).model_dump(
+            mode="json"
+        )
     except (KeyError, UserError):
         return f"The preset was `{preset}`, which this version does not know."
     differing = [

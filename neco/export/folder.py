@@ -11,7 +11,7 @@ from neco.backbones.spec import BackboneSpec
 from neco.errors import UserError
 
 TOLERANCE = 1e-5
-"""How far a token's numbers may be from the run's, absolute, or of the number where it is above 1."""
+"""How far a number may be from the run's, absolute and relative together."""
 LARGEST = 224
 """Side in pixels up to which the proof looks at images."""
 

@@ -68,7 +68,7 @@ class MetricsWriter:
         )
         self._task = self._bar.add_task(title, total=steps, completed=first_step, told="")
         self._line = drawn_line()
-        """The line of a command that has more steps than this training; it takes the bar's place."""
+        """The line of a longer command, which takes the place of the bar."""
         self._interactive = self._bar.console.is_terminal and self._line is None
         self._title = title
         self._started, self._first = time.perf_counter(), first_step
