@@ -70,7 +70,9 @@ def timm_spec(name: str) -> BackboneSpec:
             _refuse_unknown(name, architecture)
     network = _hollow(name, architecture)
     config = network.pretrained_cfg
-    sizes = config.get("input_size") or (3, 224, 224)
+    # Positions cover what the network was built for, which a folder's arguments may change.
+    built = getattr(getattr(network, "patch_embed", None), "img_size", None)
+    sizes = built or config.get("input_size") or (3, 224, 224)
     _refuse_without_grid(name, architecture, network, int(sizes[-1]))
     model = config.get("architecture") or architecture
     return BackboneSpec(

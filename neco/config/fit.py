@@ -26,7 +26,8 @@ class Fit(Settings):
     folder trains longer."""
     cpu_minutes: float = Field(7.0, gt=0.0)
     """Without `--steps` and `--time`, a training on a CPU has as many steps as fit into so many
-    minutes by the measured pace. Raised, it sees more images and takes longer."""
+    minutes by the measured pace, but at least `least_steps`. Raised, it sees more images and takes
+    longer."""
     paper_from: int = Field(1_000_000, ge=1)
     """A training that sees at least so many images (steps times batch) takes the preset `paper`,
     a shorter one the preset `fast`. The gain of `fast` was measured at 720 images seen, that of

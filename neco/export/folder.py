@@ -30,7 +30,11 @@ def write_folder(backbone: Backbone, spec: BackboneSpec, into: Path) -> None:
         str(into),
         model_config={"pretrained_cfg": {"tag": "neco", "license": spec.licence}},
         safe_serialization=True,
-        data_config={"mean": mean, "std": deviation},
+        data_config={
+            "mean": mean,
+            "std": deviation,
+            "input_size": (3, spec.image_size, spec.image_size),
+        },
     )
 
 

@@ -86,7 +86,8 @@ def steps_of(
                 f"--time: nothing is left for a step, which takes {pace:.1f} s here; allow more "
                 "time, or lower train.batch_size or train.crops"
             )
-        return min(steps, rules.most_steps), "as many as fit into --time"
+        few = f"; a gain was measured from {rules.least_steps} on" * (steps < rules.least_steps)
+        return min(steps, rules.most_steps), f"as many as fit into --time{few}"
     if (asked.train or {}).get("epochs"):
         return settings.epochs * per_epoch, f"{settings.epochs} times every image, as asked"
     wanted = max(rules.epochs * per_epoch, rules.least_steps)
@@ -94,8 +95,10 @@ def steps_of(
     if wanted > rules.most_steps:
         steps, why = rules.most_steps, "as many as the paper's run"
     if not machine.gpu and steps * pace > rules.cpu_minutes * 60:
-        steps = max(int(rules.cpu_minutes * 60 / pace), 1)
+        steps = int(rules.cpu_minutes * 60 / pace)
         why = f"as many as fit into {rules.cpu_minutes:g} minutes on this CPU; --time asks for more"
+    if steps < rules.least_steps:
+        steps, why = rules.least_steps, "the fewest that a gain was measured with"
     return steps, why
 
 
