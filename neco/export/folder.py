@@ -9,6 +9,7 @@ from torch import Tensor
 from neco.backbones.backbone import Backbone
 from neco.backbones.spec import BackboneSpec
 from neco.errors import UserError
+from neco.files import read_json, write_json
 
 TOLERANCE = 1e-5
 """How far a number may be from the run's, absolute and relative together."""
@@ -36,6 +37,10 @@ def write_folder(backbone: Backbone, spec: BackboneSpec, into: Path) -> None:
             "input_size": (3, spec.image_size, spec.image_size),
         },
     )
+    config = read_json(into / "config.json", "configuration of timm", "export again")
+    # It is said beside as well, and transformers, which passes it on itself, takes it once.
+    config.get("model_args", {}).pop("num_classes", None)
+    write_json(into / "config.json", config)
 
 
 def in_plain_timm(folder: Path) -> Any:
