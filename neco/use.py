@@ -1,7 +1,6 @@
 """A model and the patch tokens of images, for use from Python."""
 
 import io
-from collections.abc import Sequence
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, overload
@@ -67,7 +66,7 @@ def patch_tokens(model: Model, images: Picture | Tensor, size: int | None = None
 
 @overload
 def patch_tokens(
-    model: Model, images: Sequence[Picture], size: int | None = None
+    model: Model, images: list[Any] | tuple[Any, ...], size: int | None = None
 ) -> list[Tensor]: ...
 
 

@@ -140,6 +140,12 @@ def _loading(spec: BackboneSpec, backbone: Backbone, sequence: bool, onnx: bool)
         f"its place. `images` is (B, 3, H, W) with H and W multiples of {patch}, colours in 0 to 1 "
         f"less the mean {_numbers(mean)}, over the deviation {_numbers(deviation)}.",
     ]
+    if sequence:
+        lines += [
+            "",
+            'The transformers library loads it too: `AutoModel.from_pretrained("FOLDER")`; its '
+            f"`last_hidden_state` begins with {spec.prefix_tokens} tokens that are no patches.",
+        ]
     if onnx:
         lines += [
             "",
