@@ -208,10 +208,9 @@ def what_failed(error: Exception, model: str) -> str:
             "log in with `hf auth login` or set HF_TOKEN where it is private"
         )
     if names & _UNREACHABLE:
-        # Without an answer the client speaks of its cache, at length.
-        told = "" if "LocalEntryNotFoundError" in names else f" ({reason})"
+        told = reason.split(". ")[0]  # the client goes on with advice of its own
         return (
-            f"the hub cannot be reached{told}; check the network, or give a file as "
+            f"the hub cannot be reached ({told}); check the network, or give a file as "
             "file:/folder/weights.safetensors@NAME or a folder as local-dir:FOLDER"
         )
     if "EntryNotFoundError" in names:
