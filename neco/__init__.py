@@ -1,5 +1,11 @@
 """NeCo: dense post-pretraining of Vision Transformers by patch neighbor consistency.
 
+Use a model from Python in three lines:
+
+    from neco import load, patch_tokens
+    model = load("runs/mine")                  # a run, an exported folder, a file, or timm's name
+    tokens = patch_tokens(model, "photo.jpg")  # (rows, columns, dim)
+
 Shapes in docstrings and comments have the same letters everywhere:
 
     B           images of a batch, or of this process's share of it
@@ -20,4 +26,19 @@ A box is (left, top, right, bottom). In texts on the sort, Q is a matrix: the re
 (R, R) of one row of values, Qs the student's and Qt the teacher's.
 """
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from neco.use import load, patch_tokens
+
 __version__ = "0.1.0"
+__all__ = ["__version__", "load", "patch_tokens"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs torch only when it is asked for."""
+    if name in ("load", "patch_tokens"):
+        from neco import use
+
+        return getattr(use, name)
+    raise AttributeError(f"module 'neco' has no attribute '{name}'")

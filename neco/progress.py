@@ -1,6 +1,14 @@
-"""How far a command is: bars on stderr, and one line for work that has several steps."""
+"""How far a command is: bars on stderr, and one line for work that has several steps.
 
+While a `ProgressLine` is drawn, the bars of the work inside move that line and draw nothing.
+"""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
+from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -8,6 +16,7 @@ from rich.progress import (
     DownloadColumn,
     MofNCompleteColumn,
     Progress,
+    TaskID,
     TextColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
@@ -18,6 +27,8 @@ console = Console(stderr=True, highlight=False)
 
 def counting_bar() -> Progress:
     """Return a progress bar over a number of things."""
+    if _drawn:
+        return _Inside(_drawn[-1])
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -29,6 +40,8 @@ def counting_bar() -> Progress:
 
 def transfer_bar() -> Progress:
     """Return a progress bar over bytes, with speed and time left."""
+    if _drawn:
+        return _Inside(_drawn[-1])
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -44,25 +57,35 @@ class ProgressLine:
 
     On a terminal the line is a bar that is drawn anew. Elsewhere, as in a log file, a plain line is
     printed at every tenth of the way. Use it as a context manager; `total` is the work in any unit.
+    left: whether to guess the time left from the pace; not for steps of very different pace.
     """
 
-    def __init__(self, total: float) -> None:
+    def __init__(self, total: float, left: bool = True) -> None:
         self.total = total
         self._said = -1
+        self._span, self._step = (0.0, total), ""
         self._terminal = console.is_terminal
+        columns = [BarColumn(bar_width=30), TextColumn("{task.percentage:>3.0f} %")]
+        remaining = [TimeRemainingColumn(elapsed_when_finished=True)] if left else []
         self._bar = Progress(
-            BarColumn(bar_width=30),
-            TextColumn("{task.percentage:>3.0f} %"),
-            TimeRemainingColumn(elapsed_when_finished=True),
-            TextColumn("{task.description}"),
+            *columns,
+            *remaining,
+            TextColumn("{task.description}", markup=False),
             console=console,
             disable=not self._terminal,
         )
         self._task = self._bar.add_task("", total=total)
+        self._moved: list[tuple[logging.StreamHandler[Any], Any]] = []
 
     def __enter__(self) -> "ProgressLine":
         """Start to draw."""
+        before = sys.stderr
         self._bar.start()
+        _drawn.append(self)
+        for handler in logging.getLogger().handlers:  # what is logged goes above the line
+            if isinstance(handler, logging.StreamHandler) and handler.stream is before:
+                self._moved.append((handler, before))
+                handler.setStream(sys.stderr)
         return self
 
     def __exit__(
@@ -72,6 +95,9 @@ class ProgressLine:
         trace: TracebackType | None,
     ) -> None:
         """Leave the last line on the screen."""
+        _drawn.remove(self)
+        for handler, stream in self._moved:
+            handler.setStream(stream)
         self._bar.stop()
 
     def at(self, done: float, step: str) -> None:
@@ -80,4 +106,49 @@ class ProgressLine:
         tenth = int(10 * done / self.total) if self.total else 10
         if not self._terminal and tenth > self._said:
             self._said = tenth
-            console.print(f"{10 * tenth} % done: {step}")
+            console.print(f"{10 * tenth} % done: {step}", markup=False)
+
+    @contextmanager
+    def step(self, name: str, start: float, end: float) -> Iterator[None]:
+        """Make the line go from `start` to `end` while the block runs; bars inside move it."""
+        self._span, self._step = (start, end), name
+        self.at(start, name)
+        yield
+        self.at(end, name)
+
+    def inside(self, share: float, told: str = "") -> None:
+        """Say which share (0 to 1) of the step is done, and more in words."""
+        start, end = self._span
+        step = f"{self._step}: {told}" if told else self._step
+        self.at(start + (end - start) * min(max(share, 0.0), 1.0), step)
+
+
+_drawn: list[ProgressLine] = []
+"""Lines that are drawn now; the last one is moved by what runs inside."""
+
+
+def drawn_line() -> ProgressLine | None:
+    """Return the line that is drawn now, if there is one."""
+    return _drawn[-1] if _drawn else None
+
+
+class _Inside(Progress):
+    """A bar that moves the line around it and draws nothing itself."""
+
+    def __init__(self, line: ProgressLine) -> None:
+        super().__init__(console=console, disable=True)
+        self._line = line
+
+    def update(self, task_id: TaskID, **changes: Any) -> None:
+        super().update(task_id, **changes)
+        self._tell(task_id)
+
+    def advance(self, task_id: TaskID, advance: float = 1) -> None:
+        super().advance(task_id, advance)
+        self._tell(task_id)
+
+    def _tell(self, task_id: TaskID) -> None:
+        task = self._tasks[task_id]
+        if task.total:
+            count = f"{task.completed:,.0f} of {task.total:,.0f}" if task.total < 1e7 else ""
+            self._line.inside(task.completed / task.total, count)

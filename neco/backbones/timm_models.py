@@ -1,6 +1,7 @@
 """Rows for networks that the registry does not list: those of timm, of the hub, or of a folder."""
 
 import json
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import torch
 
 from neco.backbones.backbone import Backbone, strides, widths
+from neco.backbones.hub import asked_briefly
 from neco.backbones.spec import BackboneSpec, LocalFile, TimmHub
 from neco.config.base import nearest
 from neco.errors import UserError
@@ -33,9 +35,11 @@ def create(architecture: str, **arguments: Any) -> Any:
     import timm
 
     wanted = {"pretrained": False, "num_classes": 0, **arguments}
+    asks_hub = wanted["pretrained"] or architecture.startswith(HUB)
     while True:
         try:
-            network = timm.create_model(architecture, **wanted)
+            with asked_briefly() if asks_hub else nullcontext():
+                network = timm.create_model(architecture, **wanted)
             break
         except TypeError as error:
             unknown = [name for name in OPTIONAL if name in wanted and f"'{name}'" in str(error)]
@@ -66,7 +70,9 @@ def timm_spec(name: str) -> BackboneSpec:
             _refuse_unknown(name, architecture)
     network = _hollow(name, architecture)
     config = network.pretrained_cfg
-    sizes = config.get("input_size") or (3, 224, 224)
+    # Positions cover what the network was built for, which a folder's arguments may change.
+    built = getattr(getattr(network, "patch_embed", None), "img_size", None)
+    sizes = built or config.get("input_size") or (3, 224, 224)
     _refuse_without_grid(name, architecture, network, int(sizes[-1]))
     model = config.get("architecture") or architecture
     return BackboneSpec(
@@ -202,8 +208,9 @@ def what_failed(error: Exception, model: str) -> str:
             "log in with `hf auth login` or set HF_TOKEN where it is private"
         )
     if names & _UNREACHABLE:
+        told = reason.split(". ")[0]  # the client goes on with advice of its own
         return (
-            f"the hub cannot be reached ({reason}); check the network, or give a file as "
+            f"the hub cannot be reached ({told}); check the network, or give a file as "
             "file:/folder/weights.safetensors@NAME or a folder as local-dir:FOLDER"
         )
     if "EntryNotFoundError" in names:

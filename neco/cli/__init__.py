@@ -10,6 +10,7 @@ from neco.cli import (
     data,
     evaluation,
     models,
+    own,
     plan,
     project,
     publishing,
@@ -24,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(prog="neco", description=__doc__)
     commands = root.add_subparsers(dest="command", required=True, metavar="STEP")
     for part in (
-        project, plan, data, models, evaluation, report, publishing,
+        project, plan, data, models, own, evaluation, report, publishing,
     ):  # fmt: skip
         part.add_commands(commands)
     return root
@@ -38,6 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("faiss").setLevel(logging.WARNING)  # it would tell how it was built
+    logging.getLogger("timm").setLevel(logging.WARNING)  # and this one every file that it reads
     chosen = parser().parse_args(arguments)
     written = chosen.writes(chosen) if "writes" in chosen else None
     try:

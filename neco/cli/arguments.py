@@ -104,8 +104,8 @@ def backbone_of(
     return backbone.cuda() if torch.cuda.is_available() else backbone
 
 
-def project_of(args: argparse.Namespace) -> Project:
-    """Return the project of --config and --set; without --config the defaults."""
+def settings_of(args: argparse.Namespace) -> dict[str, Any]:
+    """Return what --set says, nested. Raises UserError for one that is no KEY=VALUE."""
     override: dict[str, Any] = {}
     for item in args.set:
         key, equals, value = item.partition("=")
@@ -121,6 +121,12 @@ def project_of(args: argparse.Namespace) -> Project:
         for part in reversed(key.split(".")):
             nested = {part: nested}
         override = merged(override, nested)
+    return override
+
+
+def project_of(args: argparse.Namespace) -> Project:
+    """Return the project of --config and --set; without --config the defaults."""
+    override = settings_of(args)
     if args.config is not None:
         return load_project(args.config, override)
     return validated(Project, override, "--set")

@@ -121,6 +121,7 @@ def _train(args: argparse.Namespace) -> None:
     from neco.config.training import Train, with_preset
     from neco.data.dataset import read_dataset
     from neco.training import train
+    from neco.training.about import about_start
     from neco.training.launch import launch, refuse_unequal_shares
     from neco.training.stopping import held_together
 
@@ -149,7 +150,10 @@ def _train(args: argparse.Namespace) -> None:
     fabric = launch(args.devices, args.nodes, settings.precision)
     try:
         with held_together(fabric, args.into, "neco train"):
-            trained = train(backbone, dataset, settings, args.into, args.run or "NeCo", fabric)
+            trained = train(
+                backbone, dataset, settings, args.into, args.run or "NeCo", fabric,
+                about_start(backbone_name, args.weights),
+            )  # fmt: skip
     except UserError:
         if fabric.is_global_zero:
             raise

@@ -6,6 +6,7 @@ the training and a description of it. Source: paper, section 3 and appendix A.1.
 
 import logging
 import math
+from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ log = logging.getLogger(__name__)
 
 def train(
     backbone: Backbone, dataset: Dataset, settings: Train, folder: Path, title: str = "NeCo",
-    fabric: Fabric | None = None,
+    fabric: Fabric | None = None, about: Mapping[str, Any] | None = None,
 ) -> Path:  # fmt: skip
     """Post-train a backbone on a dataset's images and return the path of the trained weights.
 
@@ -51,7 +52,8 @@ def train(
     that is already finished is not run again.
 
     title: names the training in messages and bars. fabric: the processes that train together;
-    without it, one process on one device.
+    without it, one process on one device. about: what else training.json says, as from
+    `about_start`.
     Raises UserError when the training is asked to stop (its checkpoint is saved), when the loss is
     no longer finite, and when the folder holds the checkpoint of another training.
     """
@@ -125,8 +127,13 @@ def train(
             raise stopped(told, asked) if asked else UserError(told)
     if writer:
         weights = export_state_dict(training.student.backbone)
-        about = _description(training, len(dataset), clock.seconds(), starts)
-        publish(folder, weights, writer.text(), about, identity, checkpoint)
+        description = {
+            **(about or {}),
+            **_description(training, len(dataset), clock.seconds(), starts),
+            "data_digest": identity["data"],
+            "start_digest": identity["start"],
+        }
+        publish(folder, weights, writer.text(), description, identity, checkpoint)
     fabric.barrier()
     return folder / "backbone.safetensors"
 

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch.utils.tensorboard import SummaryWriter
 
 from neco.files import opened_whole
+from neco.progress import drawn_line
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +67,9 @@ class MetricsWriter:
             console=Console(stderr=True),
         )
         self._task = self._bar.add_task(title, total=steps, completed=first_step, told="")
-        self._interactive = self._bar.console.is_terminal
+        self._line = drawn_line()
+        """The line of a longer command, which takes the place of the bar."""
+        self._interactive = self._bar.console.is_terminal and self._line is None
         self._title = title
         self._started, self._first = time.perf_counter(), first_step
 
@@ -103,6 +106,9 @@ class MetricsWriter:
             return
         pace = (time.perf_counter() - self._started) / max(1, done - self._first)
         left = pace * (self.steps - done)
+        if self._line:
+            self._line.inside(done / self.steps, f"step {done}/{self.steps}, {left:.0f} s left")
+            return
         log.info("%s  step %d/%d  %s  %.0f s left", self._title, done, self.steps, told, left)
 
     def text(self) -> str:

@@ -1,0 +1,114 @@
+"""fit and export: one's own images to a model, and the model to other people's programs."""
+
+import argparse
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from neco.cli.arguments import (
+    Commands,
+    add_into,
+    add_threads,
+    count,
+    into_of,
+    place,
+    settings_of,
+    use_threads,
+)
+from neco.cli.models import BACKBONE, WEIGHTS
+from neco.errors import UserError
+
+if TYPE_CHECKING:
+    from neco.fit.order import Order
+
+
+def add_commands(commands: Commands) -> None:
+    """Add this module's commands."""
+    fit = commands.add_parser("fit", help="a folder of images to a model of one's own")
+    fit.add_argument("--images", type=Path, required=True, help="folder of images")
+    fit.add_argument("--backbone", required=True, help=f"start; {BACKBONE}")
+    fit.add_argument("--out", type=place, required=True, help="folder for everything")
+    fit.add_argument("--weights", type=Path, help=WEIGHTS)
+    length = fit.add_mutually_exclusive_group()
+    length.add_argument("--steps", type=count, help="length of the training")
+    length.add_argument(
+        "--time", type=seconds, help="time for all of it, as in 10m; chooses the steps"
+    )
+    fit.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a setting that is not to be chosen, train.batch_size=8, or a rule, fit.epochs=5",
+    )
+    fit.add_argument("--dry-run", action="store_true", help="show settings and estimate, no more")
+    fit.add_argument("--skip", type=int, help="leave out up to so many files that are no good")
+    fit.add_argument("--mirror", action="append", help="as for `fetch`")
+    fit.add_argument("--downloads", type=Path, default=Path("data/downloads"))
+    add_threads(fit)
+    fit.set_defaults(step=_fit, writes=lambda chosen: None if chosen.dry_run else chosen.out)
+
+    export = commands.add_parser(
+        "export", help="a run as a folder for timm and Hugging Face, and as ONNX"
+    )
+    export.add_argument(
+        "source", type=Path, help="what `neco fit` or `neco train` wrote, or a weights file"
+    )
+    add_into(export, "folder to write")
+    export.add_argument(
+        "--backbone", help="whose weights a file holds, or a run that does not say it"
+    )
+    export.add_argument(
+        "--onnx", action="store_true", help="add model.onnx, for images of any number and size"
+    )
+    export.set_defaults(step=_export, writes=into_of)
+
+
+def _export(args: argparse.Namespace) -> None:
+    from neco.export.export import export
+    from neco.export.source import source_of
+
+    print(export(source_of(args.source, args.backbone), args.into, args.onnx))
+
+
+def _fit(args: argparse.Namespace) -> None:
+    from neco.errors import StoppedError
+
+    try:
+        from neco.fit.fit import fit
+        from neco.fit.settle import estimate
+        from neco.fit.show import show
+
+        use_threads(args)
+        order = _order(args)
+        if args.dry_run:
+            show(estimate(order))
+        else:
+            print(fit(order))
+    except KeyboardInterrupt:
+        raise StoppedError("interrupted; the same command continues", 2) from None
+
+
+def _order(args: argparse.Namespace) -> "Order":
+    from neco.config.base import validated
+    from neco.config.fit import Fit
+    from neco.fit.order import Asked, Order
+
+    given = settings_of(args)
+    rules = validated(Fit, given.pop("fit", {}), "fit")
+    train = given.pop("train", {})
+    if given:
+        raise UserError(f"--set {next(iter(given))}: fit takes train.KEY=VALUE and fit.KEY=VALUE")
+    asked = Asked(args.steps, args.time, train or None)
+    mirrors = tuple(args.mirror or ("official",))
+    return Order(args.images, args.backbone, args.out, args.weights, asked, rules, args.skip,
+                 mirrors, args.downloads)  # fmt: skip
+
+
+def seconds(text: str) -> float:
+    """Return the seconds of `90s`, `10m`, `2h` or `1h30m`, for argparse."""
+    found = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?", text)
+    parts = [float(part or 0) for part in found.groups()] if found else [0.0]
+    if len(parts) < 3 or not sum(parts):
+        raise argparse.ArgumentTypeError(f"{text}: write a time as in 90s, 10m, 2h or 1h30m")
+    return 3600 * parts[0] + 60 * parts[1] + parts[2]

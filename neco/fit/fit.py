@@ -1,0 +1,101 @@
+"""One command from a folder of images to a model: every stage calls what its own command calls."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from neco.backbones.fetch import fetch_and_convert
+from neco.backbones.load import load_backbone, weights_digest
+from neco.data.dataset import Dataset, read_dataset, splits_of
+from neco.data.folder.walk import Listing
+from neco.data.prepare import prepare_folder
+from neco.errors import StoppedError
+from neco.export.export import export
+from neco.export.source import INNER, Source, source_of
+from neco.fit.machine import this_machine
+from neco.fit.order import Order
+from neco.fit.settle import look, prepare_backbone, settle, trainable, training_split
+from neco.fit.show import show
+from neco.fit.stages import Stages, listing_digest
+from neco.progress import ProgressLine
+from neco.training import train
+from neco.training.about import about_start
+
+DATASET, START, MODEL = "dataset", "start.safetensors", "model"
+SPANS = {"prepare": (0.0, 0.04), "weights": (0.04, 0.07), "measure": (0.07, 0.1)}
+SPANS |= {"train": (0.1, 0.97), "export": (0.97, 1.0)}
+"""Which part of the progress line each stage has."""
+
+
+def fit(order: Order) -> Path:
+    """Train a backbone on a folder of images; return the exported folder, `order.into`/model.
+
+    Writes to `order.into`: dataset/ (links to the images), start.safetensors, run/ (the training),
+    model/ (for timm) and fit.json (what each stage was done with). A stage that was done with the
+    same inputs is not done again, and a training continues from its checkpoint.
+    Raises UserError for what the user can mend, and StoppedError where a signal ended it.
+    """
+    began = time.monotonic()
+    root, listing, _ = look(order)
+    trainable(order.backbone)  # before anything is written
+    order.into.mkdir(parents=True, exist_ok=True)
+    stages = Stages(order.into)
+    with ProgressLine(1.0, left=False) as line:
+        with _stage(line, "prepare"):
+            dataset = _prepared(order, root, listing, stages)
+        with _stage(line, "weights"):
+            start = _start(order, stages)
+        with _stage(line, "measure"):
+            settled = settle(order, dataset, start, this_machine(), stages, began)
+        show(settled)
+        with _stage(line, "train"):
+            settings = settled.settings
+            backbone = load_backbone(order.backbone, start, drop_path=settings.drop_path)
+            prepare_backbone(backbone, settings)
+            about = about_start(order.backbone, start)
+            train(backbone, dataset, settings, order.into / INNER, "fit", about=about)
+        with _stage(line, "export"):
+            return _exported(source_of(order.into, order.backbone), order.into / MODEL, stages)
+
+
+def _prepared(order: Order, root: Path, listing: Listing, stages: Stages) -> Dataset:
+    into = order.into / DATASET
+    inputs = {"files": listing_digest(listing), "root": str(root), "skip": order.skip}
+    if stages.found("prepare", inputs, [into / "index.csv"]) is None:
+        stages.forget("prepare")
+        prepare_folder(root, into, skip=order.skip, labels=False)
+        stages.done("prepare", inputs, True)
+    return read_dataset(into, training_split(splits_of(into)))
+
+
+def _start(order: Order, stages: Stages) -> Path:
+    """Return the file of the weights to start from, fetched where that is needed."""
+    if order.weights is not None:
+        weights_digest(order.weights)  # so that a file that is missing is said
+        return order.weights
+    into, inputs = order.into / START, {"backbone": order.backbone}
+    digest = stages.found("weights", inputs, [into])
+    if digest is None or digest != weights_digest(into):
+        fetch_and_convert(order.backbone, into, list(order.mirrors), order.downloads)
+        stages.done("weights", inputs, weights_digest(into))
+    return into
+
+
+def _exported(source: Source, into: Path, stages: Stages) -> Path:
+    inputs = {"weights": weights_digest(source.weights), "backbone": source.backbone}
+    inputs |= {"about": weights_digest(source.weights.with_name("training.json"))}
+    if stages.found("export", inputs, [into / "config.json", into / "model.safetensors"]) is None:
+        export(source, into)
+        stages.done("export", inputs, True)
+    return into
+
+
+@contextmanager
+def _stage(line: ProgressLine, name: str) -> Iterator[None]:
+    """Move the line through a stage; an interrupt in it ends with the way to go on."""
+    try:
+        with line.step(name, *SPANS[name]):
+            yield
+    except KeyboardInterrupt:
+        raise StoppedError(f"interrupted at `{name}`; the same command continues", 2) from None

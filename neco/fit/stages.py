@@ -1,0 +1,64 @@
+"""What a stage was done with: a stage whose inputs are the same is not done again."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from neco.data.folder.plan import FILE
+from neco.data.folder.walk import Listing
+from neco.files import write_json
+
+RECORD = "fit.json"
+
+
+class Stages:
+    """The record `fit.json` of a folder: per stage its inputs, and what it found."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / RECORD
+        self._stages: dict[str, Any] = {}
+        try:
+            stored = json.loads(self.path.read_text(encoding="utf-8"))
+            self._stages = dict(stored["stages"])
+        except (OSError, ValueError, KeyError, TypeError):
+            pass  # none yet, or torn: every stage is done
+
+    def found(self, stage: str, inputs: dict[str, Any], outputs: list[Path]) -> Any:
+        """Return what a stage found with these inputs, None where it has to be done (again).
+
+        outputs: what it wrote; it is done again where one of them is gone.
+        """
+        entry = self._stages.get(stage)
+        if not isinstance(entry, dict) or entry.get("inputs") != _plain(inputs):
+            return None
+        return entry.get("found") if all(path.exists() for path in outputs) else None
+
+    def done(self, stage: str, inputs: dict[str, Any], found: Any) -> None:
+        """Note that a stage is done; found: anything but None."""
+        self._stages[stage] = {"inputs": _plain(inputs), "found": found}
+        write_json(self.path, {"stages": self._stages})
+
+    def forget(self, stage: str) -> None:
+        """Note that what a stage wrote is about to change."""
+        if self._stages.pop(stage, None) is not None:
+            write_json(self.path, {"stages": self._stages})
+
+
+def listing_digest(listing: Listing) -> str:
+    """Return what changes when a file of a folder is added, removed, renamed, or written anew.
+
+    It covers names, sizes and times of images and of dataset.yaml; no content is read.
+    """
+    content = hashlib.sha256()
+    for name in [*listing.images, *listing.unread, *listing.others]:
+        about = (listing.root / name).stat()
+        content.update(json.dumps([name, about.st_size, about.st_mtime_ns]).encode())
+    settings = listing.root / FILE
+    content.update(settings.read_bytes() if settings.is_file() else b"")
+    return content.hexdigest()
+
+
+def _plain(inputs: dict[str, Any]) -> Any:
+    """Return inputs as they come back from a file."""
+    return json.loads(json.dumps(inputs))

@@ -1,0 +1,156 @@
+"""A model and the patch tokens of images, for use from Python."""
+
+import io
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any, overload
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from neco.backbones.backbone import Backbone
+from neco.backbones.load import load_backbone
+from neco.backbones.registry import backbone_spec
+from neco.backbones.timm_models import FOLDER
+from neco.data.photographs import read_photograph, turned_upright
+from neco.errors import UserError
+from neco.export.source import source_of
+from neco.features import device_of, frozen_tokens
+from neco.normalisation import IMAGENET, Normalisation
+
+Picture = str | PathLike[str] | Image.Image
+"""A file or an opened image."""
+
+
+class Model(nn.Module):
+    """A backbone and the colours that it expects. `to(device)` moves it as any module."""
+
+    def __init__(self, backbone: Backbone, normalisation: Normalisation = IMAGENET) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.normalisation = normalisation
+        self.patch_size, self.dim = backbone.patch_size, backbone.dim
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return (B, H/patch, W/patch, dim) for normalised images (B, 3, H, W)."""
+        tokens: Tensor = self.backbone(images)
+        return tokens
+
+
+def load(what: str | PathLike[str], backbone: str | None = None, block: int | None = None) -> Model:
+    """Return a model in evaluation mode, on the CPU.
+
+    what: a folder of `neco fit` or `neco train`, a folder of `neco export`, a weights file, or a
+    name of docs/backbones.md, timm's, or `hf-hub:OWNER/NAME`. A folder or file of that path goes
+    before a name. backbone: whose weights a file holds, where the file does not say it.
+    block: whose output the tokens are, from the end where negative; None is the last one.
+    Raises UserError for a place that holds no model, an unknown name, and weights that do not fit.
+    """
+    path = Path(what)
+    if not path.exists():
+        name = fspath(what)
+        return Model(load_backbone(name, None, block=block), backbone_spec(name).normalisation)
+    if (path / "config.json").exists():
+        name = f"{FOLDER}{path}"
+        return Model(load_backbone(name, None, block=block), backbone_spec(name).normalisation)
+    source = source_of(path, backbone)
+    normalisation = backbone_spec(source.backbone).normalisation
+    return Model(load_backbone(source.backbone, source.weights, block=block), normalisation)
+
+
+@overload
+def patch_tokens(model: Model, images: Picture | Tensor, size: int | None = None) -> Tensor: ...
+
+
+@overload
+def patch_tokens(
+    model: Model, images: list[Any] | tuple[Any, ...], size: int | None = None
+) -> list[Tensor]: ...
+
+
+def patch_tokens(model: Model, images: Any, size: int | None = None) -> Any:
+    """Return the grid of patch tokens of images, float32, without gradient.
+
+    images: a file, a PIL image, a list of these, or a tensor (B, 3, H, W) or (3, H, W) of colours,
+    uint8 or floats from 0 to 1. They are normalised here. EXIF orientation is applied.
+    size: the shorter side in pixels that images are brought to; None keeps their size. Then height
+    and width are each rounded to the nearest multiple of the patch size, at least one patch, and
+    the image is resized to that (bilinear with antialias). So grids of one list may differ in size.
+    Returns (rows, columns, dim) for one image, (B, rows, columns, dim) for a tensor of four
+    dimensions, and a list of (rows, columns, dim) for a list. It runs where the model is.
+    Raises UserError for a file that is no image, a tensor of another shape or range, and a size
+    that the network cannot take.
+    """
+    if isinstance(images, list | tuple):
+        return [patch_tokens(model, image, size) for image in images]
+    if isinstance(images, Tensor):
+        pixels = _colours(images)
+        single = images.ndim == 3
+    else:
+        pixels, single = _pixels(_opened(images))[None], True
+    pixels = _fitted(pixels.to(device_of(model)), model.patch_size, size)
+    mean, deviation = (
+        torch.tensor(part, device=pixels.device)[:, None, None] for part in model.normalisation
+    )
+    tokens = frozen_tokens(model.eval(), (pixels - mean) / deviation)
+    return tokens[0] if single else tokens
+
+
+def rounded_size(height: int, width: int, patch_size: int, size: int | None) -> tuple[int, int]:
+    """Return the height and width at which an image is looked at; the rule of `patch_tokens`."""
+    scale = 1.0 if size is None else size / min(height, width)
+    rows, columns = (max(round(side * scale / patch_size), 1) for side in (height, width))
+    return rows * patch_size, columns * patch_size
+
+
+def _opened(picture: Any) -> Image.Image:
+    if isinstance(picture, Image.Image):
+        return turned_upright(picture).convert("RGB")
+    if not isinstance(picture, str | PathLike):
+        raise UserError(
+            f"patch_tokens: a {type(picture).__name__} is no image; give a file, a PIL image, a "
+            "tensor (B, 3, H, W), or a list of files or PIL images"
+        )
+    path = Path(picture)
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such image") from None
+    photograph = read_photograph(data, path)
+    with Image.open(io.BytesIO(photograph.copy or data)) as image:
+        return image.convert("RGB")
+
+
+def _pixels(image: Image.Image) -> Tensor:
+    """Return (3, H, W) of colours from 0 to 1."""
+    data = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8)
+    return data.reshape(image.height, image.width, 3).permute(2, 0, 1).float() / 255
+
+
+def _colours(images: Tensor) -> Tensor:
+    """Return (B, 3, H, W) of colours from 0 to 1."""
+    if images.ndim not in (3, 4) or images.shape[-3] != 3:
+        raise UserError(
+            f"patch_tokens: a tensor of shape {tuple(images.shape)}; (3, H, W) or (B, 3, H, W) is "
+            "wanted"
+        )
+    batch = images if images.ndim == 4 else images[None]
+    if not images.is_floating_point():
+        return batch.float() / 255
+    low, high = float(batch.min()), float(batch.max())
+    if not (low >= 0 and high <= 1):
+        raise UserError(
+            f"patch_tokens: floats from {low:.3g} to {high:.3g}; give colours from 0 to 1, which "
+            "are normalised here, or call the model itself with normalised images"
+        )
+    return batch.float()
+
+
+def _fitted(pixels: Tensor, patch_size: int, size: int | None) -> Tensor:
+    """Return images (B, 3, H, W) resized to whole patches."""
+    wanted = rounded_size(pixels.shape[-2], pixels.shape[-1], patch_size, size)
+    if wanted == tuple(pixels.shape[-2:]):
+        return pixels
+    return interpolate(pixels, wanted, mode="bilinear", antialias=True).clamp(0, 1)
