@@ -1,15 +1,17 @@
-"""Segmentation metrics from streamed counts: memory does not grow with the number of images."""
+"""Segmentation metrics from streamed counts; of an image only its sparse margins are kept."""
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from neco.config.evaluation import Evaluated
 from neco.data.dataset import IGNORED, Dataset
 from neco.errors import UserError
+from neco.evaluate.per_image import Absent, class_iou, mean_iou, of_margins
 from neco.evaluate.result import Result
 
-Absent = Literal["zero", "skip"]
+__all__ = ["Absent", "Bootstrap", "Tally", "class_iou", "confusion", "margins", "mean_iou"]
 
 
 def confusion(predicted: np.ndarray, target: np.ndarray, classes: int) -> np.ndarray:
@@ -38,23 +40,6 @@ def margins(table: np.ndarray) -> np.ndarray:
     """Return (3, classes) of a confusion table: correct, predicted and true pixels by class."""
     predicted = table.sum(axis=0)[: len(table)]
     return np.stack([np.diagonal(table), predicted, table.sum(axis=1)])
-
-
-def class_iou(margin: np.ndarray) -> np.ndarray:
-    """Return float64 (..., classes) of margins (..., 3, classes); NaN where truth has none."""
-    correct, predicted, true = np.moveaxis(np.asarray(margin, dtype=np.float64), -2, 0)
-    union = np.where(true > 0, predicted + true - correct, 1.0)
-    return np.where(true > 0, correct / union, np.nan)
-
-
-def mean_iou(ious: np.ndarray, absent: Absent, zeros: int = 0) -> np.ndarray:
-    """Return the mean over the last axis of class IoUs, NaN meaning absent from the truth.
-
-    absent: `zero` counts such a class as 0 (the released code's convention), `skip` leaves it out.
-    zeros: how many further classes of IoU 0 are averaged in.
-    """
-    counted = np.isfinite(ious) if absent == "skip" else np.ones(ious.shape, bool)
-    return np.nansum(ious, axis=-1) / np.maximum(counted.sum(axis=-1) + zeros, 1)
 
 
 class Bootstrap:
@@ -98,6 +83,7 @@ class Tally:
         self.zeros = zeros
         self.table = np.zeros((len(names), len(names) + 1), dtype=np.int64)
         self.bootstrap = Bootstrap(len(names), replicas)
+        self.rows: list[csr_matrix] = []
 
     @classmethod
     def of(cls, dataset: Dataset, settings: Evaluated) -> "Tally":
@@ -112,7 +98,9 @@ class Tally:
     def add(self, table: np.ndarray) -> None:
         """Add one image's confusion table."""
         self.table += table
-        self.bootstrap.update(margins(table))
+        margin = margins(table)
+        self.bootstrap.update(margin)
+        self.rows.append(csr_matrix(margin.reshape(1, -1)))
 
     def result(
         self,
@@ -124,7 +112,7 @@ class Tally:
         """Return the number so far, in percent."""
         ious = class_iou(margins(self.table))
         interval = self.bootstrap.interval(self.absent, self.zeros)
-        return Result(
+        found = Result(
             setting=setting,
             seed=seed,
             mIoU=round(100 * float(mean_iou(ious, self.absent, self.zeros)), 4),
@@ -138,3 +126,5 @@ class Tally:
             mask_resolution=mask_resolution,
             details=details or {},
         )
+        found._parts = of_margins(self.rows, self.absent, self.zeros)
+        return found
