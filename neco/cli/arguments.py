@@ -92,8 +92,11 @@ def backbone_of(
     return backbone.cuda() if torch.cuda.is_available() else backbone
 
 
-def project_of(args: argparse.Namespace) -> Project:
-    """Return the project of --config and --set; without --config the defaults."""
+def project_of(args: argparse.Namespace, below: dict[str, Any] | None = None) -> Project:
+    """Return the project of --config and --set; without --config the defaults.
+
+    below: a command's own defaults, under the configuration.
+    """
     override: dict[str, Any] = {}
     for item in args.set:
         key, equals, value = item.partition("=")
@@ -110,5 +113,5 @@ def project_of(args: argparse.Namespace) -> Project:
             nested = {part: nested}
         override = merged(override, nested)
     if args.config is not None:
-        return load_project(args.config, override)
-    return validated(Project, override, "--set")
+        return load_project(args.config, override, below)
+    return validated(Project, merged(below or {}, override), "--set")

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args
 from pydantic import Field, field_validator, model_validator
 
 from neco.config.base import Settings, merged, nearest, validated
+from neco.config.compare import Compare
 from neco.config.consistency import Consistency
 from neco.config.evaluation import (
     Evaluated,
@@ -170,6 +171,7 @@ class Project(Settings):
     segmenter: Segmenter = Segmenter()
     unsupervised: Unsupervised = Unsupervised()
     consistency: Consistency = Consistency()
+    compare: Compare = Compare()
     report: Report = Report()
     only: list[str] = []
     """Compute no more than these need: `table-8`, `figure-2`, `overlays`, `summary`, `claims`. One
