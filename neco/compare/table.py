@@ -85,13 +85,13 @@ def text(rows: Sequence[Row], level: float) -> str:
     for dataset in dict.fromkeys(row.dataset for row in rows):
         mine = [row for row in rows if row.dataset == dataset and row.headline]
         blocks.append(_block(dataset, mine))
-    percent = f"{100 * level:g} %"
-    blocks.append(
-        f"mIoU in percent (consistency: shared neighbours). In brackets the {percent} interval of "
-        "the difference to\nthe first backbone, by paired bootstrap over images; * marks one that "
-        "does not hold zero."
-    )
-    return "\n\n".join(blocks)
+    about = "mIoU in percent (consistency: shared neighbours)."
+    if any(row.difference is not None for row in rows):
+        about += (
+            f" In brackets the {100 * level:g} % interval of the difference to\nthe first backbone, "
+            "by paired bootstrap over images; * marks one that does not hold zero."
+        )
+    return "\n\n".join([*blocks, about])
 
 
 def _block(dataset: str, rows: list[Row]) -> str:
@@ -110,6 +110,11 @@ def _cell(row: Row) -> str:
     value = f"{row.score.value:5.1f}"
     if row.difference is None:
         return value
-    low, high = (number + 0.0 for number in row.difference.interval)
+    low, high = map(_signed, row.difference.interval)
     star = "*" if row.difference.sure else ""
-    return f"{value} {row.difference.value + 0.0:+.1f} [{low:+.1f}, {high:+.1f}]{star}"
+    return f"{value} {_signed(row.difference.value)} [{low}, {high}]{star}"
+
+
+def _signed(value: float) -> str:
+    """Return points with their sign; what rounds to zero but is none keeps more digits."""
+    return f"{value + 0.0:+.3f}" if 0 < abs(value) < 0.05 else f"{value + 0.0:+.1f}"

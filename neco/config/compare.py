@@ -67,7 +67,7 @@ BELOW: dict[str, Any] = {
     "in_context": {"image_size": 448, "absent": "skip", "bootstrap": 0},
     "overcluster": {"image_size": 448, "absent": "skip", "bootstrap": 0},
     "linear": {
-        "image_size": 448, "absent": "skip", "bootstrap": 0, "augment": False, "batch_size": 32,
+        "image_size": 448, "absent": "skip", "bootstrap": 0, "augment": False, "batch_size": 16,
     },
     "unsupervised": {"image_size": 448, "absent": "skip", "bootstrap": 0, "reported": "mean"},
     "consistency": {"bootstrap": 0},
@@ -83,7 +83,7 @@ QUICK: dict[str, Any] = {
     "overcluster": {
         "image_size": 224, "clusters": ["classes", 100], "iterations": 30, "redos": 1, "seeds": [0],
     },
-    "linear": {"image_size": 224, "full_resolution": False},
+    "linear": {"image_size": 224, "full_resolution": False, "batch_size": 8},
     "unsupervised": {"image_size": 224, "seeds": [0, 1, 2], "foreground_seeds": [0]},
     "consistency": {"images": 100, "seeds": [0]},
 }  # fmt: skip

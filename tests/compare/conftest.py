@@ -45,7 +45,9 @@ def compare(out: Path, *arguments: object, settings: tuple[str, ...] = SMALL) ->
     """Return the exit status of `neco compare` with small settings."""
     sets = [part for item in settings for part in ("--set", item)]
     given = [str(one) for one in arguments]
-    return main(["compare", "--out", str(out), "--image-size", "64", "--threads", "1", *given, *sets])
+    return main(
+        ["compare", "--out", str(out), "--image-size", "64", "--threads", "1", *given, *sets]
+    )
 
 
 @pytest.fixture(scope="session")

@@ -69,7 +69,7 @@ def write_page(
         "{{data}}": text,
     }
     for marker, part in parts.items():
-        skeleton = skeleton.replace(marker, part, 1)
+        skeleton = skeleton.replace(marker, part)
     write_text(path, skeleton)
 
 

@@ -19,7 +19,9 @@ function make(name, attributes = {}, ...children) {
 }
 
 const points = (value, digits = 1) => (value + 0).toFixed(digits).replace(/^-(0\.?0*)$/, "$1");
-const signed = (value) => (points(value).startsWith("-") ? "\u2212" : "+") + points(Math.abs(value));
+// A value that rounds to zero but is none keeps more digits, so that its sign shows.
+const fine = (value) => (value !== 0 && Math.abs(value) < 0.05 ? 3 : 1);
+const signed = (value) => (value < 0 ? "\u2212" : "+") + points(Math.abs(value), fine(value));
 const percent = `${+(100 * data.level).toFixed(3)} %`;
 const here = () => data.datasets[state.dataset];
 
@@ -420,6 +422,7 @@ function drawNeighbours() {
     const near = nearest(tokens, found, query, data.neighbours, others);
     const map = make("canvas", { role: "img", "aria-label": `How similar every patch of the image is under ${name}; lighter is nearer` });
     heatMap(map, tokens, found, image, query);
+    map.addEventListener("click", choose);
     const list = make("ol", { class: "near" }, ...near.map((patch, index) => {
       const place = placeOf(tokens, patch);
       const picture = make("canvas", { "aria-hidden": "true" });
@@ -449,11 +452,18 @@ function drawCost() {
     "Choose a patch: every backbone shows how similar the other patches of the image are (lighter is "
     + `nearer), and its ${data.neighbours} nearest patches with what is around them. A neighbour says its `
     + "cosine and the number of its image; choose one to go there.";
-  at("patches-cost").textContent = backbones.map((name) => {
+  at("patches-cost").replaceChildren(...backbones.map((name) => {
     const one = set.shown[name];
-    return `${name}: ${one.grid[0]}\u00d7${one.grid[1]} patches, ${one.dimensions} of ${one.length} dimensions in 8 bits; `
-      + `a cosine is off by ${one.cosine_error.toFixed(3)} on average, and ${(100 * one.same_neighbours).toFixed(0)} % of the ten nearest patches are those of the whole tokens.`;
-  }).join(" ");
+    return make("li", {}, `${name}: ${one.grid[0]}\u00d7${one.grid[1]} patches, ${one.dimensions} of ${one.length} dimensions in 8 bits; `
+      + `a cosine is off by ${one.cosine_error.toFixed(3)} on average, and ${(100 * one.same_neighbours).toFixed(0)} % of the ten nearest patches are those of the whole tokens.`);
+  }));
+}
+
+function choose(event) {
+  const box = event.currentTarget.getBoundingClientRect();
+  state.x = Math.min(Math.max((event.clientX - box.left) / box.width, 0), 0.999999);
+  state.y = Math.min(Math.max((event.clientY - box.top) / box.height, 0), 0.999999);
+  drawPatch();
 }
 
 function move(event) {
@@ -504,12 +514,7 @@ at("every-setting").addEventListener("change", () => { drawTable(); drawDifferen
 at("others").addEventListener("change", drawNeighbours);
 at("heat").addEventListener("change", drawNeighbours);
 at("opacity").addEventListener("input", (event) => at("overlays").style.setProperty("--strength", event.target.value / 100));
-at("query").addEventListener("click", (event) => {
-  const box = at("query").getBoundingClientRect();
-  state.x = Math.min(Math.max((event.clientX - box.left) / box.width, 0), 0.999999);
-  state.y = Math.min(Math.max((event.clientY - box.top) / box.height, 0), 0.999999);
-  drawPatch();
-});
+at("query").addEventListener("click", choose);
 at("query").addEventListener("keydown", move);
 at("foot").textContent = `Written by neco ${data.version}. This page holds everything that it shows; nothing is fetched from anywhere.`;
 drawDataset();
