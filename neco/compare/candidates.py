@@ -2,9 +2,9 @@
 
 import json
 import logging
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
 from neco.backbones.backbone import Backbone
@@ -47,12 +47,11 @@ def candidates(given: Iterable[str]) -> list[Candidate]:
     found = [_candidate(argument) for argument in given]
     if not found:
         raise UserError("name at least one backbone: --backbone NAME, more for a comparison")
-    seen: Counter[str] = Counter()
-    named = []
+    named: list[Candidate] = []
     for one in found:
-        seen[one.key] += 1
-        number = seen[one.key]
-        named.append(replace(one, name=f"{one.name} ({number})") if number > 1 else one)
+        taken = {other.key for other in named}
+        tries = (replace(one, name=f"{one.name} ({number})") for number in count(2))
+        named.append(one if one.key not in taken else next(t for t in tries if t.key not in taken))
     return named
 
 
@@ -107,12 +106,15 @@ def _weights_of(path: Path) -> Path:
 
 def _architecture(path: Path, weights: Path) -> str:
     """Return the known backbone whose network a file of weights fits, as a record or shapes say."""
-    for record in (weights.parent / "training.json", path / "fit.json"):
-        if record.is_file():
-            stated = read_json(record, "record of a training", "train again").get("backbone")
-            if isinstance(stated, str) and stated:
-                return stated
-    found = _fitting(weights)
+    record = weights.parent / "training.json"
+    if record.is_file():
+        trained = read_json(record, "record of a training", "train again").get("backbone")
+        if isinstance(trained, str):
+            return trained
+    shapes, stated = _content(weights)
+    if stated is not None:
+        return stated
+    found = _fitting(shapes) if shapes else None
     if found is None:
         raise UserError(
             f"{path}: its weights fit no backbone that the project knows; name the architecture "
@@ -122,15 +124,12 @@ def _architecture(path: Path, weights: Path) -> str:
     return found
 
 
-def _fitting(weights: Path) -> str | None:
-    """Return the first known backbone whose tensors have the names and shapes of a file's."""
+def _fitting(shapes: dict[str, tuple[int, ...]]) -> str | None:
+    """Return the first known backbone whose tensors have these names and shapes."""
     import torch
 
     from neco.backbones.load import build_network
 
-    shapes = _shapes(weights)
-    if shapes is None:
-        return None
     tried: set[str] = set()
     for name, spec in BACKBONES.items():
         shape = json.dumps(
@@ -149,16 +148,25 @@ def _fitting(weights: Path) -> str | None:
     return None
 
 
-def _shapes(path: Path) -> dict[str, tuple[int, ...]] | None:
-    """Return the shapes of a safetensors file's tensors; None of a file of another kind."""
+def _content(path: Path) -> tuple[dict[str, tuple[int, ...]], str | None]:
+    """Return the shapes of a safetensors file's tensors, and the backbone that it says it is.
+
+    Of a file of another kind nothing is known.
+    """
     from safetensors import safe_open
 
     from neco.backbones.checkpoint import is_safetensors
 
     if not is_safetensors(path):
-        return None
+        return {}, None
     with safe_open(path, "pt") as file:
-        return {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
+        shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
+        about = (file.metadata() or {}).get("about", "{}")
+    try:
+        stated = json.loads(about).get("backbone")
+    except (ValueError, AttributeError):
+        stated = None
+    return shapes, stated if isinstance(stated, str) else None
 
 
 def load(

@@ -4,6 +4,7 @@ import hashlib
 import os
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -67,13 +68,10 @@ def datasets(
     found: list[Data] = []
     for folder in given:
         one = _data(_prepared(folder, into, skip), settings, splits)
-        name = folder.resolve().name or one.name
-        taken = {other.name for other in found}
-        number = 2
-        while name in taken:
-            name = f"{folder.resolve().name} ({number})"
-            number += 1
-        found.append(replace(one, name=name))
+        one = replace(one, name=folder.resolve().name or one.name)
+        taken = {other.key for other in found}
+        tries = (replace(one, name=f"{one.name} ({number})") for number in count(2))
+        found.append(one if one.key not in taken else next(t for t in tries if t.key not in taken))
     return found
 
 

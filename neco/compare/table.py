@@ -88,8 +88,8 @@ def text(rows: Sequence[Row], level: float) -> str:
     about = "mIoU in percent (consistency: shared neighbours)."
     if any(row.difference is not None for row in rows):
         about += (
-            f" In brackets the {100 * level:g} % interval of the difference to\nthe first backbone, "
-            "by paired bootstrap over images; * marks one that does not hold zero."
+            f" In brackets the {100 * level:g} % interval of the difference to\nthe first "
+            "backbone, by paired bootstrap over images; * marks one that does not hold zero."
         )
     return "\n\n".join([*blocks, about])
 

@@ -50,7 +50,7 @@ class PerImage:
 
         weights: (draws, images). All ones give the number itself.
         """
-        sums = np.asarray((csr_matrix(weights.astype(np.float64)) @ self.parts).todense())
+        sums = np.asarray(self.parts.T @ weights.T.astype(np.float64)).T
         if self.kind == "mean":
             return 100 * sums[:, 0] / weights.sum(axis=1)
         classes = sums.shape[1] // 3

@@ -8,7 +8,7 @@ import pytest
 
 from neco.cli import main
 from neco.evaluate.result import read_result
-from tests.compare.conftest import PROTOCOLS, compare, write_photographs
+from tests.compare.conftest import PROTOCOLS, SMALL, compare, write_photographs
 
 
 def row(content, backbone, protocol, setting=None):
@@ -81,9 +81,8 @@ def test_other_settings_are_measured_anew(tmp_path, photographs):
     out, given = tmp_path / "out", ["--data", photographs, "--backbone", "patch-colours"]
     values = []
     for clusters in (3, 9):
-        settings = [f"overcluster.clusters=[{clusters}]", "overcluster.redos=1",
-                    "overcluster.seeds=[0]", "extraction.workers=0", "compare.replicas=100"]  # fmt: skip
-        assert compare(out, *given, "--protocols", "overcluster", settings=tuple(settings)) == 0
+        settings = (*SMALL, f"overcluster.clusters=[{clusters}]")
+        assert compare(out, *given, "--protocols", "overcluster", settings=settings) == 0
         rows = json.loads((out / "comparison.json").read_text())["rows"]
         assert not rows[0]["kept"]
         values.append((rows[0]["setting"], rows[0]["value"]))
@@ -99,10 +98,8 @@ def test_photographs_without_labels(tmp_path, capsys):
     assert {one["protocol"] for one in content["rows"]} == {"consistency"}
     assert {one["quantity"] for one in content["rows"]} == {"shared neighbours", "rank correlation"}
     told = capsys.readouterr().out
-    assert (
-        "no in-context, overcluster, linear, unsupervised: the held-out images have no masks"
-        in (told)
-    )
+    left_out = "no in-context, overcluster, linear, unsupervised: the held-out images have no masks"
+    assert left_out in told
     assert table.read_text() == (out / "comparison.csv").read_text()
     assert '"predictions": null' in (out / "comparison.html").read_text()
 
@@ -121,11 +118,11 @@ def test_several_folders_are_a_leaderboard(tmp_path, photographs, capsys):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--data", "nowhere", "--backbone", "demo-vit"], "--data nowhere: there is no such folder"),
+        (["--data", "nowhere", "--backbone", "demo-vit"], "nowhere: there is no such folder"),
         (["--data", "empty", "--backbone", "demo-vit"], "empty: "),
         (["--data", "photos", "--backbone", "demo-vot"], "did you mean 'demo-vit'?"),
         (["--data", "photos", "--backbone", "x/y.pth"], "there is no such file or folder"),
-        (["--data", "photos", "--backbone", "demo-vit=no.pth"], "there is no file or folder no.pth"),
+        (["--data", "photos", "--backbone", "demo-vit=no.pth"], "no file or folder no.pth"),
         (["--data", "photos", "--backbone", "empty"], "holds no backbone.safetensors"),
         (["--data", "photos", "--backbone", "photos/images/00.png"], "name the architecture"),
         (["--data", "photos", "--backbone", "demo-vit", "--protocols", "segmenter"], "protocols"),

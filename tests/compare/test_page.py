@@ -1,4 +1,4 @@
-"""The page in a real browser: it works offline, sorts, and finds the neighbours that numpy finds."""
+"""The page in a real browser: it works offline, sorts, and finds numpy's neighbours."""
 
 import base64
 import json
@@ -209,8 +209,9 @@ def test_overlays_change_with_what_is_chosen(opened, data):
 def test_pictures_have_words_and_controls_have_names(opened):
     unnamed = opened.evaluate(
         """[...document.querySelectorAll('button, input, select, canvas[tabindex], svg')].filter(
-        (node) => !(node.getAttribute('aria-label') || node.textContent.trim() || node.labels?.length
-        || node.getAttribute('aria-hidden')) && !node.closest('[hidden]')).length"""
+        (node) => !(node.getAttribute('aria-label') || node.textContent.trim()
+        || node.labels?.length || node.getAttribute('aria-hidden'))
+        && !node.closest('[hidden]')).length"""
     )
     assert unnamed == 0
     assert opened.evaluate("[...document.images].every((image) => image.hasAttribute('alt'))")
@@ -222,10 +223,9 @@ def test_text_stands_out(browser, compared, scheme):
     context = browser.new_context(color_scheme=scheme)
     page = context.new_page()
     page.goto((compared / "comparison.html").as_uri())
-    style = "getComputedStyle(document.documentElement).getPropertyValue"
     paper, *inks = page.evaluate(
-        f"['--paper', '--text', '--soft', '--better', '--worse', '--accent'].map((n) => {style}.call("
-        "getComputedStyle(document.documentElement), n).trim())"
+        """['--paper', '--text', '--soft', '--better', '--worse', '--accent'].map((name) =>
+        getComputedStyle(document.documentElement).getPropertyValue(name).trim())"""
     )
     context.close()
     for ink in inks:

@@ -33,9 +33,10 @@ class Embedded:
 def embed(tokens: np.ndarray, dimensions: int, grid: int) -> Embedded:
     """Return tokens (images, rows, columns, dim) in `dimensions` bytes each.
 
-    Grids of more than `grid` rows or columns are averaged down. Tokens are brought to length 1 and turned to their principal axes
-    without centring, which is the reduction that keeps inner products, hence cosines, best. Every
-    axis has its own scale. Fewer dimensions than asked for where tokens are shorter.
+    Grids of more than `grid` rows or columns are averaged down. Tokens are brought to length 1 and
+    turned to their principal axes without centring, which is the reduction that keeps inner
+    products, hence cosines, best. Every axis has its own scale. Fewer dimensions than asked for
+    where tokens are shorter.
     """
     small = averaged(tokens, grid)
     images, rows, columns, dim = small.shape
