@@ -1,14 +1,17 @@
 """The page in a real browser: it works offline, sorts, and finds numpy's neighbours."""
 
 import base64
+import io
 import json
 import re
 import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from neco.compare.page.build import HERE
+from neco.compare.page.build import HERE, _class_map, _cluster_maps
+from neco.report.style import label_colours
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
@@ -51,6 +54,29 @@ def test_the_sources_ask_for_nothing():
     for name in ("page.html", "page.css", "page.js"):
         source = (HERE / name).read_text(encoding="utf-8")
         assert not re.search(r"\bfetch\(|XMLHttpRequest|import\s|@import|url\(|innerHTML", source)
+
+
+def picture(source: str) -> np.ndarray:
+    """Return a picture of the page as uint8 (H, W, 4)."""
+    data = base64.b64decode(source.partition(",")[2])
+    return np.array(Image.open(io.BytesIO(data)).convert("RGBA"))
+
+
+@pytest.mark.parametrize("classes", [2, 3, 17, 30])
+def test_class_maps_show_their_colours_and_nothing_where_ignored(classes):
+    labels = np.array([[0, 1, classes - 1], [255, 255, 1]], np.uint8)
+    colours = label_colours(["background", *map(str, range(1, classes))])
+    shown = picture(_class_map(labels, colours))
+    known = labels != 255
+    assert (shown[known][:, :3] == colours[labels[known]]).all() and (shown[known][:, 3] > 0).all()
+    assert (shown[~known][:, 3] == 0).all()
+
+
+def test_cluster_maps_are_coloured_alike_where_they_overlap():
+    first = np.array([[[0, 0, 1], [2, 2, 1]]], np.int32)
+    other = np.array([[[2, 2, 0], [1, 1, 0]]], np.int32)  # the same clusters, numbered otherwise
+    same, turned = (picture(_cluster_maps(one, first, 3)[0]) for one in (first, other))
+    assert (same == turned).all() and len(np.unique(same.reshape(-1, 4), axis=0)) == 3
 
 
 # ------------------------------------------------------------------------------ in a browser

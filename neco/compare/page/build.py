@@ -141,7 +141,7 @@ def _jpeg(image: Image.Image) -> str:
 def _class_map(labels: np.ndarray, colours: np.ndarray) -> str:
     """Return class ids uint8 (H, W) as a picture; ignored pixels (255) show what is below."""
     opacity = np.where(colours.any(axis=1), STRONG, FAINT).astype(np.uint8)
-    return _png(labels, colours, [*opacity.tolist(), *[0] * (256 - len(opacity))])
+    return _png(labels, colours, opacity.tolist())
 
 
 def _cluster_maps(maps: np.ndarray, like: np.ndarray, clusters: int) -> list[str]:
@@ -154,7 +154,9 @@ def _cluster_maps(maps: np.ndarray, like: np.ndarray, clusters: int) -> list[str
 
 def _png(values: np.ndarray, colours: np.ndarray, opacity: list[int]) -> str:
     image = Image.fromarray(np.ascontiguousarray(values, dtype=np.uint8), "P")
-    image.putpalette(colours.astype(np.uint8).tobytes())
+    palette = np.zeros((256, 3), np.uint8)  # whole, else a short one is stored in fewer bits
+    palette[: len(colours)] = colours
+    image.putpalette(palette.tobytes())
     file = io.BytesIO()
-    image.save(file, "PNG", optimize=True, transparency=bytes(opacity))
+    image.save(file, "PNG", transparency=bytes([*opacity, *[0] * (256 - len(opacity))]))
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
