@@ -1,6 +1,6 @@
-"""Segmentation metrics from streamed counts; of an image only its sparse margins are kept."""
+"""Segmentation metrics from streamed counts: memory does not grow with the number of images."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -8,10 +8,10 @@ from scipy.sparse import csr_matrix
 from neco.config.evaluation import Evaluated
 from neco.data.dataset import IGNORED, Dataset
 from neco.errors import UserError
-from neco.evaluate.per_image import Absent, class_iou, mean_iou, of_margins
+from neco.evaluate.per_image import of_margins
 from neco.evaluate.result import Result
 
-__all__ = ["Absent", "Bootstrap", "Tally", "class_iou", "confusion", "margins", "mean_iou"]
+Absent = Literal["zero", "skip"]
 
 
 def confusion(predicted: np.ndarray, target: np.ndarray, classes: int) -> np.ndarray:
@@ -40,6 +40,23 @@ def margins(table: np.ndarray) -> np.ndarray:
     """Return (3, classes) of a confusion table: correct, predicted and true pixels by class."""
     predicted = table.sum(axis=0)[: len(table)]
     return np.stack([np.diagonal(table), predicted, table.sum(axis=1)])
+
+
+def class_iou(margin: np.ndarray) -> np.ndarray:
+    """Return float64 (..., classes) of margins (..., 3, classes); NaN where truth has none."""
+    correct, predicted, true = np.moveaxis(np.asarray(margin, dtype=np.float64), -2, 0)
+    union = np.where(true > 0, predicted + true - correct, 1.0)
+    return np.where(true > 0, correct / union, np.nan)
+
+
+def mean_iou(ious: np.ndarray, absent: Absent, zeros: int = 0) -> np.ndarray:
+    """Return the mean over the last axis of class IoUs, NaN meaning absent from the truth.
+
+    absent: `zero` counts such a class as 0 (the released code's convention), `skip` leaves it out.
+    zeros: how many further classes of IoU 0 are averaged in.
+    """
+    counted = np.isfinite(ious) if absent == "skip" else np.ones(ious.shape, bool)
+    return np.nansum(ious, axis=-1) / np.maximum(counted.sum(axis=-1) + zeros, 1)
 
 
 class Bootstrap:
@@ -83,7 +100,7 @@ class Tally:
         self.zeros = zeros
         self.table = np.zeros((len(names), len(names) + 1), dtype=np.int64)
         self.bootstrap = Bootstrap(len(names), replicas)
-        self.rows: list[csr_matrix] = []
+        self.rows: list[csr_matrix] = []  # of each image, some hundred bytes: its margins
 
     @classmethod
     def of(cls, dataset: Dataset, settings: Evaluated) -> "Tally":

@@ -6,29 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, vstack
 
 if TYPE_CHECKING:
     from neco.evaluate.result import Result
 
 Absent = Literal["zero", "skip"]
-
-
-def class_iou(margin: np.ndarray) -> np.ndarray:
-    """Return float64 (..., classes) of margins (..., 3, classes); NaN where truth has none."""
-    correct, predicted, true = np.moveaxis(np.asarray(margin, dtype=np.float64), -2, 0)
-    union = np.where(true > 0, predicted + true - correct, 1.0)
-    return np.where(true > 0, correct / union, np.nan)
-
-
-def mean_iou(ious: np.ndarray, absent: Absent, zeros: int = 0) -> np.ndarray:
-    """Return the mean over the last axis of class IoUs, NaN meaning absent from the truth.
-
-    absent: `zero` counts such a class as 0 (the released code's convention), `skip` leaves it out.
-    zeros: how many further classes of IoU 0 are averaged in.
-    """
-    counted = np.isfinite(ious) if absent == "skip" else np.ones(ious.shape, bool)
-    return np.nansum(ious, axis=-1) / np.maximum(counted.sum(axis=-1) + zeros, 1)
 
 
 @dataclass(frozen=True)
@@ -50,6 +33,8 @@ class PerImage:
 
         weights: (draws, images). All ones give the number itself.
         """
+        from neco.evaluate.metrics import class_iou, mean_iou  # which imports this module
+
         sums = np.asarray(self.parts.T @ weights.T.astype(np.float64)).T
         if self.kind == "mean":
             return 100 * sums[:, 0] / weights.sum(axis=1)
@@ -59,8 +44,6 @@ class PerImage:
 
 def of_margins(rows: list[csr_matrix], absent: Absent, zeros: int) -> PerImage | None:
     """Return the parts of an mIoU from one sparse row of margins for each image."""
-    from scipy.sparse import vstack
-
     return PerImage(vstack(rows, format="csr"), "mIoU", absent, zeros) if rows else None
 
 
