@@ -7,6 +7,7 @@ import sys
 from contextlib import nullcontext
 
 from neco.cli import (
+    compare,
     data,
     evaluation,
     models,
@@ -25,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(prog="neco", description=__doc__)
     commands = root.add_subparsers(dest="command", required=True, metavar="STEP")
     for part in (
-        project, plan, data, models, own, evaluation, report, publishing,
+        project, plan, data, models, own, evaluation, compare, report, publishing,
     ):  # fmt: skip
         part.add_commands(commands)
     return root

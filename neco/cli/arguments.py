@@ -124,9 +124,12 @@ def settings_of(args: argparse.Namespace) -> dict[str, Any]:
     return override
 
 
-def project_of(args: argparse.Namespace) -> Project:
-    """Return the project of --config and --set; without --config the defaults."""
+def project_of(args: argparse.Namespace, below: dict[str, Any] | None = None) -> Project:
+    """Return the project of --config and --set; without --config the defaults.
+
+    below: a command's own defaults, under the configuration.
+    """
     override = settings_of(args)
     if args.config is not None:
-        return load_project(args.config, override)
-    return validated(Project, override, "--set")
+        return load_project(args.config, override, below)
+    return validated(Project, merged(below or {}, override), "--set")

@@ -14,12 +14,14 @@ from neco.errors import UserError
 from neco.files import read_text
 
 
-def load_project(path: Path, override: dict[str, Any] | None = None) -> Project:
-    """Return the project that a YAML file describes, with `override` laid over it.
+def load_project(
+    path: Path, override: dict[str, Any] | None = None, below: dict[str, Any] | None = None
+) -> Project:
+    """Return the project that a YAML file describes, with `override` over and `below` under it.
 
     Raises UserError for a missing file, broken YAML, or an unknown or impossible setting.
     """
-    values = with_included(read_mapping(path), path.parent)
+    values = merged(below or {}, with_included(read_mapping(path), path.parent))
     return validated(Project, merged(values, override or {}), str(path))
 
 

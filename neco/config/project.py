@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import Field, field_validator, model_validator
 
 from neco.config.base import Settings, merged, nearest, validated
+from neco.config.compare import Compare
 from neco.config.consistency import Consistency
 from neco.config.datasets import DatasetSplits, PartName, Scenes
 from neco.config.evaluation import (
@@ -99,6 +100,7 @@ class Project(Settings):
     segmenter: Segmenter = Segmenter()
     unsupervised: Unsupervised = Unsupervised()
     consistency: Consistency = Consistency()
+    compare: Compare = Compare()
     report: Report = Report()
     only: list[str] = []
     """Parts of the report to compute, with what they need and no more: `table-8`, `figure-2`,

@@ -24,6 +24,7 @@ from neco.config.training import Crops
 from neco.data.dataset import Dataset
 from neco.errors import UserError
 from neco.evaluate.conditions import evaluation_device, state_conditions
+from neco.evaluate.per_image import of_values
 from neco.evaluate.result import Metrics, Result, metrics_of
 from neco.features import frozen_tokens
 from neco.normalisation import IMAGENET, Normalisation
@@ -188,6 +189,8 @@ def _result(
         low, high = np.quantile(means, [0.025, 0.975])
         interval = (round(100 * float(low), 4), round(100 * float(high), 4))
     mean = round(100 * float(numbers.mean()), 4)
-    return Result(
+    found = Result(
         setting=setting, seed=seed, mIoU=mean, quantity=quantity, interval=interval, details=details
     )
+    found._parts = of_values(numbers)
+    return found

@@ -6,10 +6,12 @@ Counts are added up, so memory does not grow with the number of images.
 from typing import Any, Literal
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from neco.config.evaluation import Evaluated
 from neco.data.dataset import IGNORED, Dataset
 from neco.errors import UserError
+from neco.evaluate.per_image import of_margins
 from neco.evaluate.result import Result
 
 Absent = Literal["zero", "skip"]
@@ -114,6 +116,7 @@ class Tally:
         self.zeros = zeros
         self.table = np.zeros((len(names), len(names) + 1), dtype=np.int64)
         self.bootstrap = Bootstrap(len(names), replicas)
+        self.rows: list[csr_matrix] = []  # of each image, some hundred bytes: its margins
 
     @classmethod
     def of(cls, dataset: Dataset, settings: Evaluated) -> "Tally":
@@ -128,7 +131,9 @@ class Tally:
     def add(self, table: np.ndarray) -> None:
         """Add one image's confusion table."""
         self.table += table
-        self.bootstrap.update(margins(table))
+        margin = margins(table)
+        self.bootstrap.update(margin)
+        self.rows.append(csr_matrix(margin.reshape(1, -1)))
 
     def result(
         self,
@@ -140,7 +145,7 @@ class Tally:
         """Return the number so far, in percent."""
         ious = class_iou(margins(self.table))
         interval = self.bootstrap.interval(self.absent, self.zeros)
-        return Result(
+        found = Result(
             setting=setting,
             seed=seed,
             mIoU=round(100 * float(mean_iou(ious, self.absent, self.zeros)), 4),
@@ -154,3 +159,5 @@ class Tally:
             mask_resolution=mask_resolution,
             details=details or {},
         )
+        found._parts = of_margins(self.rows, self.absent, self.zeros)
+        return found

@@ -18,6 +18,7 @@ import numpy as np
 from pydantic import (
     BaseModel,
     ConfigDict,
+    PrivateAttr,
     SerializerFunctionWrapHandler,
     ValidationError,
     model_serializer,
@@ -28,6 +29,7 @@ from neco.config.evaluation import Evaluated
 from neco.data.dataset import Dataset
 from neco.errors import UserError
 from neco.evaluate.conditions import Conditions
+from neco.evaluate.per_image import PerImage
 from neco.evaluate.protocol import PROTOCOLS
 from neco.files import read_text, write_json
 
@@ -79,6 +81,12 @@ class Result(Number):
     """The resolution of masks, where it differs from the conditions'."""
     details: dict[str, Any] = {}
     """What else is worth keeping: images in the subset, matching, recall, change in mIoU."""
+    _parts: PerImage | None = PrivateAttr(default=None)
+    """What the number is made of, image by image; no part of the metrics file."""
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether a metrics file would say the same."""
+        return isinstance(other, Result) and self.model_dump() == other.model_dump()
 
 
 class OverSeeds(Number):

@@ -1,0 +1,104 @@
+"""compare: backbones side by side on one's own images, as a table and as a page."""
+
+import argparse
+import re
+from pathlib import Path
+from typing import Any, get_args
+
+from neco.cli.arguments import (
+    Commands,
+    add_block,
+    add_config,
+    add_threads,
+    count,
+    place,
+    project_of,
+)
+from neco.config.compare import Compared
+from neco.errors import UserError
+
+BACKBONE = (
+    "a name of docs/backbones.md, a timm name, hf-hub:OWNER/NAME, local-dir:FOLDER, the folder of "
+    "a training, a file of weights, or NAME=FILE; the first one is the baseline; may be repeated"
+)
+
+
+def add_commands(commands: Commands) -> None:
+    """Add this module's commands."""
+    compare = commands.add_parser("compare", help="compare backbones on your own images")
+    compare.add_argument(
+        "--data",
+        type=Path,
+        action="append",
+        required=True,
+        help="a folder of images, with masks or without, or a prepared dataset; may be repeated",
+    )
+    compare.add_argument("--backbone", action="append", required=True, help=BACKBONE)
+    compare.add_argument("--out", type=place, required=True, help="folder for everything written")
+    compare.add_argument(
+        "--protocols",
+        help=f"which of {', '.join(get_args(Compared))}, with commas between (default: all that "
+        "fit)",
+    )
+    compare.add_argument(
+        "--quick",
+        action="store_true",
+        help="smaller and fewer images, for a laptop (docs/compare.md)",
+    )
+    compare.add_argument(
+        "--image-size", type=count, help="side in pixels of features (default: 448, quick: 224)"
+    )
+    add_block(compare)
+    compare.add_argument("--csv", type=place, help="write the table here as well")
+    compare.add_argument("--train-split", help="training split (default: trainaug or train)")
+    compare.add_argument("--val-split", help="held-out split (default: val, else the only one)")
+    compare.add_argument("--skip", type=count, help="as for `prepare`: files that may be unusable")
+    compare.add_argument("--downloads", type=Path, default=Path("data/downloads"))
+    add_config(compare)
+    add_threads(compare)
+    compare.set_defaults(step=_compare, writes=lambda chosen: chosen.out)
+
+
+def _below(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings that a configuration and --set lie over."""
+    from neco.config.base import merged
+    from neco.config.compare import BELOW, QUICK, at_size
+
+    below = merged(BELOW, QUICK) if args.quick else BELOW
+    if args.image_size:
+        below = merged(below, at_size(args.image_size))
+    if args.protocols is not None:
+        names = [name for name in re.split(r"[,\s]+", args.protocols) if name]
+        below = merged(below, {"compare": {"protocols": names}})
+    return below if args.block is None else merged(below, {"extraction": {"block": args.block}})
+
+
+def _compare(args: argparse.Namespace) -> None:
+    project = project_of(args, _below(args))
+    if not project.compare.protocols:
+        raise UserError("--protocols: name at least one")
+    from neco.cli.arguments import use_threads
+    from neco.compare.candidates import candidates
+    from neco.compare.folders import datasets
+    from neco.compare.run import CSV, JSON, PAGE, compare, left_out_lines
+    from neco.compare.table import text
+
+    use_threads(args)
+    if args.threads:
+        import faiss
+
+        faiss.omp_set_num_threads(args.threads)
+    backbones = candidates(args.backbone)
+    asked = {"train": args.train_split, "val": args.val_split}
+    splits = {part: split for part, split in asked.items() if split}
+    data = datasets(args.data, args.out / "data", project.compare, splits, args.skip)
+    comparison = compare(data, backbones, project, args.out, args.downloads, args.quick)
+    print(text(comparison.rows, project.compare.level))
+    said = [f"{one.name}: {line}" for one in data for line in one.said]
+    for line in [*said, *left_out_lines(comparison)]:
+        print(line)
+    if args.csv is not None:
+        from neco.files import write_text
+
+        write_text(args.csv, (args.out / CSV).read_text(encoding="utf-8"))
+    print(f"\n{args.out / JSON}\n{args.out / CSV}\n{args.out / PAGE}")

@@ -1,0 +1,159 @@
+"""What `--data` names: a prepared dataset, its splits, and what can be asked of them."""
+
+import hashlib
+import os
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+
+from neco.backbones.registry import file_stem
+from neco.config.compare import Compare
+from neco.data.dataset import Dataset, read_dataset, splits_of
+from neco.data.prepare import prepare_folder
+from neco.errors import UserError
+from neco.evaluate.patch_labels import has_background
+from neco.evaluate.protocol import PROTOCOLS
+from neco.files import file_digest, read_text, write_text
+
+INDEX = "index.csv"
+DESCRIPTION = "dataset.yaml"
+
+
+@dataclass(frozen=True)
+class Data:
+    """One dataset of a comparison."""
+
+    name: str
+    """As tables call it; no two of a comparison share it."""
+    val: Dataset
+    """The images that are looked at."""
+    train: Dataset | None
+    """The labelled images that the linear head and the memory learn from."""
+    labelled: bool
+    """Whether every held-out image has a mask."""
+    said: tuple[str, ...] = ()
+    """What was left out, in words."""
+
+    @property
+    def key(self) -> str:
+        """Return the name as one of a folder."""
+        return file_stem(self.name) or "data"
+
+    def refuses(self, protocol: str) -> str | None:
+        """Return in words why a protocol cannot be asked here, None where it can."""
+        if protocol == "consistency":
+            return None if len(self.val) > 1 else "it compares images, and there is one"
+        if not self.labelled:
+            return "the held-out images have no masks"
+        if protocol == "overcluster":
+            return None
+        if self.train is None:
+            return "there are no labelled training images"
+        if protocol == "unsupervised" and not has_background(self.val):
+            return "it tells foreground from background, and no class is background"
+        return None
+
+
+def datasets(
+    given: list[Path], into: Path, settings: Compare, splits: dict[str, str], skip: int | None
+) -> list[Data]:
+    """Return the datasets that folders stand for; folders of photographs are prepared first.
+
+    into: where prepared datasets are written. splits: those that were asked for, by `train` and
+    `val`. skip: how many files may be unusable. Raises UserError for a folder without images.
+    """
+    found: list[Data] = []
+    for folder in given:
+        one = _data(_prepared(folder, into, skip), settings, splits)
+        one = replace(one, name=folder.resolve().name or one.name)
+        taken = {other.key for other in found}
+        tries = (replace(one, name=f"{one.name} ({number})") for number in count(2))
+        found.append(one if one.key not in taken else next(t for t in tries if t.key not in taken))
+    return found
+
+
+def _prepared(folder: Path, into: Path, skip: int | None) -> Path:
+    """Return a prepared dataset, made of the folder anew only where its files have changed."""
+    if not folder.is_dir():
+        raise UserError(f"--data {folder}: there is no such folder")
+    if (folder / INDEX).is_file():
+        return folder
+    root = folder.resolve()
+    if into.resolve().is_relative_to(root):
+        raise UserError(f"{into.parent}: lies inside of {folder}; name another --out, beside it")
+    target = into / f"{file_stem(root.name) or 'data'}-{_short_digest(str(root))}"
+    note, state = target.with_name(f"{target.name}.files"), _state(root, skip)
+    if (target / INDEX).is_file() and note.is_file() and read_text(note).strip() == state:
+        return target
+    prepare_folder(folder, target, skip=skip)
+    write_text(note, state + "\n")
+    return target
+
+
+def _short_digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _state(root: Path, skip: int | None) -> str:
+    """Return what changes with any file of a folder: names, sizes and times, and its settings."""
+    parts = [str(skip)]
+    for place, folders, names in os.walk(root):
+        folders.sort()
+        for name in sorted(names):
+            path = Path(place) / name
+            about = path.stat() if path.exists() else None
+            size = (about.st_size, about.st_mtime_ns) if about else ()
+            parts.append(f"{path.relative_to(root)} {size}")
+    if (root / DESCRIPTION).is_file():
+        parts.append(file_digest(root / DESCRIPTION))
+    return _short_digest("\n".join(parts)) + f" {len(parts) - 1} files"
+
+
+def _data(folder: Path, settings: Compare, splits: dict[str, str]) -> Data:
+    there = splits_of(folder)
+    val_name = splits.get("val") or ("val" if "val" in there else there[0])
+    train_name = splits.get("train") or next(
+        (name for name in ("trainaug", "train") if name in there and name != val_name), None
+    )
+    said: list[str] = []
+    val, labelled = _whole(read_dataset(folder, val_name), said)
+    train, learns = None, False
+    if train_name is not None and train_name != val_name:
+        train, learns = _whole(read_dataset(folder, train_name), said)
+    val = _some(val, settings.val_images, settings.seed, said)
+    if train is not None:
+        train = _some(train, settings.train_images, settings.seed, said)
+    return Data(val.name, val, train if labelled and learns else None, labelled, tuple(said))
+
+
+def _whole(dataset: Dataset, said: list[str]) -> tuple[Dataset, bool]:
+    """Return a split, and whether it is labelled: then without its images that have no mask."""
+    items = [item for item in dataset.items if item.mask is not None]
+    if not items:
+        return dataset, False
+    if len(items) < len(dataset):
+        bare = len(dataset) - len(items)
+        said.append(f"{bare} images of the split '{dataset.split}' have no mask and are left out")
+    return replace(dataset, items=items), True
+
+
+def _some(dataset: Dataset, most: int | None, seed: int, said: list[str]) -> Dataset:
+    """Return at most so many images of a split, drawn at random, in the order of its index."""
+    if most is None or len(dataset) <= most:
+        return dataset
+    chosen = np.sort(np.random.default_rng([seed, 2]).permutation(len(dataset))[:most])
+    said.append(f"{most} of {len(dataset)} images of the split '{dataset.split}' are used")
+    return replace(dataset, items=[dataset.items[index] for index in chosen])
+
+
+def wanted(settings: Compare, data: Data) -> tuple[list[str], dict[str, str]]:
+    """Return the protocols to run on a dataset, and why each of the others is not."""
+    reasons: dict[str, str | None] = {name: data.refuses(name) for name in settings.protocols}
+    left_out = {name: reason for name, reason in reasons.items() if reason is not None}
+    if reasons.get("unsupervised", "") is None and find_spec("infomap") is None:
+        left_out["unsupervised"] = "it needs the package infomap (pip install infomap)"
+    order: list[str] = [name for name in PROTOCOLS if name in reasons and name not in left_out]
+    return order, left_out

@@ -1,0 +1,91 @@
+"""Settings of `neco compare`: what is measured of which images, how exactly, and what is shown."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from neco.config.base import Settings
+
+Compared = Literal["in-context", "overcluster", "linear", "unsupervised", "consistency"]
+"""The protocols on frozen backbones. Segmenter trains the backbone, so it compares trainings."""
+
+
+class Page(Settings):
+    """What the page of a comparison carries. All of it lies inside of one file."""
+
+    images: int = Field(16, ge=1)
+    """Images that are shown, drawn at random. Each costs about 15 kB, and its patches."""
+    dimensions: int = Field(32, ge=2)
+    """Length of a token in the page. Raised, neighbours agree better with those of the whole
+    tokens, and the file grows by one byte for each patch and dimension."""
+    grid: int = Field(24, ge=2)
+    """Most rows and columns of patches; finer grids are averaged down to it."""
+    longest: int = Field(288, ge=32)
+    """Longest side of a shown image, in pixels."""
+    neighbours: int = Field(8, ge=1)
+    """Nearest patches that are shown of each chosen patch."""
+    clusters: int = Field(12, ge=2, le=255)
+    """K of the cluster maps, which are made of the shown images alone."""
+    megabytes: float = Field(12.0, gt=0.0)
+    """Most that the tokens of all backbones and datasets take together, in 10^6 bytes of the page.
+    Where they would take more, fewer images are shown."""
+    seed: int = 0
+    """Of the choice of images and of the clusters."""
+
+
+class Compare(Settings):
+    """How `neco compare` compares backbones."""
+
+    protocols: list[Compared] = [
+        "in-context", "overcluster", "linear", "unsupervised", "consistency",
+    ]  # fmt: skip
+    """What is measured. A protocol that does not fit the data or a backbone is left out, and the
+    reason is said."""
+    replicas: int = Field(2000, ge=100)
+    """Draws of the paired bootstrap. Raised, the ends of an interval are known more exactly."""
+    level: float = Field(0.95, gt=0.5, lt=1.0)
+    """Share of the draws that an interval holds."""
+    seed: int = 0
+    """Of the draws, and of the images where only some are used."""
+    train_images: int | None = Field(None, ge=2)
+    """Most training images that are used, drawn at random; null uses all."""
+    val_images: int | None = Field(None, ge=2)
+    """Most held-out images that are used, drawn at random; null uses all."""
+    page: Page = Page()
+
+
+FEATURES = ("in_context", "overcluster", "linear", "unsupervised")
+"""The protocols that read features, which one input size serves."""
+
+
+def at_size(side: int) -> dict[str, Any]:
+    """Return the settings by which one extraction of features at `side` pixels serves them all."""
+    return {name: {"image_size": side} for name in FEATURES}
+
+
+BELOW: dict[str, Any] = {
+    "in_context": {"image_size": 448, "absent": "skip", "bootstrap": 0},
+    "overcluster": {"image_size": 448, "absent": "skip", "bootstrap": 0},
+    "linear": {
+        "image_size": 448, "absent": "skip", "bootstrap": 0, "augment": False, "batch_size": 16,
+    },
+    "unsupervised": {"image_size": 448, "absent": "skip", "bootstrap": 0, "reported": "mean"},
+    "consistency": {"bootstrap": 0},
+}  # fmt: skip
+"""Where a comparison starts from: the paper's settings, but features are extracted once at one size
+(no augmented images for the linear head), a class that no held-out image shows is left out, batches
+fit small folders, and no seed is chosen by the labels that it is scored on. Intervals are those of
+the paired draws. Any configuration lies above."""
+
+QUICK: dict[str, Any] = {
+    "compare": {"train_images": 400, "val_images": 100, "replicas": 1000, "page": {"images": 12}},
+    "in_context": {"image_size": 224, "fractions": [1, 8], "seeds": [0, 1]},
+    "overcluster": {
+        "image_size": 224, "clusters": ["classes", 100], "iterations": 30, "redos": 1, "seeds": [0],
+    },
+    "linear": {"image_size": 224, "full_resolution": False, "batch_size": 8},
+    "unsupervised": {"image_size": 224, "seeds": [0, 1, 2], "foreground_seeds": [0]},
+    "consistency": {"images": 100, "seeds": [0]},
+}  # fmt: skip
+"""What `--quick` changes: smaller images and fewer of them, fewer fractions, clusters and seeds. It
+is made for laptops; its numbers compare with each other alone."""

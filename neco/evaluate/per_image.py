@@ -1,0 +1,57 @@
+"""What a number is made of, image by image: enough to draw images anew and compute it again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from scipy.sparse import csr_matrix, vstack
+
+if TYPE_CHECKING:
+    from neco.evaluate.result import Result
+
+Absent = Literal["zero", "skip"]
+
+
+@dataclass(frozen=True)
+class PerImage:
+    """One number's parts: margins of confusion for an mIoU, else one value for each image."""
+
+    parts: csr_matrix
+    """(images, 3 * classes): correct, predicted and true pixels by class, as `margins` has them;
+    or (images, 1): the image's value, 0 to 1."""
+    kind: Literal["mIoU", "mean"]
+    absent: Absent = "zero"
+    zeros: int = 0
+
+    def __len__(self) -> int:
+        return int(self.parts.shape[0])
+
+    def drawn(self, weights: np.ndarray) -> np.ndarray:
+        """Return the number in percent, float64 (draws,), of images that count `weights` times.
+
+        weights: (draws, images). All ones give the number itself.
+        """
+        from neco.evaluate.metrics import class_iou, mean_iou  # which imports this module
+
+        sums = np.asarray(self.parts.T @ weights.T.astype(np.float64)).T
+        if self.kind == "mean":
+            return 100 * sums[:, 0] / weights.sum(axis=1)
+        classes = sums.shape[1] // 3
+        return 100 * mean_iou(class_iou(sums.reshape(-1, 3, classes)), self.absent, self.zeros)
+
+
+def of_margins(rows: list[csr_matrix], absent: Absent, zeros: int) -> PerImage | None:
+    """Return the parts of an mIoU from one sparse row of margins for each image."""
+    return PerImage(vstack(rows, format="csr"), "mIoU", absent, zeros) if rows else None
+
+
+def of_values(values: np.ndarray) -> PerImage:
+    """Return the parts of a mean over images, values float (images,), 0 to 1."""
+    return PerImage(csr_matrix(np.asarray(values, np.float64)[:, None]), "mean")
+
+
+def parts_of(result: Result) -> PerImage | None:
+    """Return what a result that was just measured is made of; None of one from a file."""
+    return result._parts
