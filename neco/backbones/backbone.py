@@ -24,8 +24,8 @@ class Backbone(nn.Module):
 
         patch_size: pixels between neighbouring tokens, which is the true stride.
         dim: channels of a token.
-        block: whose output the tokens are, from the end where negative; None is the last one. In
-        a hierarchical network it counts stages.
+        block: the block whose output the tokens are, counted from the end where negative; None is
+        the last one. In a hierarchical network it counts stages.
         """
         super().__init__()
         self.model = model
@@ -175,7 +175,9 @@ class Backbone(nn.Module):
         Raises UserError for a backbone without a class token or without such an attention.
         """
         if getattr(self.model, "cls_token", None) is None:
-            raise UserError("this backbone has no class token, hence no class attention")
+            raise UserError(
+                "this backbone has no class token, hence no class attention; name another backbone"
+            )
         self._fit(images)
         blocks = self.blocks()
         rows, columns = self.grid(images)
@@ -217,7 +219,8 @@ def _first_line(error: Exception) -> str:
 
 
 class PatchColours(Backbone):
-    """The features of a patch are its own pixels, 2x2 mean colours: a floor for every table."""
+    """Features that are the patch's own pixels, 2x2 mean colours: the least that a table starts
+    from."""
 
     def __init__(self, patch_size: int) -> None:
         super().__init__(nn.Identity(), patch_size, dim=12)

@@ -48,7 +48,7 @@ def write_attention(
 def read_attention(path: Path, features: Features) -> torch.Tensor:
     """Return the attention (images, 1, rows, columns) that belongs to `features`.
 
-    Raises UserError where the file is of other images or of another grid.
+    Raises UserError where the file has the attention of other images or of another grid.
     """
     with np.load(path) as stored:
         maps, ids = stored["attention"], json.loads(str(stored["ids"]))

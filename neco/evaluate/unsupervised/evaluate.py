@@ -48,9 +48,9 @@ def evaluate(
     """Return the metrics (see neco.evaluate.result) of unsupervised segmentation.
 
     attention: (images, 1, rows, columns) of the training and the held-out images.
-    maps: where to keep the reported classes of the held-out images, uint8 (images, size, size); of
-    the first seed where the mean is reported.
-    Raises UserError where features and datasets do not belong together.
+    maps: file for the predicted classes of the held-out images, uint8 (images, size, size): those
+    of the reported seed, or of the first seed where the mean is reported. Raises UserError where
+    features and datasets do not belong together.
     """
     began = time.perf_counter()
     train.matches(train_dataset)
@@ -133,9 +133,10 @@ def evaluate(
 def reported(
     every: list[Result], best: Result, settings: Unsupervised, headline: str
 ) -> list[Result]:
-    """Return the results under the setting that tables read, and the others under their own.
+    """Return the results under the names of settings by which tables find the reported one.
 
-    The best of several seeds was chosen by the labels that it is scored on, and says so.
+    The details of the best seed say how many seeds it was chosen from, since it was chosen by the
+    labels that it is scored on.
     """
     if settings.reported == "mean":
         return [*every, best.model_copy(update={"setting": f"{headline}, best seed"})]
@@ -155,7 +156,10 @@ def _clustered(
     masks: np.ndarray,
     classes: int,
 ) -> Clustered:
-    """Return what the search needs of a clustering; masks: the training images'."""
+    """Return what the search needs of the clustering into `count` clusters.
+
+    masks: those of the training images, uint8 (images, size, size).
+    """
     clusters = cluster_foreground(patches, foreground, count, settings, seed)
     table = np.zeros((count + 1, classes), np.int64)
     for start in range(0, len(masks), IMAGES):
@@ -176,7 +180,7 @@ def _about(foreground: Foreground, held_out: slice) -> dict[str, Any]:
 def matched_classes(
     segments: np.ndarray, masks: np.ndarray, classes: int, at: Resampling = "centre"
 ) -> np.ndarray:
-    """Return the class of every cell, int64 (images, size, size); segments no class wants are 0.
+    """Return the class of every cell, int64 (images, size, size). Unmatched segments are class 0.
 
     segments: int (images, rows, columns). masks: uint8 (images, size, size), 255 = ignored.
     """

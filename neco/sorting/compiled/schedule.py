@@ -162,7 +162,7 @@ def _quads(
 
 
 def _units(network: Network, together: int) -> list[tuple[int, int]]:
-    """Runs of `together` inputs aligned in the complete network: they soon share their wires."""
+    """Return runs of `together` inputs, aligned in the complete network, whose wires soon meet."""
     units: list[tuple[int, int]] = []
     first = 0
     while first < network.width:
