@@ -72,8 +72,8 @@ def best_learning_rate(parts: Iterable[Metrics], settings: Segmenter) -> Metrics
 def _place(part: Metrics) -> tuple[float, int]:
     if part.protocol != "segmenter" or len(part.results) != 1:
         raise UserError(
-            f"{part.protocol} of {part.model}: not the result of one learning rate; give only files "
-            "that `neco evaluate segmenter` wrote"
+            f"{part.protocol} of {part.model}: not the result of one learning rate; give only "
+            "files that `neco evaluate segmenter` wrote"
         )
     return part.results[0].details["learning_rate"], part.results[0].seed
 

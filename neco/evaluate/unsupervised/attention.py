@@ -54,6 +54,7 @@ def read_attention(path: Path, features: Features) -> torch.Tensor:
         maps, ids = stored["attention"], json.loads(str(stored["ids"]))
     if ids != features.ids or maps.shape != features.tokens.shape[:3]:
         raise UserError(
-            f"{path}: the attention is not of the images that the features hold; make both again"
+            f"{path}: the attention is not of the images that the features hold; make both again "
+            "with `neco extract` and `neco attend`"
         )
     return torch.from_numpy(maps)[:, None]
