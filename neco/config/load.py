@@ -41,7 +41,9 @@ def read_mapping(path: Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise UserError(f"{path}: not YAML, mend it: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
-        raise UserError(f"{path}: not a mapping of settings; write lines like `name: mine`")
+        raise UserError(
+            f"{path}: a configuration is a mapping of settings; write lines like `name: mine`"
+        )
     return values
 
 
