@@ -27,9 +27,9 @@ from neco.evaluate.unsupervised.segment import (
     Foreground,
     Patches,
     cluster_foreground,
-    company,
     extract_foreground,
     gather,
+    neighbour_shares,
 )
 from neco.features import Features
 from neco.files import opened_whole
@@ -97,7 +97,7 @@ def evaluate(
     @cache
     def joined(seed: int) -> tuple[np.ndarray, np.ndarray]:
         clusters = cluster_foreground(patches, foreground(seed), settings.clusters, settings, seed)
-        return clusters[held_out], company(clusters, settings.clusters, settings)
+        return clusters[held_out], neighbour_shares(clusters, settings.clusters, settings)
 
     def segments(seed: int) -> np.ndarray:
         clusters, together = joined(clustering_seed(seed))
@@ -166,7 +166,7 @@ def _clustered(
         some = slice(start, min(start + IMAGES, len(masks)))
         large = enlarged(clusters[some], masks.shape[1], settings.resampling)
         table += contingency(large, masks[some], *table.shape)
-    return Clustered(company(clusters, count, settings), table)
+    return Clustered(neighbour_shares(clusters, count, settings), table)
 
 
 def _about(foreground: Foreground, held_out: slice) -> dict[str, Any]:

@@ -21,8 +21,8 @@ from neco.evaluate.unsupervised.communities import communities, links
 class Clustered:
     """What the search needs of one clustering of the foreground. Background is the last cluster."""
 
-    company: np.ndarray
-    """float64 (clusters + 1, clusters + 1), see `segment.company`."""
+    neighbour_shares: np.ndarray
+    """float64 (clusters + 1, clusters + 1), see `segment.neighbour_shares`."""
     table: np.ndarray
     """int64 (clusters + 1, classes), cells of the training images by (cluster, class)."""
 
@@ -70,7 +70,7 @@ def search(clustered: Callable[[int], Clustered], settings: Unsupervised) -> Fou
         tried = settings.model_copy(update=chosen)
         scores = []
         for seed in settings.seeds:
-            segments = segments_of(known.company, tried, seed)
+            segments = segments_of(known.neighbour_shares, tried, seed)
             if np.unique(segments).size > known.table.shape[1]:
                 raise optuna.TrialPruned
             scores.append(matched_miou(known.table, segments, settings))
@@ -90,15 +90,15 @@ def search(clustered: Callable[[int], Clustered], settings: Unsupervised) -> Fou
     return Found(best, study.best_value, settings.trials, refused)
 
 
-def segments_of(company: np.ndarray, settings: Unsupervised, seed: int) -> np.ndarray:
+def segments_of(neighbour_shares: np.ndarray, settings: Unsupervised, seed: int) -> np.ndarray:
     """Return the segment of every cluster, int64 (clusters + 1,).
 
     Each community is a segment, from 1. Clusters without links are in segment 0, and so is
     background unless it is in a community.
     """
     return communities(
-        links(company, settings.weight_threshold),
-        len(company),
+        links(neighbour_shares, settings.weight_threshold),
+        len(neighbour_shares),
         markov_time=settings.markov_time,
         preferred=settings.preferred_modules,
         seed=seed,

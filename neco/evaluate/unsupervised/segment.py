@@ -168,7 +168,7 @@ def sample_cells(counts: np.ndarray, most: int, seed: int) -> np.ndarray:
     return np.searchsorted(ends, np.sort(drawn), side="right")
 
 
-def company(maps: np.ndarray, clusters: int, settings: Unsupervised) -> np.ndarray:
+def neighbour_shares(maps: np.ndarray, clusters: int, settings: Unsupervised) -> np.ndarray:
     """Return how often clusters lie side by side, float64 (clusters + 1, clusters + 1).
 
     maps: as `cluster_foreground` returns them. The last row and column are those of the background;
