@@ -1,4 +1,4 @@
-"""Showing how far a command is: bars on stderr, and one line for work with several steps."""
+"""How far a command is: bars on stderr, and one line for work that has several steps."""
 
 from types import TracebackType
 

@@ -24,7 +24,7 @@ END = "<!-- end of what is generated -->"
 
 
 def table() -> str:
-    """Return the registry as a Markdown table with a row for each name."""
+    """Return the registry as a Markdown table, one row per name."""
     columns = ("name", "method", "network", "pixels", "tokens before patches", "weights", "licence")
     lines = ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]
     for row in BACKBONES.values():

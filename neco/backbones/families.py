@@ -24,16 +24,16 @@ from neco.errors import UserError
 
 COMMAND = "python -m neco.backbones.families docs/backbone-families.md"
 LARGEST = 128
-"""Largest width and height in pixels that a network is tried with, unless it takes only its own."""
+"""Side in pixels that a network is tried with at most, unless it takes its own size alone."""
 
 
 @dataclass(frozen=True)
 class Tried:
-    """What was found out about one kind of network."""
+    """What became of one network."""
 
     family: str
     kind: str
-    """Name of the network's class."""
+    """Class of the network."""
     model: str
     members: int
     """Models of this kind in timm."""
@@ -43,7 +43,7 @@ class Tried:
     extracts: str
     attention: str
     reason: str
-    """Why it cannot be evaluated or trained, in the words that the user reads."""
+    """Why something is not possible, in the words that the user reads."""
 
 
 class _AskedError(Exception):
@@ -162,7 +162,7 @@ def _reason(error: Exception) -> str:
 
 
 def table(results: list[Tried]) -> str:
-    """Return the results as a Markdown table with a row for each kind of network."""
+    """Return the results as a Markdown table, one kind of network a row."""
     columns = ("family", "network", "models", "tried", "stride", "trains", "extracts",
                "class attention", "why not")  # fmt: skip
     lines = ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]
@@ -179,7 +179,7 @@ def table(results: list[Tried]) -> str:
 
 
 def try_all() -> list[Tried]:
-    """Return what was found out about every kind of network. This takes minutes."""
+    """Return what became of every kind of network; this takes minutes."""
     results: list[Any] = []
     for place in kinds():
         torch.manual_seed(0)
