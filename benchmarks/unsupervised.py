@@ -26,9 +26,9 @@ from neco.evaluate.unsupervised.parameters import segments_of
 from neco.evaluate.unsupervised.segment import (
     Foreground,
     cluster_foreground,
-    company,
     extract_foreground,
     gather,
+    neighbour_shares,
 )
 from neco.features import Features
 
@@ -88,7 +88,7 @@ def main() -> None:
     foreground = Foreground(half, found.threshold, found.clusters)
     count = settings.clusters
     maps = timed("clusters", lambda: cluster_foreground(patches, foreground, count, settings, 0))
-    together = timed("company", lambda: company(maps, count, settings))
+    together = timed("neighbours", lambda: neighbour_shares(maps, count, settings))
     timed("communities", lambda: [segments_of(together, settings, seed) for seed in settings.seeds])
 
 

@@ -1,4 +1,5 @@
-"""One process at a time writes a folder or an archive; the second is told who the first is."""
+"""A lock for a folder or a file: one process at a time writes it, and a second is told which one
+does."""
 
 import contextlib
 import errno

@@ -75,7 +75,10 @@ def small_mask(mask: np.ndarray, size: int, side: int, at: Resampling) -> np.nda
 
 
 def resize_bilinear(scores: Tensor, height: int, width: int) -> Tensor:
-    """Return (B, C, rows, columns) at (B, C, height, width), corners not aligned."""
+    """Return maps (B, channels, rows, columns) at (B, channels, height, width), bilinear.
+
+    Corners are not aligned.
+    """
     return torch.nn.functional.interpolate(
         scores, size=(height, width), mode="bilinear", align_corners=False
     )

@@ -10,11 +10,12 @@ from torch.nn.functional import scaled_dot_product_attention
 from torch.overrides import TorchFunctionMode
 
 Call = tuple[Tensor, Tensor, Tensor | None, float]
-"""Queries and keys (B, heads, N, d), bias or mask, and scale of one call of attention."""
+"""One call of attention: its queries and keys (B, heads, N, width of a head), its bias or mask, and
+its scale."""
 
 
 class _Listener(TorchFunctionMode):
-    """Notes what attention is computed from, while `listening`."""
+    """Keeps what attention is computed from, for as long as it is `listening`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,11 +39,11 @@ class _Listener(TorchFunctionMode):
 
 
 def class_row(run: Callable[[], object], block: nn.Module) -> Tensor | None:
-    """Return (B, heads, N): the first token's attention to all tokens, in one block of a network.
+    """Return the first token's attention to all N tokens in one block, (B, heads, N).
 
-    run: sends images through the network. PyTorch's fused attention is asked for in the block and
-    its queries and keys are noted there, after rotations, norms and biases. Returns None where
-    the block does not attend, or not in one softmax over all tokens.
+    run: sends B images through the network. Meanwhile the block uses PyTorch's fused attention, and
+    its queries and keys are kept as they are there, after rotations, norms and biases. Returns None
+    where the block has no attention, or none with one softmax over all tokens.
     """
     listener = _Listener()
 
@@ -73,7 +74,7 @@ def class_row(run: Callable[[], object], block: nn.Module) -> Tensor | None:
 
 @contextmanager
 def _fused_and_uncompiled(block: nn.Module) -> Iterator[None]:
-    """Let the fused kernel be called in plain Python, so that the call can be seen."""
+    """While entered, the fused kernel is called from plain Python, where the call can be kept."""
     switched = [part for part in block.modules() if getattr(part, "fused_attn", None) is False]
     compiled = getattr(block, "_compiled_call_impl", None)
     for part in switched:

@@ -24,8 +24,8 @@ class Backbone(nn.Module):
 
         patch_size: pixels between neighbouring tokens, which is the true stride.
         dim: channels of a token.
-        block: whose output the tokens are, from the end where negative; None is the last one. In
-        a hierarchical network it counts stages.
+        block: the block whose output the tokens are, counted from the end where negative; None is
+        the last one. In a hierarchical network it counts stages.
         """
         super().__init__()
         self.model = model
@@ -40,9 +40,9 @@ class Backbone(nn.Module):
         """Return the tokens of images, after the final norm, class token and registers left out.
 
         images (B, 3, H, W), normalised; H and W are multiples of the patch size. Returns
-        (B, H/patch, W/patch, dim). The final norm is applied to an earlier block's tokens too.
-        Raises UserError for a size that the network cannot take.
-        Source: paper, section 4.1 (spatial tokens).
+        (B, rows, columns, dim), a token for each patch. The final norm is applied to an earlier
+        block's tokens too. Raises UserError for a size that the network cannot take. Source: paper,
+        section 4.1 (spatial tokens).
         """
         self._fit(images)
         try:
@@ -171,11 +171,13 @@ class Backbone(nn.Module):
     def class_attention(self, images: Tensor) -> Tensor:
         """Return the last block's attention of the class token to patches.
 
-        images (B, 3, H, W). Returns (B, heads, H/patch, W/patch), rows summing to at most 1.
+        images (B, 3, H, W). Returns (B, heads, rows, columns): the sum of a head is at most 1.
         Raises UserError for a backbone without a class token or without such an attention.
         """
         if getattr(self.model, "cls_token", None) is None:
-            raise UserError("this backbone has no class token, hence no class attention")
+            raise UserError(
+                "this backbone has no class token, hence no class attention; name another backbone"
+            )
         self._fit(images)
         blocks = self.blocks()
         rows, columns = self.grid(images)
@@ -217,13 +219,14 @@ def _first_line(error: Exception) -> str:
 
 
 class PatchColours(Backbone):
-    """The features of a patch are its own pixels, 2x2 mean colours: a floor for every table."""
+    """Features that are the patch's own pixels, 2x2 mean colours: the least that a table starts
+    from."""
 
     def __init__(self, patch_size: int) -> None:
         super().__init__(nn.Identity(), patch_size, dim=12)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return (B, H/patch, W/patch, 12) for images (B, 3, H, W)."""
+        """Return (B, rows, columns, 12) for images (B, 3, H, W)."""
         rows, columns = self.grid(images)
         size = (2 * rows, 2 * columns)
         means = nn.functional.adaptive_avg_pool2d(images, size)  # (B, 3, 2 rows, 2 columns)

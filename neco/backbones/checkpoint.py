@@ -28,7 +28,7 @@ StateDict = dict[str, Tensor]
 
 
 class BadFileError(UserError):
-    """The file itself is no good: it is not weights, is damaged, or holds NaN."""
+    """The file itself cannot be used: it holds no weights, is damaged, or has NaN in it."""
 
 
 @dataclass(frozen=True)
@@ -150,10 +150,10 @@ def _more_than_data(culprit: str) -> str:
 
 Part = Literal["teacher", "student"]
 _FIRST = {"teacher", "ema", "target"}
-"""What an average of the trained network is called; authors publish and evaluate this one."""
+"""Names for an average of the trained network, which is the one that authors evaluate."""
 _LAST = {"student", "momentum"}
 _DEEPEST = 4
-"""Levels of nesting that are looked into."""
+"""How many levels of nesting are searched."""
 
 
 def find_backbone(

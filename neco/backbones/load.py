@@ -44,7 +44,8 @@ def load_backbone(
     weights: what `fetch_and_convert` wrote, a student that was exported after training, or any
     checkpoint of the architecture. None serves for backbones that need no file (shipped, random,
     patch colours) and for those that the name itself leads to (`timm:`, `hf-hub:`, `file:`).
-    block: whose output the tokens are, from the end where negative; None is the last one.
+    block: the block whose output the tokens are, counted from the end where negative; None is the
+    last one.
     Raises UserError for an unknown name, a missing or broken file, and any tensor that is
     missing, unknown or misshapen.
     """
@@ -66,12 +67,15 @@ def load_backbone(
 
 
 def as_backbone(network: Any, block: int | None = None) -> Backbone:
-    """Return a timm network as a backbone in evaluation mode. Raises UserError for such a block."""
+    """Return a timm network as a backbone in evaluation mode.
+
+    Raises UserError for a block that the network does not have.
+    """
     index, count = -1 if block is None else block, len(strides(network))
     if not -count <= index < count:
         raise UserError(
-            f"block {index}: {type(network).__name__} has {count}; count them from 0, or from the "
-            f"end from -1 to -{count}"
+            f"block {index}: {type(network).__name__} has {count}; count blocks (or stages) "
+            f"from 0, or from the end from -1 to -{count}"
         )
     return Backbone(network, strides(network)[index], widths(network)[index], block).eval()
 

@@ -44,7 +44,7 @@ def write_demo_backbone(into: Path, settings: Pretraining) -> Path:
 
 
 class Images(NamedTuple):
-    """Generated images with image-level labels."""
+    """Generated images with labels of whole images."""
 
     pixels: Tensor
     """uint8 (N, 3, H, W)"""
@@ -62,7 +62,7 @@ def _image(index: int, kind: str, seed: int, size: int) -> tuple[np.ndarray, np.
 
 
 LEAST_VISIBLE = 0.01
-"""Share of an image that a class covers at least to be one of its tags."""
+"""Least share of an image that a class covers to be one of the image's labels."""
 
 
 def generated(stage: Stage, first: int, count: int, settings: Pretraining) -> Images:
@@ -130,7 +130,7 @@ def _run_stage(
 ) -> float:
     optimiser = torch.optim.AdamW(model.parameters(), weight_decay=settings.weight_decay)
     started, precision = time.perf_counter(), 0.0
-    # One thing a portrait: the classes exclude one another. A scene shows several.
+    # A portrait shows one thing, so its classes exclude one another. A scene shows several.
     alone = stage.images == "portraits"
     compare = (
         nn.functional.cross_entropy if alone else nn.functional.binary_cross_entropy_with_logits

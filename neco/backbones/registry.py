@@ -283,7 +283,10 @@ def backbone_spec(name: str) -> BackboneSpec:
             )
         row = backbone_spec(shape)
         if not row.architecture:
-            raise UserError(f"backbone '{name}': {shape} has no network that a file could fill")
+            raise UserError(
+                f"backbone '{name}': {shape} has no network that a file could fill; name another "
+                "backbone behind the @"
+            )
         return replace(
             row, name=name, method=f"{row.method} (weights of {Path(path).name})",
             source=LocalFile(Path(path)), start=None, note=f"weights of {path}",

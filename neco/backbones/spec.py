@@ -10,12 +10,13 @@ from neco.normalisation import IMAGENET, Normalisation
 
 @dataclass(frozen=True)
 class Download:
-    """A file at its official address; sha256 only where it is certain."""
+    """A file at its official address. It has a sha256 where that is certain."""
 
     url: str
     sha256: str | None = None
     filename: str = ""
-    """Name in the archive folder and in mirrors; empty takes the address's last part."""
+    """Name in the archive folder and in mirrors. Where it is empty, the last part of the
+    address."""
 
     @property
     def file(self) -> str:
@@ -43,7 +44,7 @@ class Shipped:
 
 @dataclass(frozen=True)
 class Random:
-    """No file: timm's own initialisation under a seed, or no weights at all."""
+    """No file: timm's own random start under a seed, or no weights at all."""
 
     seed: int
 
@@ -84,7 +85,8 @@ class BackboneSpec:
     """timm's model name; empty for patch colours, which have no network."""
     patch_size: int
     image_size: int
-    """Side in pixels that the network was trained with; stored positions cover its grid."""
+    """Width and height in pixels that the network was trained with; stored positions fit its
+    grid."""
     source: Source
     converter: str
     """Key of `neco.backbones.convert.CONVERTERS`."""
@@ -94,9 +96,11 @@ class BackboneSpec:
     overrides: Mapping[str, Any] = field(default_factory=dict)
     """Keyword arguments that differ from timm's architecture."""
     start: str | None = None
-    """Of a student that NeCo's authors released: registry name of the backbone it started from."""
+    """For a student that NeCo's authors released, the registry name of the backbone it started
+    from."""
     first_blocks: int | None = None
-    """Keep only so many blocks of a deeper checkpoint, and its final norm."""
+    """How many of a deeper checkpoint's first blocks are kept, with its final norm; None keeps
+    all."""
     normalisation: Normalisation = IMAGENET
     """Mean and standard deviation of colours that the network was trained with."""
     note: str = ""

@@ -17,7 +17,7 @@ from neco.normalisation import IMAGENET
 
 HUB, FOLDER = "hf-hub:", "local-dir:"
 OPTIONAL = ("img_size", "dynamic_img_size", "drop_path_rate")
-"""What some networks are built without."""
+"""Arguments that some networks do not have."""
 
 
 def is_timm_name(name: str) -> bool:
@@ -55,8 +55,8 @@ def create(architecture: str, **arguments: Any) -> Any:
 def timm_spec(name: str) -> BackboneSpec:
     """Return the row of `timm:MODEL`, `hf-hub:OWNER/NAME`, `local-dir:FOLDER` or a bare timm name.
 
-    Everything is read off the network itself, built without memory. Raises UserError for an
-    unknown name and for a network without a grid of tokens.
+    All its fields are read from the network itself, which is built without memory for weights.
+    Raises UserError for an unknown name and for a network without a grid of tokens.
     """
     source: TimmHub | LocalFile
     if name.startswith(FOLDER):
@@ -113,7 +113,8 @@ def _refuse_unknown(name: str, model: str) -> None:
 
 
 def _hollow(name: str, architecture: str) -> Any:
-    """Return the network with shapes and no memory. Raises UserError where timm cannot build it."""
+    """Return the network with shapes but no weights. Raises UserError where timm cannot build
+    it."""
     try:
         with torch.device("meta"):
             return create(architecture)
@@ -124,7 +125,8 @@ def _hollow(name: str, architecture: str) -> Any:
 def _refuse_without_grid(name: str, architecture: str, network: Any, native: int) -> None:
     """Raise UserError unless an image becomes a grid of exactly the stride that timm states.
 
-    A native size that the stride does not divide proves nothing, so two sizes around it are tried.
+    Where the stride does not divide the native size, that size proves nothing, so two sizes near it
+    are tried.
     """
     try:
         stride, dim = strides(network)[-1], widths(network)[-1]
@@ -190,7 +192,7 @@ _NOT_TIMMS = (
 
 
 def what_failed(error: Exception, model: str) -> str:
-    """Return in one line why timm or its hub gave no model, and what to do."""
+    """Return one line that says why timm or its hub gave no model, and what to do."""
     chain: list[BaseException] = [error]
     while (cause := chain[-1].__cause__ or chain[-1].__context__) and cause not in chain:
         chain.append(cause)

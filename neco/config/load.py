@@ -29,7 +29,7 @@ def with_included(values: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Return `values` laid over the files of `folder` that its key `include` names, in order."""
     names = values.get("include", [])
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise UserError("include: a list of file names beside this configuration is wanted")
+        raise UserError("include: write a list of names of files beside this configuration")
     below: dict[str, Any] = {}
     for name in names:
         below = merged(below, with_included(read_mapping(folder / name), folder))
@@ -41,9 +41,11 @@ def read_mapping(path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(read_text(path, "configuration; see config/ for those that ship"))
     except yaml.YAMLError as error:
-        raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+        raise UserError(f"{path}: not YAML, mend it: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
-        raise UserError(f"{path}: a configuration is a mapping of settings; this is not one")
+        raise UserError(
+            f"{path}: a configuration is a mapping of settings; write lines like `name: mine`"
+        )
     return values
 
 

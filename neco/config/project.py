@@ -213,7 +213,7 @@ class Project(Settings):
                 for dataset, model in product(evaluation.datasets, self._models_of(evaluation)):
                     if (evaluation.protocol, dataset, model) in seen:
                         what = f"{evaluation.protocol} of {model} on {dataset}"
-                        raise UserError(f"evaluations: {what} is asked for twice")
+                        raise UserError(f"evaluations: {what} is asked for twice; keep one")
                     seen.add((evaluation.protocol, dataset, model))
         except UserError as error:
             raise ValueError(str(error)) from None

@@ -1,4 +1,4 @@
-"""Members of zip and tar archives, readable from any process without unpacking the archive."""
+"""Files inside zip and tar archives, which any process can read without unpacking the archive."""
 
 import io
 import lzma

@@ -1,4 +1,4 @@
-"""Class names that the archives do not carry (classes.yaml)."""
+"""Class names that the archives do not hold: they are read from classes.yaml."""
 
 from functools import cache
 from importlib.resources import files

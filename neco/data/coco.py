@@ -1,4 +1,5 @@
-"""COCO 2017 photographs, unlabelled: train and val. Other COCO datasets refer to these images."""
+"""The photographs of COCO 2017, train and val, without labels. Other COCO datasets use these
+images."""
 
 from functools import partial
 from pathlib import Path

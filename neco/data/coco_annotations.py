@@ -1,4 +1,5 @@
-"""COCO's annotation JSON, read piece by piece: the largest would fill several GB at once."""
+"""COCO's annotation JSON, read piece by piece, since the largest would take several GB of
+memory."""
 
 import codecs
 import json

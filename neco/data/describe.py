@@ -1,4 +1,4 @@
-"""The tables in docs/data.md, generated from sources.yaml and from the settings of dataset.yaml.
+"""The tables in docs/data.md, made from sources.yaml and from the settings of dataset.yaml.
 
 python -m neco.data.describe docs/data.md
 """

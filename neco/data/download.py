@@ -1,4 +1,5 @@
-"""Fetch archives from an ordered list of mirrors: resumed, verified, atomic.
+"""Fetching archives from an ordered list of mirrors: a download is resumed, checked and put in
+place whole.
 
 This is written on the standard library. Downloaders that were looked at (pooch, plain requests)
 do not resume a partial file, or leave the checks of what a resumed answer is to their caller.

@@ -1,4 +1,5 @@
-"""What a fetched file is by its first bytes: servers send login pages under an archive's name."""
+"""What a downloaded file is, by its first bytes: servers send login pages under an archive's
+name."""
 
 import re
 import tarfile

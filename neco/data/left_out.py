@@ -1,4 +1,4 @@
-"""What a preparation does not take: passed over by rule, or unusable and decided on by a policy."""
+"""Files that a preparation leaves out: passed over by a rule, or unusable and counted."""
 
 from collections import Counter
 from collections.abc import Iterable

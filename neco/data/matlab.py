@@ -1,4 +1,4 @@
-"""Label matrices in MATLAB files (SBD, Pascal Context)."""
+"""Label matrices in MATLAB files, as SBD and Pascal Context have them."""
 
 import io
 from collections.abc import Sequence

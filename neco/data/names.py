@@ -1,4 +1,4 @@
-"""Names that others wrote (archive members, split lists, annotations) are held inside a folder."""
+"""Names that others wrote, in archives, lists and annotations: none may lead out of its folder."""
 
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath

@@ -1,4 +1,4 @@
-"""Packing a prepared dataset into shards, for file systems that dislike many small files."""
+"""Packing a prepared dataset into shards, for file systems that are slow with many small files."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""One rule for photographs of every kind: what training and evaluation read is upright 8-bit RGB.
+"""How a photograph of any kind is made what training and evaluation read: upright 8-bit RGB.
 
 Files that Pillow reads as that already are linked as they are. The others are written anew: turned
 as their EXIF data say, 16 bits and floats scaled by their type's range (65,535 or 1.0 is white),

@@ -1,4 +1,4 @@
-"""Work spread over processes."""
+"""Work on many items, spread over processes: jobs come in, their results come out in order."""
 
 import multiprocessing
 import os

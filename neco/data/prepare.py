@@ -1,4 +1,5 @@
-"""One entry for every dataset: official archives in, the common layout out, all or nothing."""
+"""Preparing a dataset: official archives or your own folder come in, the common layout comes out,
+whole or not at all."""
 
 import time
 from collections.abc import Callable

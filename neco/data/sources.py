@@ -1,4 +1,4 @@
-"""Which archive comes from where, and which dataset needs which archives (sources.yaml)."""
+"""Which address each archive has, and which archives each dataset needs (sources.yaml)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,4 +1,5 @@
-"""Text files that people write: UTF-8 with or without a mark, UTF-16, Latin-1; any line ends."""
+"""Text files that people wrote, in UTF-8 with or without a mark, UTF-16 or Latin-1, with any line
+ends."""
 
 import codecs
 from pathlib import Path

@@ -1,4 +1,5 @@
-"""Checked writing of the common layout: whole images, possible labels, masks of the right size."""
+"""Writing the common layout, checked: whole images, possible labels, masks of their image's
+size."""
 
 import csv
 import hashlib

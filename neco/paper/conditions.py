@@ -10,7 +10,7 @@ IMAGES = {
     "ade20k": {"train": 20_210, "val": 2_000},
     "imagenet-100": {"train": 126_689},
 }
-"""Images of every split (appendix D); ImageNet-100 as in the reference implementation."""
+"""Images of every split (appendix D); ImageNet-100 as in the released code."""
 EVALUATED = tuple(name for name in IMAGES if name not in ("coco", "imagenet-100"))
 """Datasets on which the paper measures."""
 TENTH = ("coco-things", "coco-stuff")
@@ -22,7 +22,7 @@ ABLATION_IMAGE_SIZE = 448
 ABLATION_FRACTION = "1/128"
 """In-context setting of every ablation (section 4.3)."""
 RERUN = 1.0
-"""Points of mIoU by which reruns move, by the paper's own protocols."""
+"""By how many points of mIoU reruns of the paper's protocols differ."""
 HOURS, HOURS_BACKBONE = 19.0, "dinov2xr-vits14"
 """GPU-hours of one training on COCO, one A6000-hour counted as one, and of which backbone: ViT-S/14
 without registers (title, Table 9d)."""

@@ -54,7 +54,7 @@ def read_reported(path: Path = REPORTED) -> list[Reported]:
         with path.open(newline="") as file:
             reader = csv.DictReader(file)
             if tuple(reader.fieldnames or ()) != COLUMNS:
-                raise UserError(f"{path}: columns must be {', '.join(COLUMNS)}")
+                raise UserError(f"{path}: columns must be {', '.join(COLUMNS)}; restore it")
             rows = [Reported(*(line[name] for name in COLUMNS)) for line in reader]
     except FileNotFoundError:
         raise UserError(f"{path}: the paper's numbers are missing; restore this file") from None
@@ -62,7 +62,9 @@ def read_reported(path: Path = REPORTED) -> list[Reported]:
         try:
             row.number  # noqa: B018 (raises for what is no number)
         except ValueError:
-            raise UserError(f"{path}, line {number}: '{row.text}' is not a number") from None
+            raise UserError(
+                f"{path}, line {number}: '{row.text}' is not a number; mend it"
+            ) from None
     return rows
 
 

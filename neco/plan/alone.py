@@ -19,7 +19,8 @@ from neco.report.needs import Needs, together
 BEGIN, END = "<!-- generated: python -m neco.plan.alone -->", "<!-- end of generated -->"
 CONFIG = Path("config/config.yaml")
 NOWHERE = "data=/nowhere"
-"""So that what happens to lie in a data folder changes neither jobs nor image counts."""
+"""A data folder that does not exist, so that neither jobs nor image counts depend on one that
+does."""
 ALONE = PARTS[: -len(("summary", "claims"))]
 
 

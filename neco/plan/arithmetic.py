@@ -9,12 +9,12 @@ from neco.backbones.registry import backbone_spec
 from neco.config.training import Train
 
 BACKWARD = 2
-"""A backward pass costs two forward passes."""
+"""How many forward passes a backward pass costs."""
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What of a Vision Transformer decides its arithmetic."""
+    """What decides how many operations a Vision Transformer takes."""
 
     depth: int
     dim: int
@@ -25,9 +25,9 @@ class Shape:
 
 @cache
 def shape_of(backbone: str) -> Shape | None:
-    """Return the shape of a backbone; None for what is no sequence of blocks.
+    """Return the shape of a backbone, or None where it is not a sequence of blocks.
 
-    That is patch colours, and pyramids such as ConvNeXt, whose work is not counted.
+    Patch colours and pyramids such as ConvNeXt are none; their operations are not counted.
     """
     spec = backbone_spec(backbone)
     if not spec.architecture:

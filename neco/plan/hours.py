@@ -25,7 +25,7 @@ from neco.report.needs import Needs, everything
 
 @dataclass(frozen=True)
 class RunCost:
-    """GPU-hours of one training of a run; every seed costs as much."""
+    """GPU-hours of one training of a run. Every seed costs the same."""
 
     run: str
     seeds: int
@@ -34,7 +34,7 @@ class RunCost:
 
 @dataclass(frozen=True)
 class Speed:
-    """Sustained operations a second of one GPU, and whose."""
+    """Operations a second that a GPU sustains, and where the number comes from."""
 
     flops: float
     source: str
@@ -56,7 +56,7 @@ class Cost:
 
 
 def paper_speed() -> Speed:
-    """Return what the paper's GPU sustained, by its own figure."""
+    """Return the speed of the paper's GPU, which follows from the hours that the paper states."""
     images = TRAINING["epochs"] * TRAINING["images"]
     work = images * training_flops(shape_of(HOURS_BACKBONE), Train())
     return Speed(work / (HOURS * 3600), f"the paper's {HOURS:g} GPU-hours on an A6000")
@@ -65,9 +65,10 @@ def paper_speed() -> Speed:
 def measured_speed(path: Path) -> Speed:
     """Return the speeds that JSON lines of benchmarks/training.py or benchmarks/gpu say.
 
-    A network's speed is its last line, or the fastest of those that read JPEGs, whose images a
-    second count what a training waits for. Networks without a line take the last one's speed.
-    Rehearsals are left out. Raises UserError where no line is left.
+    A network's speed is that of the fastest of its lines that read JPEGs, because their images a
+    second include the waiting for images; without such a line it is that of its last line. A
+    network without any line has the speed of the last line of all. Rehearsals are left out. Raises
+    UserError where no line is left.
     """
     try:
         lines = [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
@@ -107,9 +108,9 @@ def _sustained(row: dict[str, Any]) -> float:
 
 
 def gpu_hours(project: Project, speed: Speed, needs: Needs | None = None) -> list[Cost]:
-    """Return the cost of every rule that a GPU works for, of all or of what `needs` names.
+    """Return the cost of every rule that uses a GPU, for all jobs or for those that `needs` names.
 
-    k-means, communities, tables and figures run on the CPU and are not in it.
+    k-means, communities, tables and figures run on the CPU and are not counted.
     """
     needs = needs or everything(project)
     work: dict[str, list[float]] = defaultdict(list)
@@ -141,7 +142,8 @@ def run_hours(project: Project, speed: Speed, needs: Needs | None = None) -> lis
 
 @dataclass(frozen=True)
 class _Work:
-    """What the records' cost models ask (neco.evaluate.protocol.Work), of one model and dataset."""
+    """Answers what records ask to estimate costs (neco.evaluate.protocol.Work), for one model and
+    dataset."""
 
     project: Project
     dataset: str

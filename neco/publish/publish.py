@@ -85,7 +85,7 @@ def _hand_over(folder: Path, repository: Path, remote: str) -> None:
 def _refuse_unready(repository: Path, remote: str) -> None:
     """Raise UserError where DVC, its repository or the remote is not there."""
     if importlib.util.find_spec("dvc") is None:
-        raise UserError("DVC is not installed; take the extra `dvc` of pyproject.toml")
+        raise UserError("DVC is not installed; pip install 'neco-reproduction[dvc]'")
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 

@@ -22,7 +22,7 @@ REPORTED_ONLY = "reported only"
 
 
 class Place(NamedTuple):
-    """Where numbers of one group lie: the metrics files of its models, or their trainings'."""
+    """Where the numbers of one group are: in its models' metrics files, or in their trainings."""
 
     handle: str
     dataset: str
@@ -30,12 +30,12 @@ class Place(NamedTuple):
 
 
 class Origin(NamedTuple):
-    """What one cell shows of ours."""
+    """Where the number comes from that a cell shows as measured here."""
 
     protocol: str
     setting: str
     cost: str = ""
-    """The key in a model's `training`, where training itself measured the number."""
+    """The key in a model's `training` for a number that training itself measured; else empty."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Column:
     protocol: str
     setting: str
     extra: bool = False
-    """Measured by us alone: it has no paper value and no difference."""
+    """Whether only this project measured it: then it has no paper value and no difference."""
 
     @property
     def place(self) -> tuple[str, str, str]:
@@ -56,13 +56,13 @@ class Column:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """What is shown of a cell."""
+        """Return what is shown of a cell: the paper's value, the measured one, their difference."""
         return ("ours",) if self.extra else ("paper", "ours", "diff.")
 
 
 @dataclass(frozen=True)
 class Line:
-    """One row of a table before it has numbers of ours."""
+    """One row of a table, before the numbers that were measured here are in it."""
 
     stub: tuple[str, ...]
     group: Group | None
@@ -71,7 +71,7 @@ class Line:
     reported: Mapping[tuple[str, str, str], Reported] = field(default_factory=dict)
     """The paper's numbers by the column's place."""
     note: str = ""
-    """What its cells say while they have no number of ours: nothing is `not run`."""
+    """What its cells say as long as nothing was measured here; empty is `not run`."""
     extra: bool = False
     """Ours without a counterpart in the paper."""
     released: bool = False
@@ -98,7 +98,7 @@ def by_dataset(columns: Collection[Column]) -> list[Column]:
 
 
 def origin(layout: Layout, line: Line, column: Column) -> Origin:
-    """Return from where the number of ours in a cell is read."""
+    """Return where the number measured here is read that stands in a cell."""
     if column.protocol in layout.costs:
         return Origin(column.protocol, "", layout.costs[column.protocol])
     other = layout.measured_as.get("", (column.protocol, column.setting))
@@ -106,7 +106,8 @@ def origin(layout: Layout, line: Line, column: Column) -> Origin:
 
 
 def lines_of(layout: Layout, reported: Sequence[Reported], groups: Sequence[Group]) -> list[Line]:
-    """Return every row that a table can have: one of ours is left out later if nothing ran."""
+    """Return every row that a table can have. Rows of this project's models alone are left out
+    later where nothing was measured."""
     printed = of_table(reported, layout.name)
     if layout.rows == "settings":
         return _settings(layout, printed, groups)
@@ -119,7 +120,8 @@ def _methods(
     groups: Sequence[Group],
     reported: Sequence[Reported],
 ) -> list[Line]:
-    """Return the paper's rows, each with released students below; then models of ours alone."""
+    """Return the paper's rows, each with released students below; then this project's own
+    models."""
     filling = {group.key: group for group in reversed(groups)}
     width = len(layout.stub)
     lines = []
@@ -174,7 +176,8 @@ def shown_with(
 
 
 def _settings(layout: Layout, printed: Sequence[Reported], groups: Sequence[Group]) -> list[Line]:
-    """Return a row for every setting that the paper varies, then settings that only we ran."""
+    """Return a row for each setting that the paper varies, then those that only this project
+    ran."""
     ours: dict[str, Group] = {}
     for group in groups:
         for cell in group.ablations:

@@ -17,14 +17,15 @@ RELEASED_NOTE = (
 
 @dataclass(frozen=True)
 class Footer:
-    """Where the numbers of ours come from."""
+    """What is said below a table of where the measured numbers come from."""
 
     project: str = ""
     scale: str = ""
     """In words: `600 generated scenes of 128 pixels` or `the paper's`."""
     command: str = ""
     commit: str = ""
-    """Filled in from the metrics files when empty, as is `date`."""
+    """The commit that measured. Where it is empty, it is taken from metrics files, and so is
+    `date`."""
     date: str = ""
 
     @classmethod
@@ -62,14 +63,14 @@ class Footer:
 
 @dataclass(frozen=True)
 class Cell:
-    """The paper's value, ours, and why either is missing."""
+    """The paper's value, the one measured here, and why either is missing."""
 
     paper: Reported | None
     ours: Score | None
     note: str = ""
     """`reported only` where no backbone was published."""
     paper_gain: float | None = None
-    """Of a gain row: the difference of two reported numbers."""
+    """In a row of gains, the difference of two reported numbers."""
 
     @property
     def is_scaled(self) -> bool:
@@ -145,7 +146,7 @@ class Row:
 
 @dataclass
 class Table:
-    """One table of the paper with ours beside it."""
+    """One table of the paper with the numbers measured here beside its own."""
 
     name: str
     title: str

@@ -1,8 +1,8 @@
 """The paper's claims, taken from its tables and checked with this project's scores.
 
-A gain: NeCo against its start in one column. A best: the row that the paper finds best in a
-column is ours too. An order: all rows that ran are ordered as in the paper. A value: our cell is
-the paper's, within what a rerun moves.
+There are four kinds. A gain says that NeCo scores higher than its start in a column. A best says
+that the row which is best in the paper's column is best here. An order says that all rows that ran
+have the paper's order. A value says that a cell differs from the paper's by no more than reruns do.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ Status = Literal["holds", "holds in some seeds", "does not hold", "another scale
 
 @dataclass(frozen=True)
 class Claim:
-    """One thing that the paper's numbers say, and whether ours say it too."""
+    """One thing that the paper's numbers say, and whether the numbers measured here say it too."""
 
     kind: Kind
     table: str
@@ -31,7 +31,7 @@ class Claim:
     status: Status
     evidence: str = ""
     scaled: bool = False
-    """Whether ours was measured at another scale than the paper's."""
+    """Whether the numbers here were measured at another scale than the paper's."""
 
 
 def verify(measured: Measured, reported: list[Reported]) -> list[Claim]:
@@ -69,7 +69,7 @@ def _name(row: Row) -> str:
 def _gains(table: Table, rows: list[Row], index: int) -> list[Claim]:
     """Return whether NeCo differs from its start in the direction that the paper reports.
 
-    A released student counts where it ran: whether it was asked for is the project's choice.
+    A released student counts wherever it was evaluated.
     """
     by_key = {row.key: row for row in rows if not row.released}
     claims = []

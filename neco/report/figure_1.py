@@ -104,7 +104,7 @@ def _view(axes: Axes, side: Side, colour: str, title: str) -> None:
 
 
 def _principal_colours(first: Tensor, second: Tensor) -> list[np.ndarray]:
-    """Return both (S*S, D) as (S, S, 3): their three principal components, 0 to 1."""
+    """Return both (S*S, D) as (S, S, 3): their three principal components, in 0 to 1."""
     units = [normalize(features, dim=-1) for features in (first, second)]
     both = torch.cat([unit - unit.mean(dim=0) for unit in units])
     _, _, axes = torch.linalg.svd(both, full_matrices=False)

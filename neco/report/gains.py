@@ -9,7 +9,7 @@ from neco.report.groups import Group
 from neco.report.measured import Measured, Score
 
 FLOORS = ("random", "colour")
-"""What the name of a model has that any start has to beat."""
+"""Parts of names of models that any start has to score higher than."""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ class Given:
     data: Path = Path()
     """The prepared dataset whose images are shown."""
     weights: Path | None = None
-    """The start's weights; None for those that ship."""
+    """The start's weights; None for a backbone that needs no file."""
     maps: tuple[Path, ...] = ()
     features: dict[str, Path] = field(default_factory=dict)
 
@@ -31,7 +31,10 @@ class Given:
         """The (start, model of the run) that figures compare. Raises UserError without a run."""
         shown = self.project.pictured()
         if shown is None:
-            raise UserError("this figure compares a start with its run; the configuration has none")
+            raise UserError(
+                "this figure compares a run with its start, and the configuration has no run; add "
+                "one"
+            )
         return shown
 
     @property

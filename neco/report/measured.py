@@ -23,7 +23,7 @@ class Score:
     mean: float
     std: float | None
     by_seed: dict[int, float]
-    """Value of each training seed of a run; of a backbone the one value, under seed 0."""
+    """The value of each training seed of a run. A backbone has one value, under seed 0."""
     spread: str
     """What `std` is over: `3 training seeds`, `5 evaluation seeds`, or nothing."""
     scale: tuple[str, ...] = ()
@@ -57,7 +57,7 @@ class Measured:
 
     groups: list[Group]
     scores: dict[tuple[str, str, str, str], Score] = field(default_factory=dict)
-    """By (handle of the group, dataset, protocol, setting)."""
+    """Scores by (handle of the group, dataset, protocol, setting)."""
     commits: list[str] = field(default_factory=list)
     date: str = ""
     """Day and time (UTC) of the newest metrics file."""
@@ -84,8 +84,8 @@ def read_measured(
 ) -> Measured:
     """Return the scores of <metrics>/<protocol>/<dataset>/<model>.json; none is an empty project.
 
-    `places` are the only ones that are read; None reads all. Seeds of a run are averaged and `std`
-    is the sample standard deviation over them; a backbone keeps the spread over evaluation seeds.
+    places: the only files that are read; None reads all. The seeds of a run are averaged, and `std`
+    is their sample standard deviation. A backbone keeps the spread over evaluation seeds.
     Raises UserError for a broken file.
     """
     measured = Measured(list(groups))

@@ -125,4 +125,7 @@ def read_models(path: Path) -> list[Model]:
     except FileNotFoundError:
         raise UserError(f"{path}: no such list of models; run the workflow's models rule") from None
     except (ValidationError, json.JSONDecodeError, TypeError) as error:
-        raise UserError(f"{path}: not a list of models ({str(error).splitlines()[0]})") from None
+        raise UserError(
+            f"{path}: not a list of models ({str(error).splitlines()[0]}); delete it and run the "
+            "workflow's models rule again"
+        ) from None

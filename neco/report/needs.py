@@ -37,16 +37,16 @@ class Needs:
     metrics: tuple[tuple[str, str, str], ...] = ()
     """Metrics files as (protocol, dataset, model)."""
     trainings: tuple[str, ...] = ()
-    """Models (`<run>.seed<n>`) of whose training something is said."""
+    """Models (`<run>.seed<n>`) whose training the part says something of."""
     features: dict[str, FeatureSet] = field(default_factory=dict)
-    """By the name that the figure has for them: `start_val`."""
+    """Features by the name that the figure has for them, as `start_val`."""
     maps: tuple[tuple[str, str, str], ...] = ()
     """What the unsupervised protocol predicted, by the metrics file that it is written with."""
     datasets: tuple[str, ...] = ()
     weights: tuple[str, ...] = ()
 
     def __or__(self, other: "Needs") -> "Needs":
-        """Return what either needs, each thing once."""
+        """Return what one or the other needs, each thing once."""
         both = {
             part.name: tuple(dict.fromkeys(getattr(self, part.name) + getattr(other, part.name)))
             for part in fields(self)
@@ -66,7 +66,7 @@ class Needs:
 
 
 def everything(project: Project) -> Needs:
-    """Return what the whole report is made from, figures aside."""
+    """Return what the whole report is made from, without its figures."""
     trained = tuple(name for name, (_, run, _) in project.models().items() if run)
     return Needs(metrics=tuple(project.evaluated()), trainings=trained)
 
@@ -111,7 +111,7 @@ def drawable(project: Project) -> list[str]:
 
 
 def _lacks(part: str, project: Project) -> str | None:
-    """Return what a project lacks for a part, in words; None where it lacks nothing."""
+    """Return in words what a project lacks for a part; None where it lacks nothing."""
     drawing = FIGURES.get(part.removeprefix("figure-"))
     if drawing is None or not drawing.compares:
         return None

@@ -82,10 +82,13 @@ def _evaluate_chunk(student: Tensor, teacher: Tensor, problem: Problem) -> RowRe
 
 
 class _Sort:
-    """One side of a chunk: the network with the weights that the side's values give it."""
+    """One side of a chunk: the network with the swap weights that follow from the side's values."""
 
     def __init__(self, values: Tensor, problem: Problem, steepness: float) -> None:
-        """Sort values (rows, R). Keeps per layer difference, keep, swap (comparators, rows)."""
+        """Sort values (rows, R), and keep each layer's difference, keep and swap weights.
+
+        Each of the three is (comparators, rows).
+        """
         self.plan: Plan = chunked_plan(problem.network, values.shape[1], values.device)
         self.problem, self.steepness = problem, steepness
         self.weights: list[tuple[Tensor, Tensor, Tensor]] = []
@@ -104,7 +107,7 @@ class _Sort:
             wires = wires[stage.finish]
 
     def push(self, *, keep_differences: bool) -> Tensor:
-        """Return Q as (sorted position, input, row)."""
+        """Return the matrices Q, as (sorted position, input, row)."""
         matrix = self.identity
         weights = iter(self.weights)
         for stage in self.plan.stages:

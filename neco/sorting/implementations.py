@@ -28,11 +28,11 @@ logger = logging.getLogger(__name__)
 
 
 def choose(implementation: Implementation, network: NetworkName, values: Tensor) -> Evaluate:
-    """Return the function that computes the loss of `values` (N, R); log each new choice.
+    """Return the function that computes the loss of `values` (N, R), and log each new choice.
 
-    auto: on the CPU the compiled kernel, on CUDA Triton, and plain PyTorch where these are not
-    available, for float64 and for networks that Triton does not cover.
-    Raises UserError when a named implementation cannot run here.
+    `auto` takes the compiled kernel on a CPU and Triton on CUDA. Where these cannot run, for
+    float64 and for networks that Triton does not cover, it takes plain PyTorch. Raises UserError
+    when an implementation that was asked for by name cannot run here.
     """
     device, width, double = values.device.type, values.shape[1], values.dtype == torch.float64
     if implementation == "auto":

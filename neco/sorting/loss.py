@@ -19,14 +19,15 @@ from neco.sorting.row_loss import Problem, RowLoss
 
 
 class SortSettings(Sorting):
-    """How both sides are sorted and compared: the configuration's settings, one way or both.
+    """How both sides are sorted and compared: the settings of the configuration, one way or two
+    ways.
 
-    Steepness is 1 / the unit of the values.
+    The steepness has the inverse unit of the values.
     """
 
     two_way: bool = False
-    """Add the cross-entropy with the roles of the two sides exchanged (paper; the reference
-    implementation is one-way)."""
+    """Add the cross-entropy with the roles of the two sides exchanged (paper; the released code
+    is one-way)."""
 
 
 class SortingLoss(NamedTuple):
@@ -50,14 +51,14 @@ def sorting_cross_entropy(
     student, teacher: (N, R) distances, each row softly sorted in ascending order. With Qs, Qt the
     relaxed permutations (rows are inputs j, columns are sorted positions k), row n of the loss is
     -(1/R) sum_{j,k} Qt[j,k] log max(Qs[j,k], log_floor); two_way adds the same with Qs and Qt
-    exchanged. Its mean over n is the reference implementation's loss; paper, equations of the
+    exchanged. Its mean over n is the released code's loss; paper, equations of the
     method section. floor is the entropy of Qt, in two_way of Qt plus of Qs.
 
     One-way, gradient flows to student only. Two-way, it flows through both roles of both sides, to
     each of student and teacher that requires it.
     row_mask: (N,) bool; rows that are False get loss 0, floor 0 and no gradient.
-    top_k: only the columns k < top_k enter (the nearest, when the values are distances), and the
-    mean is over these.
+    top_k: only the columns k < K enter (the nearest, when values are distances), where K is top_k;
+    the mean is then over K columns.
 
     Raises UserError for shapes, widths, masks or settings that do not fit.
     """

@@ -65,7 +65,7 @@ def sorting_network(name: NetworkName, width: int) -> Network:
 
     `bitonic` needs a power of two; for any other width the top wires of the next larger network
     are discarded together with every comparator that touches one (the rule of diffsort 0.2.0,
-    which the reference implementation uses). For some widths (22, 38, 42 to 46, 54, and many above
+    which the released code uses). For some widths (22, 38, 42 to 46, 54, and many above
     64) what remains does not sort every row; a warning says so. `odd_even` has `width` layers.
 
     Raises UserError for an unknown name or a width outside 1..1024.

@@ -20,7 +20,7 @@ from neco.sorting.relaxations import RelaxationName
 
 @dataclass(frozen=True)
 class Problem:
-    """One call: the networks, what is compared, and whose gradient is asked for."""
+    """What one call has to compute: with which networks, on which values, and whose gradient."""
 
     network: NetworkName
     relaxation: RelaxationName
@@ -35,7 +35,8 @@ class Problem:
 
 
 class RowResult(NamedTuple):
-    """Per row: loss (N,), entropy floor (N,), and d loss[n] / d values[n] (N, R) if asked for."""
+    """The result for each row: loss (N,), entropy floor (N,), and where it is asked for the
+    gradient d loss[n] / d values[n], (N, R)."""
 
     loss: Tensor
     floor: Tensor
@@ -71,7 +72,7 @@ class RowLoss(torch.autograd.Function):
 
 
 def within_range(gradient: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return gradient in dtype; what float16 cannot hold becomes its largest number, not inf."""
+    """Return a gradient in dtype. What float16 cannot hold becomes its largest number, not inf."""
     if dtype == torch.float16:
         largest = torch.finfo(dtype).max
         gradient = gradient.clamp(-largest, largest)

@@ -8,11 +8,11 @@ network and, on the way back, returns through the same layers: the visit of a la
 of the next one, so what a comparator met waits in registers for the gradient, and neither Q nor its
 gradient reaches memory. `pull_values` turns the slopes that this leaves into the gradient.
 
-Wires are those of the complete network of W = 2 ** EXPONENT wires; the first `discarded` take part
+Wires are those of the complete network of 2 ** EXPONENT wires; the first `discarded` take part
 in no comparison. A tensor over wires has one dimension of size 2 for every bit of the wire, so that
 the comparators of a layer join the two halves of one dimension. A tile is (inputs, 2, ..., 2) over
 the wires that the inputs can have come to; they double from stage to stage. Tables are
-(rows, layers, W), layers in order of execution.
+(rows, layers, wires), layers in order of execution.
 """
 
 from __future__ import annotations

@@ -110,7 +110,7 @@ def _evaluate_rows(student: Tensor, teacher: Tensor, problem: Problem, result: R
 
 
 class _Side:
-    """The tables of one side: weights, differences, slopes, each (rows, layers, W)."""
+    """The tables of one side: weights, differences, slopes, each (rows, layers, wires)."""
 
     def __init__(
         self, values: Tensor, problem: Problem, steepness: float, gradient: Tensor | None

@@ -34,7 +34,7 @@ WORDS = {
     "start": "other starting weights",
     "backbone": "another backbone",
 }
-"""How a part of the identity that differs is named."""
+"""How a message names a part of the identity that differs."""
 MARK = b"\nneco-sha256 "
 TRAILER = len(MARK) + 64 + 1
 CHUNK = 1 << 20
@@ -58,9 +58,9 @@ class _Digesting:
 
 
 def identity_of(start: nn.Module, data: str, settings: Train | Segmenter) -> dict[str, Any]:
-    """Return what a checkpoint of a training may be continued with, before `start` is changed.
+    """Return what a training's checkpoint may be continued with. Call it before `start` is trained.
 
-    data: the digest of what is trained on.
+    data: the digest of the images that are trained on.
     """
     return {
         "settings": settings.identity().model_dump(mode="json"),

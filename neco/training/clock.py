@@ -1,4 +1,4 @@
-"""What a training's time went into: since the last row, and over all starts."""
+"""What the time of a training was spent on, since the last row of metrics and over all starts."""
 
 import time
 from typing import NamedTuple
@@ -11,11 +11,11 @@ class Pace(NamedTuple):
     data_wait: float
     """Share of the time in which the steps waited for images."""
     seconds: float
-    """Of training until now, over all starts."""
+    """Seconds of training until now, over all starts."""
 
 
 class Clock:
-    """Runs from its making; `before` are the seconds of earlier starts."""
+    """A clock that runs from when it is made. before: the seconds of earlier starts."""
 
     def __init__(self, before: float = 0.0) -> None:
         self._started = time.perf_counter() - before
@@ -39,8 +39,10 @@ class Clock:
         return time.perf_counter() - self._started
 
     def pace(self, waited: float) -> Pace:
-        """Return how fast the steps since the last call were, of which `waited` were seconds of
-        waiting, and begin anew."""
+        """Return how fast the steps since the last call were, and begin anew.
+
+        waited: how many seconds of them were spent waiting for images.
+        """
         passed = time.perf_counter() - self._since
         pace = Pace(self._images / passed, waited / passed, self.seconds())
         self._begin()

@@ -56,7 +56,8 @@ def refuse_unequal_shares(settings: Train, processes: int) -> None:
     if settings.batch_size % (processes * settings.accumulate):
         raise UserError(
             f"train.batch_size {settings.batch_size} must be a multiple of the {processes} "
-            f"process{'es' if processes > 1 else ''} times train.accumulate {settings.accumulate}"
+            f"process{'es' if processes > 1 else ''} times train.accumulate {settings.accumulate}; "
+            "change one of them"
         )
 
 

@@ -1,4 +1,5 @@
-"""Stop between two steps when asked to: Ctrl-C, or the signal a scheduler sends before a limit."""
+"""Stopping a training between two steps, at Ctrl-C or at the signal that a scheduler sends before a
+limit."""
 
 import signal
 from collections.abc import Iterator
@@ -43,7 +44,8 @@ class StopRequest:
             signal.signal(number, handler)  # type: ignore[arg-type]
 
     def agreed(self, fabric: Fabric) -> signal.Signals | None:
-        """Return a signal that any process was sent, the same in all; every process has to ask."""
+        """Return a signal that some process was sent, the same in all. Every process has to call
+        it."""
         if fabric.world_size == 1:
             return self.asked
         asked = torch.tensor(int(self.asked or 0), device=fabric.device)
@@ -62,9 +64,10 @@ def stopped(message: str, number: signal.Signals) -> StoppedError:
 
 
 def agree(fabric: Fabric, error: Exception | None) -> None:
-    """Raise the first process's error in every process; all have to ask.
+    """Raise the first process's error in every process. Every process has to call it.
 
-    For what one process alone does, such as writing: the others would wait for it for ever.
+    It is for what one process alone does, such as writing, whose failure the others would otherwise
+    wait for without end.
     """
     if fabric.world_size == 1:
         if error is not None:

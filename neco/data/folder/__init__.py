@@ -1,4 +1,4 @@
-"""A folder of one's own images, with labels or without (see docs/data.md).
+"""A folder of your own images, with or without labels (see docs/data.md).
 
 walk      which files there are, and which are passed over
 pairs     guessing how images and masks are named, from the paths alone

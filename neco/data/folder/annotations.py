@@ -1,4 +1,5 @@
-"""COCO JSON with polygons or run-length masks, as labelling tools export it."""
+"""COCO JSON with polygons or run-length masks, as labelling tools export it: outlines come in,
+labels come out."""
 
 import json
 from dataclasses import dataclass

@@ -1,4 +1,5 @@
-"""A folder of the user's own images becomes a dataset: checked, upright, nothing dropped unsaid."""
+"""Making a dataset of your own folder: images are checked and turned upright, and what is left out
+is listed."""
 
 from collections import Counter
 from collections.abc import Iterable

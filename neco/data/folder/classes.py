@@ -1,4 +1,5 @@
-"""Which classes a folder's labels mean: as dataset.yaml says, else from lists beside the masks."""
+"""Which classes a folder's labels mean: by dataset.yaml, else by lists of classes beside the
+masks."""
 
 from neco.config.folder import Folder
 from neco.data.dataset import IGNORED

@@ -1,4 +1,4 @@
-"""Masks of the user's own: any file that holds ids or colours, and the classes that they mean."""
+"""Masks of your own: files with ids or colours come in, class ids come out."""
 
 import io
 import re

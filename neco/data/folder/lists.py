@@ -1,4 +1,4 @@
-"""Split lists and class lists as people write them."""
+"""Lists of splits and of classes, as people write them."""
 
 import csv
 import re

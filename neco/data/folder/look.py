@@ -1,4 +1,4 @@
-"""What a folder holds, in words, and the dataset.yaml that says so, to edit."""
+"""What a folder holds, in words, and a dataset.yaml that says the same, to be edited."""
 
 import json
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Guessing how images and their masks are named, from the paths alone."""
+"""A guess at how images and their masks are named, from their paths alone."""
 
 import re
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""What a preparation of a folder will do, and the folder's dataset.yaml."""
+"""What the preparation of a folder will do, and reading the folder's dataset.yaml."""
 
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath

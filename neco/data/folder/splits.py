@@ -1,4 +1,4 @@
-"""Which image belongs to which split: as dataset.yaml says, by folders, by lists, or held out."""
+"""Which split each image belongs to: by dataset.yaml, by folders, by lists, or held out."""
 
 from collections import Counter, defaultdict
 

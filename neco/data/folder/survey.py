@@ -1,4 +1,4 @@
-"""What masks hold: their ids or colours, with their share of pixels and masks."""
+"""What masks hold: their ids or colours, with the share of pixels and of masks that have each."""
 
 from collections import Counter
 from dataclasses import dataclass, field

@@ -1,4 +1,5 @@
-"""Finding the files of a folder: links followed, companions of other systems passed over."""
+"""The files of a folder. Links are followed; files that other systems leave there are passed
+over."""
 
 import os
 from dataclasses import dataclass, field

@@ -1,1 +1,2 @@
-"""Generated scenes: photographs-like images with exact labels, for demo and tests."""
+"""Generated scenes: images that look like photographs, with exact labels, for the demo and for
+tests."""

@@ -1,4 +1,4 @@
-"""What every archive of generated scenes needs: splits, encoded images, members."""
+"""What all archives of generated scenes share: splits, encoded images, and members of archives."""
 
 import io
 import tarfile

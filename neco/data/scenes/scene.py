@@ -1,4 +1,5 @@
-"""One scene: stuff, things in front of one another, light; with labels of both kinds."""
+"""One scene: stuff, things in front of one another, and light. A seed comes in, an image and its
+labels come out."""
 
 from dataclasses import dataclass
 from typing import NamedTuple

@@ -107,13 +107,13 @@ class Keys:
             yield len(self) * number // count, len(self) * (number + 1) // count
 
     def block(self, start: int, stop: int, step: int = 1) -> Tensor:
-        """Return normalised keys, float32 (n, dim)."""
+        """Return normalised keys, float32 (N, dim)."""
         tokens = self.tokens[start:stop:step].to(self.device).to(torch.float32, copy=True)
         return tokens.mul_(self.inverse_norms[start:stop:step, None])
 
     @cached_property
     def sample(self) -> Tensor:
-        """Return about one key in a hundred, float32 (n, dim)."""
+        """Return about one key in a hundred, float32 (N, dim)."""
         wanted = min(max(len(self) // 100, SAMPLE[0]), SAMPLE[1], len(self))
         return self.block(0, len(self), len(self) // wanted)
 

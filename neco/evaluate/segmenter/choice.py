@@ -14,8 +14,8 @@ def best_learning_rate(parts: Iterable[Metrics], settings: Segmenter) -> Metrics
 
     The result is the learning rate with the highest mean over the seeds, under setting ''. All
     others are recorded as `learning rate 3e-05` and enter no summary. The choice looks at the
-    held-out images, as the paper's does, so the number is optimistic. Raises UserError for parts
-    that do not belong together or are not all there.
+    held-out images, as the paper's does, so the number is optimistic. Raises UserError for files
+    that do not belong together, and where one is missing.
     """
     found = {_place(part): part for part in parts}
     missing = [
@@ -71,7 +71,10 @@ def best_learning_rate(parts: Iterable[Metrics], settings: Segmenter) -> Metrics
 
 def _place(part: Metrics) -> tuple[float, int]:
     if part.protocol != "segmenter" or len(part.results) != 1:
-        raise UserError(f"{part.protocol} of {part.model}: not one learning rate's result")
+        raise UserError(
+            f"{part.protocol} of {part.model}: not the result of one learning rate; give only "
+            "files that `neco evaluate segmenter` wrote"
+        )
     return part.results[0].details["learning_rate"], part.results[0].seed
 
 

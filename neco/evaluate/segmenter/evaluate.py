@@ -22,7 +22,7 @@ TOKENS = "patch tokens after the final norm, fine-tuned with the head"
 
 @torch.no_grad()
 def score(network: PaddedSegmenter, dataset: Dataset, settings: Segmenter, workers: int) -> Tally:
-    """Return the confusion of the network's predictions with masks at their own size."""
+    """Return the score of the network's predictions on masks at their own size."""
     network.eval()
     found = Tally.of(dataset, settings)
     for batch in held_out_batches(dataset, settings, workers):
@@ -50,7 +50,7 @@ def evaluate(
 
     The backbone is trained in place. The folder `checkpoints` holds checkpoint.ckpt, from which the
     same call continues. about: what the caller knows of the model (`model`, `backbone`,
-    `weights_digest`). extraction: of which only the workers are looked at (default: none).
+    `weights_digest`). extraction: only its `workers` is read; without it there are none.
     """
     began = time.perf_counter()
     where = evaluation_device(device)

@@ -29,9 +29,9 @@ log = logging.getLogger(__name__)
 
 
 def learning_rate(settings: Segmenter, first: float, iteration: int) -> float:
-    """Return the learning rate of an iteration, MMEngine's PolyLR.
+    """Return the learning rate of an iteration, as MMEngine's PolyLR does.
 
-    Polynomial from `first` in the first iteration to its share `final_rate` in the last.
+    It falls as a polynomial, from `first` in the first iteration to `final_rate` of it in the last.
     """
     last = settings.final_rate * first
     left = 1 - iteration / max(settings.iterations - 1, 1)
@@ -52,11 +52,12 @@ def fine_tune(
 ) -> dict[str, Any]:
     """Train the network in place, from `folder`/checkpoint.ckpt where there is one.
 
-    origin: what else a checkpoint must agree with (model, weights, data).
-    Returns "seconds" (of training and evaluations on the way, over all starts) and "curve" (those
-    evaluations: "iteration" and "mIoU"). The last checkpoint stays: the caller deletes it when
-    its result is written. Raises UserError when asked to stop (the checkpoint is saved), for a
-    loss that is no longer finite and for a checkpoint of other settings.
+    origin: model, weights and data, which a checkpoint must agree with too.
+    Returns "seconds" (of the training and of evaluations on the way, over all starts) and "curve"
+    (these evaluations: "iteration" and "mIoU"). The last checkpoint stays until the caller, who has
+    written its result, deletes it. Raises UserError when the fine-tuning is asked to stop (its
+    checkpoint is saved), for a loss that is no longer finite and for a checkpoint of other
+    settings.
     """
     optimiser = torch.optim.Adam(network.parameters(), lr=rate, weight_decay=settings.weight_decay)
     identity = identity_of(network, dataset.digest(), settings) | {
@@ -114,7 +115,7 @@ def _step(
     iteration: int,
 ) -> dict[str, Tensor]:
     """Train on one batch; return MMSegmentation's losses, still on the device."""
-    torch.manual_seed(seed * 1_000_003 + iteration)  # drop path: the same in a resumed run
+    torch.manual_seed(seed * 1_000_003 + iteration)  # a resumed run drops the same paths
     for group in optimiser.param_groups:
         group["lr"] = learning_rate(settings, rate, iteration)
     network.train()
@@ -132,7 +133,7 @@ def _report(
     if not math.isfinite(loss):
         raise UserError(
             f"{folder}: the loss is {loss} at iteration {done}; leave this learning rate out of "
-            "segmenter.learning_rates, or train in 32-true"
+            "segmenter.learning_rates, or set segmenter.precision=32-true"
         )
     total = settings.iterations
     log.info("segmenter: %d of %d: loss %.4f, accuracy %.1f %%, %.0f s",

@@ -25,7 +25,8 @@ from neco.training.stopping import STOP_SIGNALS
 
 
 def read_item(item: Item) -> dict[str, Any]:
-    """Return what MMSegmentation's loaders give: BGR pixels (H, W, 3) and labels (H, W), uint8."""
+    """Return an image as MMSegmentation's loaders do: BGR pixels (H, W, 3), labels (H, W),
+    uint8."""
     image = np.ascontiguousarray(np.array(item.read_image())[..., ::-1])
     shape = image.shape[:2]
     mask = item.read_mask()
@@ -36,7 +37,7 @@ def read_item(item: Item) -> dict[str, Any]:
 class TrainingCrops(TorchDataset):
     """The crops of a whole fine-tuning, in the order in which they are used.
 
-    Crop `place` depends on (seed, place) alone: a resumed run goes on with the same ones.
+    Crop number `place` follows from (seed, place) alone, so a resumed run has the same crops.
     """
 
     def __init__(self, dataset: Dataset, settings: Segmenter, seed: int) -> None:
@@ -93,7 +94,7 @@ def training_batches(
 
 
 def held_out_batches(dataset: Dataset, settings: Segmenter, workers: int) -> Loader:
-    """Return the held-out images one by one: their sizes differ."""
+    """Return the held-out images one by one, since their sizes differ."""
     return _loader(ScaledImages(dataset, settings), 1, workers)
 
 

@@ -15,7 +15,7 @@ EXTENSION = "mmcv._ext"
 
 
 class _Extension(ModuleType):
-    """Has every operator by name, and refuses to run any."""
+    """A stand-in that has every operator by name and refuses to run it."""
 
     def __getattr__(self, name: str) -> object:
         if name.startswith("__"):

@@ -19,21 +19,21 @@ def padded_side(side: int, patch_size: int) -> int:
 
 
 class PatchTokens(nn.Module):
-    """A backbone as MMSegmentation sees it: one map of patch tokens."""
+    """A backbone in the form that MMSegmentation asks for: it returns one map of patch tokens."""
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__()
         self.backbone = backbone
 
     def forward(self, images: Tensor) -> tuple[Tensor]:
-        """Return ((B, dim, H/patch, W/patch),) for images (B, 3, H, W)."""
+        """Return ((B, dim, rows, columns),) for images (B, 3, H, W)."""
         return (self.backbone(images).permute(0, 3, 1, 2),)
 
 
 class PaddedSegmenter(EncoderDecoder):
-    """MMSegmentation's network, with zeros around what is no multiple of the patch size.
+    """MMSegmentation's network, with zeros around images up to a multiple of the patch size.
 
-    Logits of the padding are cut away again, so that they stay aligned with the image. Source:
+    The logits of these zeros are cut away, so that the others stay aligned with the image. Source:
     paper, appendix A.2 ("zero padding around the image of 512x512 to bring it to 518x518").
     """
 
@@ -48,9 +48,9 @@ class PaddedSegmenter(EncoderDecoder):
         rows, columns = (padded_side(side, self.patch_size) for side in (height, width))
         top, left = (rows - height) // 2, (columns - width) // 2
         around = (left, columns - width - left, top, rows - height - top)
-        framed = nn.functional.pad(inputs, around)  # (B, 3, rows, columns), still in pixels
+        framed = nn.functional.pad(inputs, around)  # (B, 3, H, W), with zeros around
         with torch.autocast(inputs.device.type, torch.bfloat16, enabled=self.half):
-            logits = self.decode_head(self.extract_feat(framed))  # (B, classes, patches, patches)
+            logits = self.decode_head(self.extract_feat(framed))  # (B, classes, rows, columns)
         logits = resize(logits.float(), (rows, columns), mode="bilinear", align_corners=False)
         return logits[..., top : top + height, left : left + width]
 
@@ -109,10 +109,10 @@ def build_network(
     settings: Segmenter,
     normalisation: Normalisation = IMAGENET,
 ) -> PaddedSegmenter:
-    """Return the network; its head is drawn from the global random state.
+    """Return the network. Its head's start is drawn from torch's own generator.
 
-    The position embedding is resampled once to the crop's grid and trained there, as in
-    MMSegmentation, instead of being resampled in every step.
+    The position embedding is resampled to the grid of the crops once and then trained, as in
+    MMSegmentation, and not resampled in every step.
     """
     side = padded_side(settings.crop_size, backbone.patch_size)
     if hasattr(backbone.model, "set_input_size"):  # patch colours have no embedding

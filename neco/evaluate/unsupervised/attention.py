@@ -48,12 +48,13 @@ def write_attention(
 def read_attention(path: Path, features: Features) -> torch.Tensor:
     """Return the attention (images, 1, rows, columns) that belongs to `features`.
 
-    Raises UserError where the file is of other images or of another grid.
+    Raises UserError where the file has the attention of other images or of another grid.
     """
     with np.load(path) as stored:
         maps, ids = stored["attention"], json.loads(str(stored["ids"]))
     if ids != features.ids or maps.shape != features.tokens.shape[:3]:
         raise UserError(
-            f"{path}: the attention is not of the images that the features hold; make both again"
+            f"{path}: the attention is not of the images that the features hold; make both again "
+            "with `neco extract` and `neco attend`"
         )
     return torch.from_numpy(maps)[:, None]

@@ -16,13 +16,13 @@ Offset = tuple[int, int]
 
 
 def neighbourhood(kind: Literal["square", "released"], distances: Iterable[int]) -> list[Offset]:
-    """Return the eight neighbours at each distance; one that is listed twice counts twice.
+    """Return the eight neighbours at each distance. One that is in the list twice counts twice.
 
-    square: straight and diagonal steps of that many cells.
-    released: the cells that scikit-image's co-occurrence matrix reads at the released code's
-    angles, of which one is 240 degrees instead of 225. At distance 1 all is the same. At distance 2
-    a diagonal of that length rounds to the neighbours at distance 1, which count again, and 240
-    degrees to the cell two up and one left.
+    square: straight and diagonal steps of `distance` cells.
+    released: the cells that scikit-image's co-occurrence matrix reads at the angles in the released
+    code, one of which is 240 degrees instead of 225. At distance 1 these are the same cells. At
+    distance 2 the diagonals round to the neighbours at distance 1, which so count twice, and 240
+    degrees rounds to the cell two up and one left.
     """
     if kind == "square":
         return [
@@ -41,16 +41,18 @@ def neighbourhood(kind: Literal["square", "released"], distances: Iterable[int])
 
 
 def _rounded(value: float) -> int:
-    """Return the nearest integer, halves away from 0 whatever the last bit of a cosine is."""
+    """Return the nearest integer; a half, whatever the last bit of a cosine, is rounded away from
+    0."""
     return int(math.copysign(math.floor(abs(value) + 0.5 + 1e-9), value))
 
 
 def co_occurrence(maps: Iterable[np.ndarray], count: int, offsets: list[Offset]) -> np.ndarray:
-    """Return P[i, j], how likely a neighbour of cluster i that is not of i itself is of cluster j.
+    """Return how often clusters lie side by side, float64 (count, count) with a diagonal of 0.
 
-    maps: per image the cluster of every cell, int (rows, columns), -1 where there is none. Rows of
-    P are normalised image by image and averaged over the images in which the cluster has other
-    neighbours. Returns float64 (count, count) with a diagonal of 0.
+    Entry [i, j] is the share of cluster j among those neighbours of cluster i that are of another
+    cluster. Shares are computed for each image and averaged over the images in which cluster i has
+    such neighbours.
+    maps: for each image the cluster of every cell, int (rows, columns), -1 where there is none.
     """
     total = np.zeros((count, count))
     appearances = np.zeros(count)
@@ -66,7 +68,7 @@ def co_occurrence(maps: Iterable[np.ndarray], count: int, offsets: list[Offset])
 
 
 def _neighbours(image: np.ndarray, count: int, offsets: list[Offset]) -> np.ndarray:
-    """Return how often a cell of cluster i has one of cluster j beside it, int64 (count, count)."""
+    """Return how many neighbours of cluster j the cells of cluster i have, int64 (count, count)."""
     height, width = image.shape
     codes = []
     for down, right in offsets:
@@ -83,9 +85,10 @@ def _inside(shift: int, size: int) -> slice:
 
 
 def links(probabilities: np.ndarray, weight_threshold: float) -> list[tuple[int, int, float]]:
-    """Return (i, j, weight) of clusters that keep company both ways; i < j.
+    """Return (i, j, weight) for each pair of clusters that is linked, with i < j.
 
-    Both directions reach the threshold; the weight is the smaller.
+    A pair is linked where the entries of both directions reach the threshold. The smaller of the
+    two is the weight. probabilities: (count, count), as `co_occurrence` returns them.
     """
     weights = np.minimum(probabilities, probabilities.T)
     rows, columns = np.nonzero(np.triu(weights >= weight_threshold, k=1) & (weights > 0))
@@ -100,9 +103,9 @@ def communities(
     preferred: int,
     seed: int,
 ) -> np.ndarray:
-    """Return the community of every cluster, int64 (count,), from 1; 0 for one without links.
+    """Return the community of every cluster, int64 (count,): from 1, or 0 for one without links.
 
-    Raises UserError without `infomap`.
+    edges: what `links` returned. Raises UserError where `infomap` is not installed.
     """
     found = np.zeros(count, np.int64)
     if edges:

@@ -27,9 +27,9 @@ from neco.evaluate.unsupervised.segment import (
     Foreground,
     Patches,
     cluster_foreground,
-    company,
     extract_foreground,
     gather,
+    neighbour_shares,
 )
 from neco.features import Features
 from neco.files import opened_whole
@@ -48,9 +48,9 @@ def evaluate(
     """Return the metrics (see neco.evaluate.result) of unsupervised segmentation.
 
     attention: (images, 1, rows, columns) of the training and the held-out images.
-    maps: where to keep the reported classes of the held-out images, uint8 (images, size, size); of
-    the first seed where the mean is reported.
-    Raises UserError where features and datasets do not belong together.
+    maps: file for the predicted classes of the held-out images, uint8 (images, size, size): those
+    of the reported seed, or of the first seed where the mean is reported. Raises UserError where
+    features and datasets do not belong together.
     """
     began = time.perf_counter()
     train.matches(train_dataset)
@@ -97,7 +97,7 @@ def evaluate(
     @cache
     def joined(seed: int) -> tuple[np.ndarray, np.ndarray]:
         clusters = cluster_foreground(patches, foreground(seed), settings.clusters, settings, seed)
-        return clusters[held_out], company(clusters, settings.clusters, settings)
+        return clusters[held_out], neighbour_shares(clusters, settings.clusters, settings)
 
     def segments(seed: int) -> np.ndarray:
         clusters, together = joined(clustering_seed(seed))
@@ -133,9 +133,10 @@ def evaluate(
 def reported(
     every: list[Result], best: Result, settings: Unsupervised, headline: str
 ) -> list[Result]:
-    """Return the results under the setting that tables read, and the others under their own.
+    """Return the results under the names of settings by which tables find the reported one.
 
-    The best of several seeds was chosen by the labels that it is scored on, and says so.
+    The details of the best seed say how many seeds it was chosen from, since it was chosen by the
+    labels that it is scored on.
     """
     if settings.reported == "mean":
         return [*every, best.model_copy(update={"setting": f"{headline}, best seed"})]
@@ -155,14 +156,17 @@ def _clustered(
     masks: np.ndarray,
     classes: int,
 ) -> Clustered:
-    """Return what the search needs of a clustering; masks: the training images'."""
+    """Return what the search needs of the clustering into `count` clusters.
+
+    masks: those of the training images, uint8 (images, size, size).
+    """
     clusters = cluster_foreground(patches, foreground, count, settings, seed)
     table = np.zeros((count + 1, classes), np.int64)
     for start in range(0, len(masks), IMAGES):
         some = slice(start, min(start + IMAGES, len(masks)))
         large = enlarged(clusters[some], masks.shape[1], settings.resampling)
         table += contingency(large, masks[some], *table.shape)
-    return Clustered(company(clusters, count, settings), table)
+    return Clustered(neighbour_shares(clusters, count, settings), table)
 
 
 def _about(foreground: Foreground, held_out: slice) -> dict[str, Any]:
@@ -176,7 +180,7 @@ def _about(foreground: Foreground, held_out: slice) -> dict[str, Any]:
 def matched_classes(
     segments: np.ndarray, masks: np.ndarray, classes: int, at: Resampling = "centre"
 ) -> np.ndarray:
-    """Return the class of every cell, int64 (images, size, size); segments no class wants are 0.
+    """Return the class of every cell, int64 (images, size, size). Unmatched segments are class 0.
 
     segments: int (images, rows, columns). masks: uint8 (images, size, size), 255 = ignored.
     """

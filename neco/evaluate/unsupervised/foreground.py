@@ -9,7 +9,9 @@ import numpy as np
 
 
 def cluster_counts(clusters: np.ndarray, marked: np.ndarray, count: int) -> np.ndarray:
-    """Return int64 (2, images, count): cells of each cluster in each image, and the marked ones.
+    """Return how many cells, and how many marked cells, each cluster has in each image.
+
+    The result is int64 (2, images, count).
 
     clusters: integers (images, rows, columns). marked: bool of the same shape.
     """
@@ -22,10 +24,11 @@ def cluster_counts(clusters: np.ndarray, marked: np.ndarray, count: int) -> np.n
 
 
 def cluster_precision(clusters: np.ndarray, marked: np.ndarray, count: int) -> np.ndarray:
-    """Return the precision of each cluster, float64 (count,); 0 for one that no image shows.
+    """Return the precision of each cluster, float64 (count,): the share of it that is marked.
 
-    It is the marked share of the cluster's cells in an image, averaged over the images that show
-    the cluster: a large object counts no more than a small one. Arguments as in `cluster_counts`.
+    The share is computed in each image that shows the cluster and averaged over these images, so a
+    large object counts no more than a small one. It is 0 for a cluster that no image shows.
+    Arguments are those of `cluster_counts`.
     """
     cells, hits = cluster_counts(clusters, marked, count)
     shares = np.divide(hits, cells, out=np.zeros(cells.shape), where=cells > 0)
@@ -37,8 +40,8 @@ def threshold_by_attention(
 ) -> float:
     """Return the precision from which clusters are foreground, a multiple of `step`.
 
-    It is the one whose foreground agrees best (IoU) with the attention masks of these images: no
-    label is looked at. Of equals the lowest.
+    Its foreground agrees best (IoU) with the attention masks of these images, without a look at
+    labels. Of several that agree equally well, the lowest is taken.
     """
     best, threshold = -1.0, step
     for candidate in np.arange(step, 1.0, step):
@@ -59,20 +62,21 @@ def threshold_by_labels(
 ) -> float:
     """Return the precision from which clusters are foreground, rounded to a multiple of `step`.
 
-    Clusters are put in order of precision and cut after each rank from the share cuts[0] to below
-    cuts[1] of them. The best cut's foreground has the highest IoU with the objects, averaged over
-    images; of equals the one with least foreground. Its lowest precision is what gets rounded.
-    Source: reference.
+    Clusters are sorted by precision, and the order is cut into background and foreground at each
+    rank from the share cuts[0] of the clusters to below the share cuts[1]. The best cut is the one
+    whose foreground has the highest IoU with the objects, averaged over images; of several equally
+    good ones, that with the least foreground. The lowest precision of its foreground is rounded and
+    returned. Source: released code.
 
     objects: bool of the clusters' shape (images, rows, columns), where labels are not background.
     """
     count = len(precision)
     order = np.argsort(precision)
     cells, hits = cluster_counts(clusters, objects, count)
-    # [:, s] is what the clusters from rank s upwards hold
+    # Column s adds up the clusters from rank s upwards.
     foreground, found = (np.cumsum(part[:, order[::-1]], axis=1)[:, ::-1] for part in (cells, hits))
     union = objects.sum(axis=(1, 2))[:, None] + foreground - found
-    # nothing there and nothing found is full agreement
+    # An image without objects and without foreground agrees fully.
     agreement = np.divide(found, union, out=np.ones(found.shape), where=union > 0).mean(axis=0)
     first = min(int(cuts[0] * count), count - 1)
     ranks = np.arange(first, max(int(cuts[1] * count), first + 1))

@@ -19,10 +19,10 @@ from neco.evaluate.unsupervised.communities import communities, links
 
 @dataclass(frozen=True)
 class Clustered:
-    """What the search needs of one clustering of the foreground; background is the last cluster."""
+    """What the search needs of one clustering of the foreground. Background is the last cluster."""
 
-    company: np.ndarray
-    """float64 (clusters + 1, clusters + 1), see `segment.company`."""
+    neighbour_shares: np.ndarray
+    """float64 (clusters + 1, clusters + 1), see `segment.neighbour_shares`."""
     table: np.ndarray
     """int64 (clusters + 1, classes), cells of the training images by (cluster, class)."""
 
@@ -35,16 +35,16 @@ class Found:
     train_miou: float
     trials: int
     refused: int
-    """Trials that joined too little: more segments than classes."""
+    """How many parameter sets were refused, because they left more segments than classes."""
 
 
 def search(clustered: Callable[[int], Clustered], settings: Unsupervised) -> Found:
     """Return the best of `settings.trials` parameter sets (TPE) by the mean over `seeds`.
 
-    A set that leaves more segments than classes is refused, as in the reference.
+    A set that leaves more segments than classes is refused, as in the released code.
 
-    clustered: returns the clustering for a K; it is asked again for the same K.
-    Raises UserError without optuna, and where all sets were refused.
+    clustered: returns the clustering into K clusters. It is called several times with the same K.
+    Raises UserError where optuna is not installed and where all sets were refused.
     """
     try:
         import optuna
@@ -70,7 +70,7 @@ def search(clustered: Callable[[int], Clustered], settings: Unsupervised) -> Fou
         tried = settings.model_copy(update=chosen)
         scores = []
         for seed in settings.seeds:
-            segments = segments_of(known.company, tried, seed)
+            segments = segments_of(known.neighbour_shares, tried, seed)
             if np.unique(segments).size > known.table.shape[1]:
                 raise optuna.TrialPruned
             scores.append(matched_miou(known.table, segments, settings))
@@ -90,14 +90,15 @@ def search(clustered: Callable[[int], Clustered], settings: Unsupervised) -> Fou
     return Found(best, study.best_value, settings.trials, refused)
 
 
-def segments_of(company: np.ndarray, settings: Unsupervised, seed: int) -> np.ndarray:
-    """Return the segment of every cluster, int64 (clusters + 1,): communities from 1, else 0.
+def segments_of(neighbour_shares: np.ndarray, settings: Unsupervised, seed: int) -> np.ndarray:
+    """Return the segment of every cluster, int64 (clusters + 1,).
 
-    Clusters without links are in segment 0, where background is too unless a community has it.
+    Each community is a segment, from 1. Clusters without links are in segment 0, and so is
+    background unless it is in a community.
     """
     return communities(
-        links(company, settings.weight_threshold),
-        len(company),
+        links(neighbour_shares, settings.weight_threshold),
+        len(neighbour_shares),
         markov_time=settings.markov_time,
         preferred=settings.preferred_modules,
         seed=seed,
@@ -105,9 +106,10 @@ def segments_of(company: np.ndarray, settings: Unsupervised, seed: int) -> np.nd
 
 
 def matched_miou(table: np.ndarray, segments: np.ndarray, settings: Unsupervised) -> float:
-    """Return the mIoU in percent of segments matched one to one, from counts alone.
+    """Return the mIoU in percent of segments that are matched one to one, from counts alone.
 
-    table: int64 (clusters, classes). segments: of every cluster, int64 (clusters,).
+    table: int64 (clusters, classes), cells by cluster and class. segments: int64 (clusters,), the
+    segment of every cluster.
     """
     joined = np.zeros((int(segments.max()) + 1, table.shape[1]), np.int64)
     np.add.at(joined, segments, table)

@@ -26,7 +26,7 @@ from neco.foreground import foreground_mask
 from neco.transforms import Resampling, nearest_index
 
 POINTS_PER_CLUSTER = 256
-"""Cells per cluster that train k-means, faiss's default."""
+"""Cells for each cluster that k-means finds its centres on, faiss's default."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Patches:
     reduced: np.ndarray
     """float32 (patches, components), after standardisation and PCA."""
     marked: np.ndarray
-    """bool (images, rows, columns), where attention looks."""
+    """bool (images, rows, columns): the patches that attention marks."""
     train_images: int
 
     @property
@@ -46,7 +46,8 @@ class Patches:
 
 @dataclass(frozen=True)
 class Foreground:
-    """Which patches are foreground, bool (images, rows, columns), and from which precision on."""
+    """Which patches are foreground, bool (images, rows, columns), and the threshold of
+    precision."""
 
     mask: np.ndarray
     threshold: float
@@ -57,7 +58,7 @@ class Foreground:
 def gather(
     train: Features, val: Features, attention: tuple[Tensor, Tensor], settings: Unsupervised
 ) -> Patches:
-    """Return both splits' patches. attention: (images, 1, rows, columns) of each split."""
+    """Return the patches of both splits. attention: that of each, (images, 1, rows, columns)."""
     dim = train.tokens.shape[-1]
     tokens = np.concatenate([part.tokens.reshape(-1, dim) for part in (train, val)])
     masks = [foreground_mask(part, settings.attention_mass).numpy() for part in attention]
@@ -70,11 +71,11 @@ def extract_foreground(
 ) -> Foreground:
     """Return the foreground by clusters (CBFE).
 
-    The precision of a cluster is that of the images of one split, so that a cluster can be
-    foreground in one and background in the other; the threshold is the training images'.
+    A cluster's precision is computed for each split, so a cluster can be foreground in one split
+    and background in the other. The threshold is chosen on the training images.
 
-    labels: of the training images, uint8 (images, size, size), 0 = background; not looked at unless
-    the threshold is chosen by labels.
+    labels: those of the training images, uint8 (images, size, size), 0 = background. They are read
+    only if the threshold is chosen by labels.
     """
     points = patches.reduced
     if settings.unit_length:
@@ -99,7 +100,7 @@ def extract_foreground(
         if settings.threshold_by == "labels":
             threshold = threshold_by_labels(
                 enlarged(clusters[train], settings.mask_size, settings.resampling),
-                labels != 0,  # what is ignored is object, as in the reference
+                labels != 0,  # ignored cells count as objects, as in the released code
                 precisions[0],
                 settings.threshold_step,
                 settings.threshold_cuts,
@@ -119,7 +120,8 @@ def cluster_foreground(
 ) -> np.ndarray:
     """Return the k-means cluster of every patch, int32 (images, rows, columns).
 
-    Background is cluster number `clusters`. Fewer patches than clusters give fewer clusters.
+    Background has the number `clusters`. Where there are fewer patches than clusters, there are as
+    many clusters as patches.
     """
     maps = np.full(patches.shape, clusters, np.int32)
     inside = patches.reduced[foreground.mask.ravel()]
@@ -155,7 +157,8 @@ def cell_counts(shape: tuple[int, ...], size: int, at: Resampling = "centre") ->
 def sample_cells(counts: np.ndarray, most: int, seed: int) -> np.ndarray:
     """Return the patches of at most `most` cells drawn without replacement, int64, ascending.
 
-    counts: cells of each patch (patches,). All cells are returned where they are no more.
+    counts: (patches,), the cells of each patch. Where there are no more than `most` cells, all are
+    returned.
     """
     ends = np.cumsum(counts)
     total = int(ends[-1])
@@ -165,11 +168,11 @@ def sample_cells(counts: np.ndarray, most: int, seed: int) -> np.ndarray:
     return np.searchsorted(ends, np.sort(drawn), side="right")
 
 
-def company(maps: np.ndarray, clusters: int, settings: Unsupervised) -> np.ndarray:
-    """Return the co-occurrence of clusters and background, float64 (clusters + 1, clusters + 1).
+def neighbour_shares(maps: np.ndarray, clusters: int, settings: Unsupervised) -> np.ndarray:
+    """Return how often clusters lie side by side, float64 (clusters + 1, clusters + 1).
 
-    maps: as `cluster_foreground` returns them. The last row and column are the background's, zero
-    where it is no neighbour.
+    maps: as `cluster_foreground` returns them. The last row and column are those of the background;
+    they are zero where it does not count as a neighbour.
     """
     offsets = neighbourhood(settings.neighbourhood, settings.distances)
 

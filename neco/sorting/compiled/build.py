@@ -36,8 +36,8 @@ class KernelUnavailableError(Exception):
 def load_kernel() -> ctypes.CDLL:
     """Return the kernel's library, built now if this machine has not built this source before.
 
-    Raises KernelUnavailableError when there is no compiler or the build fails; once it failed, at
-    once for the rest of the process.
+    Raises KernelUnavailableError when there is no compiler or the build fails. A build that failed
+    is not tried again in this process.
     """
     library = _library_or_reason()
     if isinstance(library, str):
@@ -58,7 +58,7 @@ def _library_or_reason() -> ctypes.CDLL | str:
 
 
 def cache_directory() -> Path:
-    """Return where this source, compiled by this torch for this processor, belongs."""
+    """Return the folder for this source, compiled by this version of torch for this processor."""
     parts = [path.read_bytes() for path in (SOURCE, *HEADERS)]
     parts += [" ".join(FLAGS).encode(), _processor()]
     parts += [torch.__version__.encode(), _compiler().encode()]
@@ -69,11 +69,11 @@ def cache_directory() -> Path:
 
 
 def cached_library(directory: Path) -> Path:
-    """Return the library in `directory`, building it first when it is not there.
+    """Return the library in `directory`, which is built first where it does not exist.
 
-    Every build happens in a directory of its own and is moved into place when complete. So no lock
-    is needed: processes that build at once each move the same thing, and a killed build leaves
-    nothing that another would wait for.
+    Every build has a directory of its own and is moved into place when it is complete. No lock is
+    needed: processes that build at the same time move the same file, and a build that was killed
+    leaves nothing that others would wait for.
 
     Raises KernelUnavailableError.
     """
@@ -114,13 +114,14 @@ def _build(directory: Path, flags: list[str]) -> Path:
 
 @contextmanager
 def _ninja_on_path() -> Iterator[None]:
-    """torch's loader looks for ninja on PATH only, where a virtual environment's may be missing.
+    """While entered, ninja of the virtual environment is on PATH, where torch's loader looks for
+    it.
 
-    Without the package the loader finds the system's ninja, or says that there is none.
+    Where the package is not installed, the loader finds the system's ninja or says there is none.
     """
     before = os.environ.get("PATH", os.defpath)
     with suppress(ImportError):
-        import ninja  # a GPU does without: its machine may not have it
+        import ninja  # a machine with a GPU may not have it and does not need it
 
         os.environ["PATH"] = os.pathsep.join([ninja.BIN_DIR, before])
     try:
@@ -134,7 +135,8 @@ def _compiler() -> str:
 
 
 def _processor() -> bytes:
-    """What -march=native depends on: a cache shared by different machines must tell them apart."""
+    """Return what -march=native depends on, so that machines that share a cache do not mix it
+    up."""
     information = Path("/proc/cpuinfo")
     if not information.exists():
         return f"{platform.machine()} {platform.processor()}".encode()

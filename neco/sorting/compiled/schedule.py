@@ -20,7 +20,8 @@ REAL_SHARE = 0.75
 class Schedule:
     """The kernel goes through steps: the comparators of one layer, or of two layers as quads.
 
-    comparators: (C + 1, 2), low and high wire of each, in order of execution; the last one joins
+    comparators: (comparators + 1, 2), low and high wire of each, in order of execution; the last
+    one joins
     wire R, which does not exist, to itself: it stands for what a quad lacks. quads: (quads, 8):
     four wires a, b, c, d, then the comparators of (a, c) and (b, d) and of (a, b) and (c, d).
     step_has_quads: (steps,). units: (units, 2), first input and number of inputs that go together.
@@ -162,7 +163,7 @@ def _quads(
 
 
 def _units(network: Network, together: int) -> list[tuple[int, int]]:
-    """Runs of `together` inputs aligned in the complete network: they soon share their wires."""
+    """Return runs of `together` inputs, aligned in the complete network, whose wires soon meet."""
     units: list[tuple[int, int]] = []
     first = 0
     while first < network.width:

@@ -58,9 +58,9 @@ def test_the_released_neighbours_are_those_that_scikit_image_reads():
 
 
 def test_links_ask_both_directions():
-    company = np.array([[0, 0.5, 0.2], [0.1, 0, 0.0], [0.3, 0.9, 0]])
-    assert links(company, 0.1) == [(0, 1, 0.1), (0, 2, 0.2)]
-    assert links(company, 0.15) == [(0, 2, 0.2)]
+    neighbour_shares = np.array([[0, 0.5, 0.2], [0.1, 0, 0.0], [0.3, 0.9, 0]])
+    assert links(neighbour_shares, 0.1) == [(0, 1, 0.1), (0, 2, 0.2)]
+    assert links(neighbour_shares, 0.15) == [(0, 2, 0.2)]
 
 
 def test_planted_communities_are_found_and_loners_have_none():

@@ -19,15 +19,15 @@ SETTINGS = Unsupervised(
 
 
 def pairs_of_clusters(count: int) -> Clustered:
-    """Clusters in pairs that keep company with weight 0.5; each pair is a class of its own."""
-    company = np.zeros((count + 1, count + 1))
+    """Clusters in pairs that are linked with weight 0.5; each pair is a class of its own."""
+    neighbour_shares = np.zeros((count + 1, count + 1))
     for first in range(0, count, 2):
-        company[first, first + 1] = company[first + 1, first] = 0.5
+        neighbour_shares[first, first + 1] = neighbour_shares[first + 1, first] = 0.5
     table = np.zeros((count + 1, 5), np.int64)
     for cluster in range(count):
         table[cluster, 1 + (cluster // 2) % 4] = 10
     table[count, 0] = 50
-    return Clustered(company, table)
+    return Clustered(neighbour_shares, table)
 
 
 def test_miou_from_counts_equals_the_one_from_maps():
@@ -56,14 +56,14 @@ def test_the_best_parameters_are_found_and_clusterings_asked_once_each():
     assert found.train_miou == pytest.approx(100.0)
     assert len(asked) == len(set(asked)) and set(asked) <= {4, 6, 8}
     assert found.settings.model_copy(update=SETTINGS.model_dump()) == SETTINGS
-    segments = segments_of(pairs_of_clusters(8).company, found.settings, 0)
+    segments = segments_of(pairs_of_clusters(8).neighbour_shares, found.settings, 0)
     assert sorted(np.bincount(segments)) == [1, 2, 2, 2, 2] and segments[8] == 0
 
 
 def test_more_segments_than_classes_are_refused():
     def narrow(count):
         whole = pairs_of_clusters(count)
-        return Clustered(whole.company, whole.table[:, :3])
+        return Clustered(whole.neighbour_shares, whole.table[:, :3])
 
     found = search(narrow, SETTINGS)
     assert 0 < found.refused < 20

@@ -9,8 +9,8 @@ from neco.evaluate.unsupervised.segment import (
     Patches,
     cell_counts,
     cluster_foreground,
-    company,
     extract_foreground,
+    neighbour_shares,
     sample_cells,
 )
 from neco.transforms import resize_nearest
@@ -90,10 +90,10 @@ def test_nothing_in_the_foreground_is_all_background():
 def test_company_is_counted_on_enlarged_maps_with_the_background():
     maps = np.random.default_rng(2).integers(0, 4, (3, 4, 4)).astype(np.int32)
     offsets = neighbourhood("square", (1, 2))
-    found = company(maps, 3, SETTINGS)
+    found = neighbour_shares(maps, 3, SETTINGS)
     np.testing.assert_allclose(found, co_occurrence(resize_nearest(maps, 11, 11), 4, offsets))
     assert found[3].any() and found[:, 3].any()
-    without = company(maps, 3, SETTINGS.model_copy(update={"background_neighbour": False}))
+    without = neighbour_shares(maps, 3, SETTINGS.model_copy(update={"background_neighbour": False}))
     assert not without[3].any() and not without[:, 3].any()
-    small = company(maps, 3, SETTINGS.model_copy(update={"enlarged": False}))
+    small = neighbour_shares(maps, 3, SETTINGS.model_copy(update={"enlarged": False}))
     np.testing.assert_allclose(small, co_occurrence(maps, 4, offsets))

@@ -46,7 +46,7 @@ SETTINGS = Unsupervised(
     clusters=6, seeds=[0, 1], foreground_seeds=[0, 1, 2], bootstrap=0, attention_mass=0.6,
     preferred_modules=2, threshold_cuts=(0.2, 0.95), background_neighbour=False,
 )  # fmt: skip
-"""Each image has one object, so that background would be the company of every cluster alike."""
+"""Each image has one object, so background would lie beside every cluster alike."""
 
 
 @pytest.fixture
