@@ -41,6 +41,8 @@ def write_folder(backbone: Backbone, spec: BackboneSpec, into: Path) -> None:
     # It is said beside as well, and transformers, which passes it on itself, takes it once.
     config.get("model_args", {}).pop("num_classes", None)
     write_json(into / "config.json", config)
+    # safetensors keeps its files to their owner; here the umask decides.
+    (into / "model.safetensors").chmod((into / "config.json").stat().st_mode & 0o777)
 
 
 def in_plain_timm(folder: Path) -> Any:

@@ -49,7 +49,8 @@ def test_plain_timm_gives_the_tokens_of_the_run(tmp_path, families, family, size
             rows = network.forward_features(images)[:, network.num_prefix_tokens :]
             torch.testing.assert_close(rows, tokens.flatten(1, 2), rtol=1e-5, atol=1e-5)
     config = json.loads((folder / "config.json").read_text())
-    assert config["num_classes"] == 0
+    assert config["num_classes"] == 0 and "num_classes" not in config["model_args"]
+    assert len({path.stat().st_mode for path in folder.iterdir()}) == 1
     assert config["pretrained_cfg"]["mean"] and config["pretrained_cfg"]["std"]
 
 

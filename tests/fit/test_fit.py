@@ -139,6 +139,16 @@ def test_a_dry_run_writes_nothing(capsys, photos, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_masks_are_no_images(capsys, photos, tmp_path):
+    for part in ("images", "masks"):
+        (photos / part).mkdir()
+    for photo in sorted(photos.glob("*.jpg")):
+        Image.new("L", (80, 60), 1).save(photos / "masks" / f"{photo.stem}.png")
+        photo.rename(photos / "images" / photo.name)
+    assert fit(photos, tmp_path / "out", "--dry-run", "--set", "fit.least_images=4") == 0
+    assert "│ images        │ 7 " in capsys.readouterr().err  # every fifth is held out
+
+
 def test_what_is_refused_is_one_line_and_writes_nothing(capsys, photos, tmp_path):
     out = tmp_path / "out"
     (tmp_path / "empty").mkdir()
