@@ -21,9 +21,10 @@ import yaml
 from pydantic import BaseModel
 
 from neco.cli import parser
-from neco.cli.arguments import project_of
+from neco.cli.arguments import project_of, settings_of
 from neco.config import Project, Train, load_project
 from neco.config.base import validated
+from neco.config.fit import Fit
 from neco.config.project import PARTS
 from neco.config.training import PRESETS, with_preset
 from neco.evaluate.protocol import PROTOCOLS
@@ -77,7 +78,11 @@ def test_commands_of_this_project_parse_and_their_settings_exist(page, capsys, m
         except SystemExit as stop:
             assert stop.code == 0, f"{told(page, command)}: {capsys.readouterr().err[-200:]}"
             continue
-        if "set" in args:
+        if args.command == "fit":
+            given = settings_of(args)
+            validated(Fit, given.get("fit", {}), told(page, command))
+            validated(Train, with_preset(given.get("train", {}), "train"), told(page, command))
+        elif "set" in args:
             if args.config is not None and not args.config.exists():
                 assert args.config.parts[0] != "config", f"{told(page, command)}: no {args.config}"
                 args.config = None  # a reader's own, or what `dvc pull` brings

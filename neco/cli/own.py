@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def add_commands(commands: Commands) -> None:
     """Add this module's commands."""
-    fit = commands.add_parser("fit", help="a folder of images to a model of one's own")
+    fit = commands.add_parser("fit", help="train a backbone on your own images, and export it")
     fit.add_argument("--images", type=Path, required=True, help="folder of images")
     fit.add_argument("--backbone", required=True, help=f"start; {BACKBONE}")
     fit.add_argument("--out", type=place, required=True, help="folder for everything")
@@ -49,7 +49,7 @@ def add_commands(commands: Commands) -> None:
     fit.set_defaults(step=_fit, writes=lambda chosen: None if chosen.dry_run else chosen.out)
 
     export = commands.add_parser(
-        "export", help="a run as a folder for timm and Hugging Face, and as ONNX"
+        "export", help="write a run as a folder for timm and Hugging Face, or as ONNX"
     )
     export.add_argument(
         "source", type=Path, help="what `neco fit` or `neco train` wrote, or a weights file"
