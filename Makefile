@@ -24,8 +24,8 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
 	touch $@
 
-demo: setup  ## archives -> dataset -> training -> evaluation -> report, on generated scenes
-	$(BIN)/python -m neco demo --cores $(CORES)
+demo: setup  ## scenes -> training -> evaluation -> report in minutes (FULL=1: the published demo)
+	@trap : INT; $(BIN)/python -m neco demo --cores $(CORES) $(if $(FULL),--full) || [ $$? -eq 130 ]
 
 test: lint unit workflow-check  ## what has to pass before a change lands
 
@@ -95,4 +95,4 @@ test-conda: setup  ## make the four conda environments and run every kind of ste
 	$(BIN)/python tests/conda/prove.py
 
 clean:  ## remove what runs wrote (not .venv)
-	rm -rf .snakemake data results/demo results/smoke
+	rm -rf .snakemake data results/demo results/quick-demo results/smoke

@@ -8,6 +8,7 @@ from contextlib import nullcontext
 
 from neco.cli import (
     data,
+    doctor,
     evaluation,
     models,
     plan,
@@ -24,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(prog="neco", description=__doc__)
     commands = root.add_subparsers(dest="command", required=True, metavar="STEP")
     for part in (
-        project, plan, data, models, evaluation, report, publishing,
+        project, plan, data, models, evaluation, report, publishing, doctor,
     ):  # fmt: skip
         part.add_commands(commands)
     return root

@@ -1,4 +1,4 @@
-"""What Snakemake writes while it works, line by line: which jobs there are, run, are done, failed."""
+"""What Snakemake writes while it works: which jobs there are, which run, are done, failed."""
 
 import re
 import time

@@ -61,7 +61,7 @@ def _followed(command: list[str], records: Path) -> tuple[int, Records]:
                         file.flush()
                         heard.read(text)
                     if heard.total:
-                        line.at(heard.done / heard.total, heard.step)
+                        line.at(heard.done / heard.total, heard.step or "choose the next jobs")
                 if not process.wait():
                     line.at(1.0, "done")
         except KeyboardInterrupt:
