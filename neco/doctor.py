@@ -37,7 +37,7 @@ class Finding:
     found: str
     """What is there, in words; empty where it is absent."""
     instead: str = ""
-    """What is used where it is absent, or what that means."""
+    """What is used where it is absent."""
     needed_by: str = ""
     """Which command or setting asks for it."""
 
@@ -101,17 +101,13 @@ def _memory() -> Iterable[Finding]:
     limit = _cgroup_limit()
     within = f", of which this process may use {_size(limit)}" if limit and limit < memory else ""
     yield Finding("Machine", "memory", _size(memory) + within)
-    shared = shutil.disk_usage(SHARED_MEMORY) if SHARED_MEMORY.exists() else None
-    enough = shared is not None and shared.free >= SMALL
-    yield Finding(
-        "Machine",
-        str(SHARED_MEMORY),
-        f"{_size(shared.free)} free of {_size(shared.total)}" if shared else "",
-        ""
-        if enough
-        else f"less than {_size(SMALL)} free: loader workers use pipes, a little slower",
-        "" if enough else "train.workers, extraction.workers",
-    )
+    if SHARED_MEMORY.exists():
+        shared = shutil.disk_usage(SHARED_MEMORY)
+        small = (
+            "" if shared.free >= SMALL else "; loader workers use pipes instead, a little slower"
+        )
+        told = f"{_size(shared.free)} free of {_size(shared.total)}{small}"
+        yield Finding("Machine", str(SHARED_MEMORY), told)
     yield Finding("Machine", "disk", f"{_size(shutil.disk_usage('.').free)} free in this folder")
 
 
@@ -138,29 +134,30 @@ def _sorting() -> Iterable[Finding]:
     library = build.cache_directory() / f"{build.NAME}.so"
     compiler = build._compiler()
     has_compiler = shutil.which(compiler) is not None
-    compiled = "compiled (built already)" if library.exists() else ""
-    if not compiled and has_compiler:
-        compiled = "compiled (built on first use)"
-    yield Finding(
-        "What would run",
-        "sorting loss on the processor",
-        compiled or "torch",
-        "" if compiled else "plain PyTorch, slower: no C++ compiler; install g++ or set CXX",
-        "neco train" if not compiled else "",
-    )
+    kernel = "torch, slower than the compiled loop: no C++ compiler; install g++ or set CXX"
+    if library.exists():
+        kernel = "compiled (built already)"
+    elif has_compiler:
+        kernel = "compiled (built on first use)"
+    yield Finding("What would run", "sorting loss on the processor", kernel)
     missing = triton_path.missing()
     if torch.cuda.is_available():
-        yield Finding("What would run", "sorting loss on the GPU", "torch" if missing else "triton",
-                      f"plain PyTorch, slower: {missing}" if missing else "", "")  # fmt: skip
+        kernel = f"torch, slower than Triton: {missing}" if missing else "triton"
+        yield Finding("What would run", "sorting loss on the GPU", kernel)
     yield Finding(
-        "Optional parts", "C++ compiler", _told(compiler, "--version") if has_compiler else "",
-        "plain PyTorch for the sorting loss", "neco train on the processor",
-    )  # fmt: skip
+        "Optional parts",
+        "C++ compiler",
+        _told(compiler, "--version") if has_compiler else "",
+        "plain PyTorch for the sorting loss",
+        "neco train on the processor",
+    )
     yield Finding(
-        "Optional parts", "Triton", "" if missing else _version("triton") or "yes",
-        f"plain PyTorch for the sorting loss ({missing})" if missing else "",
+        "Optional parts",
+        "Triton",
+        "" if missing else _version("triton"),
+        f"plain PyTorch for the sorting loss ({missing})",
         "neco train on a GPU",
-    )  # fmt: skip
+    )
 
 
 def _packages() -> Iterable[Finding]:

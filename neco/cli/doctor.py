@@ -4,8 +4,12 @@ import argparse
 import json
 from dataclasses import asdict
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from neco.cli.arguments import Commands
+
+if TYPE_CHECKING:
+    from neco.doctor import Finding
 
 
 def add_commands(commands: Commands) -> None:
@@ -16,22 +20,20 @@ def add_commands(commands: Commands) -> None:
 
 
 def _doctor(chosen: argparse.Namespace) -> None:
-    from neco.doctor import Finding, examine
+    from neco.doctor import examine
 
     findings = examine()
     if chosen.json:
         print(json.dumps([asdict(finding) for finding in findings], indent=1))
         return
 
-    def line(finding: Finding) -> str:
-        text = f"  {finding.name}: {finding.found or 'no'}"
-        absent = not finding.found or finding.found == "torch"
-        needed = f" (asked for by {finding.needed_by})" if finding.needed_by else ""
-        if finding.instead and (absent or not needed):
-            return f"{text}; instead: {finding.instead}{needed}"
-        return text
-
     for group, members in groupby(findings, key=lambda finding: finding.group):
         print(group)
         for finding in members:
-            print(line(finding))
+            print(f"  {finding.name}: {finding.found or _absent(finding)}")
+
+
+def _absent(finding: "Finding") -> str:
+    """Return what takes the place of something that is absent, and who asks for it."""
+    needed = f" (asked for by {finding.needed_by})" if finding.needed_by else ""
+    return f"no; instead: {finding.instead}{needed}"
