@@ -18,14 +18,15 @@ setup: $(VENV)/.ready  ## create .venv from the lock (done by the other targets 
 
 $(VENV)/.ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "make: Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11")'
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet uv==$(UV)
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
-	touch $@
+	@echo "making $(VENV) from requirements.lock, once"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet uv==$(UV)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	@touch $@
 
-demo: setup  ## archives -> dataset -> training -> evaluation -> report, on generated scenes
-	$(BIN)/python -m neco demo --cores $(CORES)
+demo: setup  ## scenes -> training -> evaluation -> report in minutes (FULL=1: the published demo)
+	@trap : INT; $(BIN)/python -m neco demo --cores $(CORES) $(if $(FULL),--full) || [ $$? -eq 130 ]
 
 test: lint docs unit workflow-check  ## what has to pass before a change lands
 
@@ -99,4 +100,4 @@ test-conda: setup  ## make the four conda environments and run every kind of ste
 	$(BIN)/python tests/conda/prove.py
 
 clean:  ## remove what runs wrote (not .venv)
-	rm -rf .snakemake data results/demo results/smoke
+	rm -rf .snakemake data results/demo results/quick-demo results/smoke

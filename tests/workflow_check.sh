@@ -5,7 +5,7 @@ trap 'rm -f "$log"' EXIT
 
 snakefmt --check Snakefile workflow
 snakemake --lint
-for name in config demo smoke subset; do
+for name in config demo quick-demo smoke subset; do
     snakemake --dry-run --configfile "config/$name.yaml" --config mirror=/nowhere >"$log" 2>&1 || {
         tail -n 20 "$log"
         exit 1

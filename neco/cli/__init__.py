@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from neco.cli import (
     compare,
     data,
+    doctor,
     evaluation,
     models,
     own,
@@ -26,7 +27,7 @@ def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(prog="neco", description=__doc__)
     commands = root.add_subparsers(dest="command", required=True, metavar="STEP")
     for part in (
-        project, plan, data, models, own, evaluation, compare, report, publishing,
+        project, doctor, plan, data, models, own, evaluation, compare, report, publishing,
     ):  # fmt: skip
         part.add_commands(commands)
     return root

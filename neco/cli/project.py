@@ -1,8 +1,6 @@
 """demo and config: the whole workflow in one command, and what can be configured."""
 
 import argparse
-import subprocess
-import sys
 from pathlib import Path
 
 from neco.cli.arguments import Commands
@@ -12,7 +10,10 @@ from neco.errors import UserError
 def add_commands(commands: Commands) -> None:
     """Add this module's commands."""
     demo = commands.add_parser("demo", help="the whole path on generated scenes, then its result")
-    demo.add_argument("--cores", default="all")
+    demo.add_argument("--cores", default="all", help="processor cores to use (default: all)")
+    demo.add_argument(
+        "--full", action="store_true", help="three training seeds and the sizes that are published"
+    )
     demo.set_defaults(step=_demo)
 
     config = commands.add_parser("config", help="print every setting, its default and its meaning")
@@ -21,23 +22,15 @@ def add_commands(commands: Commands) -> None:
 
 
 def _demo(chosen: argparse.Namespace) -> None:
+    from neco.demo.ending import print_ending
+    from neco.demo.workflow import run_workflow
+
+    name = "demo" if chosen.full else "quick-demo"
+    configuration, results = Path("config") / f"{name}.yaml", Path("results") / name
     if not Path("Snakefile").exists():
         raise UserError("no Snakefile here; run this in the repository's folder")
-    workflow = [sys.executable, "-m", "snakemake", "--cores", chosen.cores]
-    configuration = ["--configfile", "config/demo.yaml"]
-    if subprocess.run([*workflow, *configuration]).returncode:  # noqa: S603 (own words, no shell)
-        raise UserError("the workflow stopped; its last lines above name the log to read")
-    results = Path("results/demo")
-    summary = [
-        "summary",
-        "--config",
-        str(results / "project.yaml"),
-        "--into",
-        str(results / "tables"),
-    ]
-    inputs = ["--metrics", str(results / "metrics"), "--models", str(results / "models.json")]
-    subprocess.run([sys.executable, "-m", "neco", *summary, *inputs], check=True)  # noqa: S603 (own words, no shell)
-    print(f"\nThe report: {(results / 'report' / 'report.html').resolve()}")
+    run_workflow(configuration, results, chosen.cores)
+    print_ending(results, Path())
 
 
 def _config(chosen: argparse.Namespace) -> None:
