@@ -39,6 +39,10 @@ def transfer_bar() -> Progress:
     )
 
 
+PERIOD = 600.0
+"""Seconds that the time left is estimated from: steps of some work differ in speed."""
+
+
 class ProgressLine:
     """One line that says which step of some work is under way, how far it is and what is left.
 
@@ -57,6 +61,7 @@ class ProgressLine:
             TextColumn("{task.description}"),
             console=console,
             disable=not self._terminal,
+            speed_estimate_period=PERIOD,
         )
         self._task = self._bar.add_task("", total=total)
 
