@@ -52,6 +52,10 @@ def transfer_bar() -> Progress:
     )
 
 
+PERIOD = 600.0
+"""Seconds that the time left is estimated from: steps of some work differ in speed."""
+
+
 class ProgressLine:
     """One line that says which step of some work is under way, how far it is and what is left.
 
@@ -73,6 +77,7 @@ class ProgressLine:
             TextColumn("{task.description}", markup=False),
             console=console,
             disable=not self._terminal,
+            speed_estimate_period=PERIOD,
         )
         self._task = self._bar.add_task("", total=total)
         self._moved: list[tuple[logging.StreamHandler[Any], Any]] = []

@@ -52,6 +52,13 @@ def _followed(command: list[str], records: Path) -> tuple[int, Records]:
     ):
         assert process.stdout is not None  # noqa: S101 (for mypy)
         Thread(target=_forward, args=(process.stdout, lines), daemon=True).start()
+
+        def stop(number: int, frame: object) -> None:
+            """Pass on what only this process was told, and stop as for Ctrl-C."""
+            process.send_signal(signal.SIGINT)
+            raise KeyboardInterrupt
+
+        before = signal.signal(signal.SIGTERM, stop)
         try:
             with ProgressLine(1.0) as line:
                 line.at(0.0, "plan the jobs")
@@ -71,6 +78,8 @@ def _followed(command: list[str], records: Path) -> tuple[int, Records]:
                 "stopped; what is finished stays, and the same command continues from there",
                 signal.SIGINT,
             ) from None
+        finally:
+            signal.signal(signal.SIGTERM, before)
     return process.returncode, heard
 
 

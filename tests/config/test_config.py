@@ -21,7 +21,7 @@ from neco.errors import UserError
 from neco.paper.reported import read_reported
 
 CONFIGS = Path(__file__).parents[2] / "config"
-SHIPPED = ["config.yaml", "demo.yaml", "smoke.yaml", "subset.yaml"]
+SHIPPED = ["config.yaml", "demo.yaml", "quick-demo.yaml", "smoke.yaml", "subset.yaml"]
 
 
 def refused(values: dict, match: str) -> None:

@@ -69,10 +69,10 @@ def test_a_failure_before_any_job_names_the_records(snakemake):
         run_workflow(Path("config/x.yaml"), Path("results/x"), "2")
 
 
-def test_ctrl_c_is_one_line_and_reaches_snakemake(snakemake, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_is_one_line_and_reaches_snakemake(snakemake, number):
     snakemake(WAITS)
     Path("Snakefile").touch()
-    # A session of its own: Ctrl-C at a terminal reaches every process of the group.
     demo = subprocess.Popen(
         [sys.executable, "-m", "neco", "demo"],
         stdout=subprocess.PIPE,
@@ -83,7 +83,10 @@ def test_ctrl_c_is_one_line_and_reaches_snakemake(snakemake, tmp_path):
     until = time.monotonic() + 60
     while not Path("waiting").exists() and time.monotonic() < until:
         time.sleep(0.05)
-    os.killpg(demo.pid, signal.SIGINT)
+    if number == signal.SIGINT:
+        os.killpg(demo.pid, number)  # Ctrl-C at a terminal reaches every process of the group
+    else:
+        demo.send_signal(number)
     out, err = demo.communicate(timeout=60)
     assert demo.returncode == 130
     assert Path("told").exists() and out == ""
