@@ -115,21 +115,23 @@ def test_a_signal_in_the_training_is_continued(capsys, photos, tmp_path, monkeyp
     assert json.loads((out / "run" / "training.json").read_text())["starts"] == 2
 
 
-def test_a_signal_while_the_pace_is_measured(capsys, photos, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("step_of", "number"), [(0, signal.SIGINT), (2, signal.SIGTERM)])
+def test_a_signal_in_any_step_of_the_trial(capsys, photos, tmp_path, monkeypatch, step_of, number):
     from neco.training.loop import Training
 
     step = Training.step
 
-    def step_and_signal(self, views, number):
-        os.kill(os.getpid(), signal.SIGINT)
-        return step(self, views, number)
+    def step_and_signal(self, views, at):
+        if at == step_of:  # of three
+            os.kill(os.getpid(), number)
+        return step(self, views, at)
 
     with monkeypatch.context() as patched:
         patched.setattr(Training, "step", step_and_signal)
-        assert fit(photos, tmp_path / "out") == 130
+        assert fit(photos, tmp_path / "out") == 128 + number
     assert "interrupted at `measure`; the same command continues" in last_line(capsys)
     assert not (tmp_path / "out" / ".trial").exists()
-    assert fit(photos, tmp_path / "out") == 0
+    assert not (tmp_path / "out" / "run").exists()
 
 
 def test_a_dry_run_writes_nothing(capsys, photos, tmp_path):
@@ -146,7 +148,8 @@ def test_masks_are_no_images(capsys, photos, tmp_path):
         Image.new("L", (80, 60), 1).save(photos / "masks" / f"{photo.stem}.png")
         photo.rename(photos / "images" / photo.name)
     assert fit(photos, tmp_path / "out", "--dry-run", "--set", "fit.least_images=4") == 0
-    assert "│ images        │ 7 " in capsys.readouterr().err  # every fifth is held out
+    row = next(line for line in capsys.readouterr().err.splitlines() if "│ images  " in line)
+    assert int(row.split("│")[2]) == 8  # every fifth of nine is held out, so one
 
 
 def test_what_is_refused_is_one_line_and_writes_nothing(capsys, photos, tmp_path):
