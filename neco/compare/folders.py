@@ -154,6 +154,8 @@ def wanted(settings: Compare, data: Data) -> tuple[list[str], dict[str, str]]:
     reasons: dict[str, str | None] = {name: data.refuses(name) for name in settings.protocols}
     left_out = {name: reason for name, reason in reasons.items() if reason is not None}
     if reasons.get("unsupervised", "") is None and find_spec("infomap") is None:
-        left_out["unsupervised"] = "it needs the package infomap (pip install infomap)"
+        left_out["unsupervised"] = (
+            "it needs the package infomap: pip install 'neco-reproduction[unsupervised]'"
+        )
     order: list[str] = [name for name in PROTOCOLS if name in reasons and name not in left_out]
     return order, left_out

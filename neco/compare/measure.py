@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -37,6 +38,9 @@ from neco.files import opened_whole
 from neco.identity import model_digest
 from neco.training.finish import code_digest
 from neco.transforms import input_side
+
+DAMAGED = (OSError, ValueError, KeyError, EOFError, BadZipFile)
+"""What reading a file of arrays raises that is absent, damaged or of an earlier version."""
 
 
 @dataclass(frozen=True)
@@ -144,18 +148,21 @@ class Bench:
         """Return the class token's attention of a part, kept under the features' digest."""
         side = features.about["image_size"]
         path = self._folder(part, side).with_suffix(f".{features.about['digest']}.npz")
-        if not path.exists():
-            self.say(f"attention of {len(features.ids)} {part} images")
-            began = time.perf_counter()
-            write_attention(
-                self.backbone,
-                self._dataset(part),
-                side,
-                self.project.extraction,
-                path,
-                image_normalisation(self.candidate.backbone),
-            )
-            self._spent(f"attention {part}", began)
+        try:
+            return read_attention(path, features)
+        except (UserError, *DAMAGED):
+            pass  # it is made now
+        self.say(f"attention of {len(features.ids)} {part} images")
+        began = time.perf_counter()
+        write_attention(
+            self.backbone,
+            self._dataset(part),
+            side,
+            self.project.extraction,
+            path,
+            image_normalisation(self.candidate.backbone),
+        )
+        self._spent(f"attention {part}", began)
         return read_attention(path, features)
 
     def settings(self, protocol: str) -> Any:
@@ -252,6 +259,6 @@ def _read_kept(path: Path, key: str) -> Measured | None:
             ]
     except MachineError:
         raise
-    except (UserError, OSError, ValueError, KeyError, EOFError):
+    except (UserError, *DAMAGED):
         return None  # absent, of an earlier version, or damaged: it is measured again
     return Measured(metrics, parts, kept=True) if len(parts) == len(metrics.results) else None

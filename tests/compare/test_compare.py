@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from importlib.util import find_spec
 
 import pytest
 
@@ -147,3 +148,34 @@ def test_a_name_that_takes_no_weights_is_told(tmp_path, capsys):
     given = ["--data", str(photos), "--backbone", f"patch-colours={weights}"]
     assert main(["compare", "--out", str(tmp_path / "out"), *given]) == 1
     assert "has no network that a file could fill" in capsys.readouterr().err
+
+
+def test_attention_where_there_is_some(tmp_path, photographs):
+    if find_spec("infomap") is None:  # looked for only: imported before faiss it would crash
+        pytest.skip("infomap is not installed")
+    small = {"components": 4, "iterations": 5, "redos": 1, "foreground_clusters": 8, "clusters": 5,
+             "seeds": [0], "foreground_seeds": [0]}  # fmt: skip
+    settings = (*SMALL, *(f"unsupervised.{key}={value}" for key, value in small.items()))
+    out, given = tmp_path / "out", ["--data", photographs, "--protocols", "unsupervised"]
+    for kept in (False, True):
+        backbones = ["--backbone", "demo-vit", "--backbone", "patch-colours"]
+        assert compare(out, *given, *backbones, settings=settings) == 0
+        content = json.loads((out / "comparison.json").read_text())
+        assert {one["backbone"] for one in content["rows"]} == {"demo-vit"}
+        assert all(one["kept"] == kept for one in content["rows"])
+        left = content["left_out"][0]
+        assert (left["backbone"], left["protocol"]) == ("patch-colours", "unsupervised")
+        assert "no attention" in left["reason"]
+
+
+def test_damaged_files_are_made_again(tmp_path, photographs):
+    out, given = tmp_path / "out", ["--data", photographs, "--backbone", "patch-colours"]
+    values = []
+    for _ in range(2):
+        assert compare(out, *given, "--protocols", "overcluster") == 0
+        content = json.loads((out / "comparison.json").read_text())
+        values.append([one["value"] for one in content["rows"]])
+        assert not any(one["kept"] for one in content["rows"])
+        for path in out.rglob("*.np[yz]"):
+            path.write_bytes(path.read_bytes()[:100])
+    assert values[0] == values[1]

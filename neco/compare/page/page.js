@@ -102,9 +102,15 @@ function drawNumbers() {
     + `${percent} interval, and the difference to ${data.baseline} in points with its own ${percent} `
     + "interval. \u25b2 and \u25bc mark a difference whose interval does not hold zero. Both intervals "
     + `come from ${data.replicas} draws of the images, the same for every backbone.`;
-  const reasons = data.left_out.filter((one) => one.dataset === set.name);
-  at("left-out").replaceChildren(...reasons.map((one) => make(
-    "li", {}, `${one.backbone ? one.backbone + ": " : ""}no ${one.protocol}, because ${one.reason}.`)));
+  const reasons = new Map();
+  for (const one of data.left_out.filter((other) => other.dataset === set.name)) {
+    const key = JSON.stringify([one.backbone, one.reason]);
+    reasons.set(key, [...(reasons.get(key) ?? []), one.protocol]);
+  }
+  at("left-out").replaceChildren(...[...reasons].map(([key, protocols]) => {
+    const [backbone, reason] = JSON.parse(key);
+    return make("li", {}, `${backbone ? backbone + ": " : ""}no ${protocols.join(", ")}, because ${reason}.`);
+  }));
   drawTable();
 }
 

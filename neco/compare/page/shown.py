@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from neco.compare.folders import Data
-from neco.compare.measure import Bench
+from neco.compare.measure import DAMAGED, Bench
 from neco.compare.page.embed import Embedded, embed
 from neco.config.compare import Page
 from neco.config.load import digest
@@ -118,6 +118,6 @@ def _read(path: Path, key: str, images: int) -> Shown | None:
             )  # fmt: skip
             maps = [stored[f"map{number}"] for number in range(about["predictions"])]
             made = Shown(embedded, stored["clusters"], maps or None)
-    except (OSError, ValueError, KeyError, EOFError):
+    except DAMAGED:
         return None
     return made if len(made.clusters) == images else None

@@ -130,6 +130,8 @@ def communities(
 
 
 def _infomap() -> Any:
+    import faiss  # noqa: F401 (before infomap: in the other order their SWIG iterators crash)
+
     try:
         import infomap
     except ImportError:
