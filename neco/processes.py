@@ -1,13 +1,75 @@
-"""Pools of processes that end with the process that started them, however that ends."""
+"""Processes end when they are told to: pools with their parent, commands by a signal."""
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import connection, parent_process
 from multiprocessing.context import BaseContext
+from types import FrameType
+
+END_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+"""What a scheduler, a container or a closed terminal sends to end a command."""
+LEAVE = 9.0
+"""Seconds from a signal to the end of a command, whatever it is at: `docker stop` kills after 10."""
+
+
+class EndedError(KeyboardInterrupt):
+    """A signal ends this command. What it was writing is removed on the way, as after Ctrl-C."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Make END_SIGNALS raise EndedError in this block, and end the process where that takes long.
+
+    A signal that was ignored before stays ignored, as `nohup` wants it. Outside of the main thread,
+    where Python hears no signals, nothing changes.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    leaving: list[threading.Timer] = []
+
+    def end(number: int, frame: FrameType | None) -> None:
+        if leaving:  # `timeout` sends two: the second must not end the cleaning up
+            return
+        leaving.append(leave_after(LEAVE, number, "ended in the middle of its work"))
+        raise EndedError(number)
+
+    before = {number: signal.getsignal(number) for number in END_SIGNALS}
+    heard = [number for number, how in before.items() if how is not signal.SIG_IGN]
+    for number in heard:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for timer in leaving:
+            timer.cancel()
+        for number in heard:
+            signal.signal(number, before[number])
+
+
+def leave_after(seconds: float, number: int, told: str) -> threading.Timer:
+    """Return a started timer that ends this process with the status of signal `number`.
+
+    For work inside of a library that no signal reaches. Cancel it when the work is left.
+    """
+
+    def leave() -> None:
+        print(f"neco: {signal.Signals(number).name}: {told}", file=sys.stderr, flush=True)
+        os._exit(128 + number)
+
+    timer = threading.Timer(seconds, leave)
+    timer.daemon = True
+    timer.start()
+    return timer
 
 
 @contextmanager

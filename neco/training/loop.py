@@ -2,7 +2,8 @@
 
 import logging
 import math
-from contextlib import nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ from neco.training.launch import launch, refuse_unequal_shares
 from neco.training.metrics import MetricsWriter, StepMetrics
 from neco.training.optimiser import build_optimiser, set_rates
 from neco.training.parts import joined, parts_of, total
-from neco.training.stopping import StopRequest, agree, stopped
+from neco.training.stopping import BrokenStepError, StopRequest, agree, stopped
 from neco.training.student_teacher import (
     Projected,
     compile_blocks,
@@ -79,8 +80,16 @@ class Training:
             settings.crops.global_count,
         )  # fmt: skip
 
-    def step(self, views: Views | Photographs, step: int) -> LossTerms:
-        """Train on one batch; return its loss terms, still on the device."""
+    def step(
+        self,
+        views: Views | Photographs,
+        step: int,
+        unbroken: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> LossTerms:
+        """Train on one batch; return its loss terms, still on the device.
+
+        unbroken: entered where networks begin to change, before which a step may be broken off.
+        """
         # Every random choice is a function of (seed, step): a resumed run makes the same ones. What
         # the generator draws is the same in every process; dropped paths are its own.
         seed = (self.settings.seed * 1_000_003 + step) * 1009
@@ -110,11 +119,12 @@ class Training:
                 self.distributed, self.optimiser,
                 max_norm=self.settings.optimiser.gradient_clip, error_if_nonfinite=False,
             )  # fmt: skip
-        if self.settings.teacher.moves == "before_step":
-            self._move_teacher(step)
-        self.optimiser.step()
-        if self.settings.teacher.moves == "after_step":
-            self._move_teacher(step)
+        with unbroken():
+            if self.settings.teacher.moves == "before_step":
+                self._move_teacher(step)
+            self.optimiser.step()
+            if self.settings.teacher.moves == "after_step":
+                self._move_teacher(step)
         return total(terms)
 
     def _move_teacher(self, step: int) -> None:
@@ -257,14 +267,22 @@ def train(
                 error = trouble
         agree(fabric, error)
 
-    with StopRequest() as stop, writer or nullcontext():
+    with StopRequest(fabric.world_size == 1) as stop, writer or nullcontext():
         # Several processes agree after a step; one alone must not leave the others waiting.
         asked_alone = (lambda: stop.asked) if fabric.world_size == 1 else (lambda: None)
         loader = view_loader(dataset, settings, first, *training.share)
         step, asked, collapse = first - 1, None, list[str]()
         for step, views in enumerate(batches(loader, asked_alone), start=first):
             clock.fetched()
-            terms = training.step(views, step)
+            queued = training.loss.queue.state_dict() if training.loss.queue else None
+            try:
+                with stop.breakable():
+                    terms = training.step(views, step, stop.unbroken)
+            except BrokenStepError:  # as if this step had not begun
+                if training.loss.queue and queued:
+                    training.loss.queue.load_state_dict(queued)
+                step -= 1
+                break
             clock.stepped(settings.batch_size)
             last = step + 1 == steps
             telling = (step + 1) % settings.log_every == 0 or last

@@ -1,6 +1,8 @@
 """Stop between two steps when asked to: Ctrl-C, or the signal a scheduler sends before a limit."""
 
 import signal
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -11,26 +13,46 @@ from lightning_fabric import Fabric
 
 from neco.errors import StoppedError, UserError
 from neco.locks import held
+from neco.processes import LEAVE, EndedError, leave_after
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 """Workers ignore them: a terminal or a scheduler sends them to every process of a job, and a worker
 that died of one would end the step before the checkpoint is written."""
+GRACE = 3.0
+"""Seconds that a step may take to end by itself after a signal, before it is broken off."""
+ONE_REQUEST = 1.0
+"""Seconds in which a second signal is the same request: `timeout` sends two at once."""
+
+
+class BrokenStepError(Exception):
+    """The step in progress was broken off: nothing of it has changed the training."""
 
 
 class StopRequest:
-    """While entered, the STOP_SIGNALS only set `asked`; a second SIGINT interrupts.
+    """While entered, the STOP_SIGNALS only set `asked`; after a later one the process ends.
 
+    A step that lasts is broken off after GRACE seconds, where it is `breakable`. Where that does
+    not end it, the process ends LEAVE seconds after the signal, and the last checkpoint stays.
     A signal that was ignored before stays ignored, as `nohup` wants it.
+
+    alone: whether this process trains alone. Of several none may leave the others waiting: they
+    end their step and agree.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, alone: bool = True) -> None:
         self.asked: signal.Signals | None = None
+        self.alone = alone
         self._before: dict[signal.Signals, object] = {}
+        self._since = 0.0
+        self._in_step = self._breakable = False
+        self._leaving: threading.Timer | None = None
 
     def __enter__(self) -> "StopRequest":
         for number in STOP_SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 self._before[number] = signal.signal(number, self._note)
+        if self.alone:
+            self._before[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._lapse)
         return self
 
     def __exit__(
@@ -42,6 +64,29 @@ class StopRequest:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
+    @contextmanager
+    def breakable(self) -> Iterator[None]:
+        """Let the block be broken off by BrokenStepError when it lasts after a signal."""
+        if not self.alone:
+            yield
+            return
+        self._in_step = self._breakable = True
+        try:
+            if self.asked is not None:
+                self._hurry(self.asked)
+            yield
+        finally:
+            self._in_step = self._breakable = False
+            if self._leaving is not None:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+                self._leaving.cancel()
+
+    @contextmanager
+    def unbroken(self) -> Iterator[None]:
+        """Do not break off in this block within `breakable`, nor in what follows it there."""
+        self._breakable = False
+        yield
+
     def agreed(self, fabric: Fabric) -> signal.Signals | None:
         """Return a signal that any process was sent, the same in all; every process has to ask."""
         if fabric.world_size == 1:
@@ -51,9 +96,25 @@ class StopRequest:
         return signal.Signals(highest) if highest else None
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.asked is signal.SIGINT and number == signal.SIGINT:
-            raise KeyboardInterrupt
+        if self.asked is not None:
+            if time.monotonic() > self._since + ONE_REQUEST:
+                raise EndedError(number)
+            return
+        self._since = time.monotonic()
         self.asked = signal.Signals(number)
+        if self._in_step:
+            self._hurry(number)
+
+    def _hurry(self, number: int) -> None:
+        """Let the step in progress end soon; what follows it, saving, may take its time."""
+        signal.setitimer(signal.ITIMER_REAL, GRACE, GRACE / 10)
+        told = "left in the middle of a step; the same command continues from the checkpoint"
+        self._leaving = leave_after(LEAVE, number, told)
+
+    def _lapse(self, number: int, frame: FrameType | None) -> None:
+        if self._breakable:
+            self._breakable = False
+            raise BrokenStepError
 
 
 def stopped(message: str, number: signal.Signals) -> StoppedError:
