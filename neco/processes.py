@@ -14,7 +14,7 @@ from types import FrameType
 END_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 """What a scheduler, a container or a closed terminal sends to end a command."""
 LEAVE = 9.0
-"""Seconds from a signal to the end of a command, whatever it is at: `docker stop` kills after 10."""
+"""Seconds from a signal to a command's end, whatever it is at: `docker stop` kills after 10."""
 
 
 class EndedError(KeyboardInterrupt):
