@@ -9,7 +9,7 @@ DOCKER ?= docker
 IMAGE := neco-reproduction:latest
 SIF := build/neco-reproduction.sif
 
-.PHONY: help setup demo test lint unit workflow-check training-proofs gpu-proofs gpu-bundle smoke documents lock pin test-conda image apptainer test-image test-slurm test-dvc audit clean
+.PHONY: help setup demo test lint unit workflow-check test-reliability training-proofs gpu-proofs gpu-bundle smoke documents lock pin test-conda image apptainer test-image test-slurm test-dvc audit clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -39,6 +39,10 @@ unit: setup
 
 workflow-check: setup
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh tests/workflow_check.sh
+
+test-reliability: setup  ## kills and damaged inputs, counted (docs/reliability.md); takes half an hour
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 0 -m "slow or not slow" --durations=10 tests/reliability
+	$(BIN)/python -m tests.reliability.counts docs/reliability.md
 
 training-proofs: setup  ## two processes by the command, and compiled blocks, against one process
 	$(BIN)/python -m pytest -n 0 -m slow --durations=0 tests/training

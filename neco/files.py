@@ -35,10 +35,11 @@ def whole_file(path: Path) -> Iterator[Path]:
     file's name, also where the block met a full disk and called it something else.
     """
     path = _behind_links(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    made = make_folders(path.parent)
     unfinished = _part_of(path)
-    _remove_leftovers(path)
+    done = False
     try:
+        _remove_leftovers(path)
         unfinished.touch()  # O_CREAT: the umask and the folder's default rights decide the mode
         mode = unfinished.stat().st_mode & 0o777
         try:
@@ -50,8 +51,11 @@ def whole_file(path: Path) -> Iterator[Path]:
             unfinished.chmod(mode)
         _to_disk(unfinished)
         unfinished.replace(path)
+        done = True
     finally:
         unfinished.unlink(missing_ok=True)
+        if not done:
+            remove_empty(made)
     _to_disk(path.parent)
 
 
@@ -91,7 +95,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
     path = _behind_links(path)
     if path.exists() and not path.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
-    path.parent.mkdir(parents=True, exist_ok=True)
+    made = make_folders(path.parent)
     work, old = _part_of(path), path.with_name(f".{_short(path.name)}.old{PART}")
     if old.exists():
         if path.exists():
@@ -115,8 +119,24 @@ def whole_folder(path: Path) -> Iterator[Path]:
             raise
     finally:
         shutil.rmtree(work, ignore_errors=True)
+        if not path.exists():
+            remove_empty(made)
     _to_disk(path.parent)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def make_folders(folder: Path) -> list[Path]:
+    """Make a folder and return what of it was not there, outermost first."""
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    return missing[::-1]
+
+
+def remove_empty(made: list[Path]) -> None:
+    """Remove what `make_folders` returned, as far as it is still empty."""
+    for folder in reversed(made):
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 def file_digest(path: Path) -> str:
