@@ -13,7 +13,7 @@ from lightning_fabric import Fabric
 
 from neco.errors import StoppedError, UserError
 from neco.locks import held
-from neco.processes import LEAVE, EndedError, leave_after
+from neco.processes import LEAVE, EndedError, heard_at_once, leave_after
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 """Workers ignore them: a terminal or a scheduler sends them to every process of a job, and a worker
@@ -45,7 +45,9 @@ class StopRequest:
         self._before: dict[signal.Signals, object] = {}
         self._since = 0.0
         self._in_step = self._breakable = False
+        self._steps = 0
         self._leaving: threading.Timer | None = None
+        self._hearing = ExitStack()
 
     def __enter__(self) -> "StopRequest":
         for number in STOP_SIGNALS:
@@ -53,6 +55,7 @@ class StopRequest:
                 self._before[number] = signal.signal(number, self._note)
         if self.alone:
             self._before[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._lapse)
+            self._hearing.enter_context(heard_at_once(self._hurry))
         return self
 
     def __exit__(
@@ -61,6 +64,7 @@ class StopRequest:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._hearing.close()
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
@@ -71,15 +75,18 @@ class StopRequest:
             yield
             return
         self._in_step = self._breakable = True
+        self._steps += 1
         try:
             if self.asked is not None:
                 self._hurry(self.asked)
+                signal.setitimer(signal.ITIMER_REAL, GRACE, GRACE / 10)
             yield
         finally:
             self._in_step = self._breakable = False
             if self._leaving is not None:
                 signal.setitimer(signal.ITIMER_REAL, 0)
                 self._leaving.cancel()
+                self._leaving = None
 
     @contextmanager
     def unbroken(self) -> Iterator[None]:
@@ -103,13 +110,17 @@ class StopRequest:
         self._since = time.monotonic()
         self.asked = signal.Signals(number)
         if self._in_step:
-            self._hurry(number)
+            signal.setitimer(signal.ITIMER_REAL, GRACE, GRACE / 10)
 
     def _hurry(self, number: int) -> None:
-        """Let the step in progress end soon; what follows it, saving, may take its time."""
-        signal.setitimer(signal.ITIMER_REAL, GRACE, GRACE / 10)
+        """End the process where the step in progress lasts: what follows it may take its time."""
+        if not self._in_step or number not in STOP_SIGNALS or self._leaving is not None:
+            return
         told = "left in the middle of a step; the same command continues from the checkpoint"
-        self._leaving = leave_after(LEAVE, number, told)
+        step = self._steps
+        self._leaving = leave_after(
+            LEAVE, number, told, lambda: self._in_step and self._steps == step
+        )
 
     def _lapse(self, number: int, frame: FrameType | None) -> None:
         if self._breakable:

@@ -73,3 +73,18 @@ def test_sigterm_is_answered(world, tmp_path, name):
     again = run(scenario.command(place), place)
     assert again.code == 0, again.told
     assert contents(place) == whole
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [0, 1])
+def test_sigterm_is_answered_in_a_long_step(world, tmp_path, workers):
+    """A CPU needs seconds for a step on large crops: it is broken off, and nothing is lost."""
+    place = tmp_path / "long"
+    large = ["train.crops.global_size=448", "train.crops.local_size=96", f"train.workers={workers}"]
+    command = world.train(place / "run", *large)
+    ended = run(command, place, after=12.0, number=signal.SIGTERM)
+    assert ended.code == 128 + signal.SIGTERM, ended.told
+    assert "Traceback" not in ended.told
+    assert ended.seconds < WITHIN
+    counts.slowest[f"training, long step, workers {workers}"] = ended.seconds
+    assert not [name for name in contents(place) if name.endswith(".part")]
