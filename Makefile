@@ -74,7 +74,7 @@ test-slurm: setup  ## the profile for SLURM on a real cluster of one node, start
 audit: setup  ## look the locked packages up in the database of known weaknesses (needs the network)
 	$(PYTHON) -m venv .venv-audit
 	.venv-audit/bin/python -m pip install --quiet pip-audit==$(PIP_AUDIT)
-	.venv-audit/bin/pip-audit --disable-pip --require-hashes --desc off -r requirements.lock
+	.venv-audit/bin/pip-audit --strict --disable-pip --require-hashes --desc off -r requirements.lock
 
 test-dvc: setup  ## a fresh clone pulls, shows and evaluates what is published; a real S3 server
 	$(BIN)/python -m pytest -m slow tests/publish -n 0 -s

@@ -49,14 +49,14 @@ def whole_file(path: Path) -> Iterator[Path]:
             raise
         if unfinished.stat().st_mode & 0o777 != mode:
             unfinished.chmod(mode)
-        _to_disk(unfinished)
+        to_disk(unfinished)
         unfinished.replace(path)
         done = True
     finally:
         unfinished.unlink(missing_ok=True)
         if not done:
             remove_empty(made)
-    _to_disk(path.parent)
+    to_disk(path.parent)
 
 
 @contextmanager
@@ -89,8 +89,9 @@ def whole_folder(path: Path) -> Iterator[Path]:
     """Yield a new folder to fill; at the end of the block it takes the place of `path`.
 
     After an error `path` is as it was. A link to a folder is kept: the folder behind it is
-    replaced. Between the two renames the old content lies beside as `.<name>.old.part`, from which
-    the next write brings it back if the process was killed just there.
+    replaced. New and old content change places in one step where the file system can do that.
+    Elsewhere there are two renames, between which the old content lies beside as
+    `.<name>.old.part`; the next write brings it back if the process was killed just there.
     """
     path = _behind_links(path)
     if path.exists() and not path.is_dir():
@@ -109,19 +110,20 @@ def whole_folder(path: Path) -> Iterator[Path]:
     try:
         yield work
         _file_system_to_disk(work)
-        if path.exists():
-            path.rename(old)
-        try:
-            work.rename(path)
-        except OSError:
-            if old.exists():
-                old.rename(path)
-            raise
+        if not (path.exists() and _exchanged(work, path)):
+            if path.exists():
+                path.rename(old)
+            try:
+                work.rename(path)
+            except OSError:
+                if old.exists():
+                    old.rename(path)
+                raise
     finally:
         shutil.rmtree(work, ignore_errors=True)
         if not path.exists():
             remove_empty(made)
-    _to_disk(path.parent)
+    to_disk(path.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -257,7 +259,7 @@ def _is_alive(process: int) -> bool:
     return True
 
 
-def _to_disk(path: Path) -> None:
+def to_disk(path: Path) -> None:
     """Wait until a file or the names in a folder are on the disk."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
@@ -270,6 +272,17 @@ def _to_disk(path: Path) -> None:
             raise
     finally:
         os.close(descriptor)
+
+
+def _exchanged(first: Path, second: Path) -> bool:
+    """Let two folders change places in one step; return False where the system cannot do that."""
+    import ctypes
+
+    call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if call is None:
+        return False
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    return bool(call(here, os.fsencode(first), here, os.fsencode(second), exchange) == 0)
 
 
 def _file_system_to_disk(folder: Path) -> None:
