@@ -38,6 +38,21 @@ def learning_rate(settings: Segmenter, first: float, iteration: int) -> float:
     return (first - last) * left**settings.decay_power + last
 
 
+def fine_tuning_identity(
+    network: PaddedSegmenter,
+    dataset: Dataset,
+    settings: Segmenter,
+    rate: float,
+    seed: int,
+    origin: dict[str, Any] | None,
+) -> dict[str, Any]:
+    """Return what a checkpoint may be continued with, before the network is changed."""
+    return identity_of(network, dataset.digest(), settings) | {
+        "learning rate": rate, "seed": seed,
+        "model": {key: str(value) for key, value in (origin or {}).items()},
+    }  # fmt: skip
+
+
 def fine_tune(
     network: PaddedSegmenter,
     dataset: Dataset,
@@ -59,10 +74,7 @@ def fine_tune(
     loss that is no longer finite and for a checkpoint of other settings.
     """
     optimiser = torch.optim.Adam(network.parameters(), lr=rate, weight_decay=settings.weight_decay)
-    identity = identity_of(network, dataset.digest(), settings) | {
-        "learning rate": rate, "seed": seed,
-        "model": {key: str(value) for key, value in (origin or {}).items()},
-    }  # fmt: skip
+    identity = fine_tuning_identity(network, dataset, settings, rate, seed, origin)
     checkpoint, first = folder / "checkpoint.ckpt", 0
     kept: dict[str, Any] = {"seconds": 0.0, "curve": []}
     if checkpoint_there(checkpoint):
