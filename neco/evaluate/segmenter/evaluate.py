@@ -58,8 +58,8 @@ def evaluate(
 
     The backbone is trained in place. The folder `checkpoints` holds checkpoint.ckpt, from which the
     same call continues, and in the end finished.record, with which the same call computes nothing.
-    about: what the caller knows of the model (`model`, `backbone`, `weights_digest`). extraction: of
-    which only the workers are looked at (default: none).
+    about: what the caller knows of the model (`model`, `backbone`, `weights_digest`).
+    extraction: of which only the workers are looked at (default: none).
     """
     began = time.perf_counter()
     where = evaluation_device(device)
