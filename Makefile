@@ -9,7 +9,7 @@ DOCKER ?= docker
 IMAGE := neco-reproduction:latest
 SIF := build/neco-reproduction.sif
 
-.PHONY: help setup demo test lint docs unit workflow-check training-proofs gpu-proofs gpu-bundle smoke documents lock pin test-conda image apptainer test-image test-slurm test-dvc audit clean
+.PHONY: help setup demo test lint docs unit workflow-check test-reliability training-proofs gpu-proofs gpu-bundle smoke documents lock pin test-conda image apptainer test-image test-slurm test-dvc audit clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -44,6 +44,10 @@ unit: setup
 workflow-check: setup
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh tests/workflow_check.sh
 
+test-reliability: setup  ## kills and damaged inputs, counted (docs/reliability.md); takes half an hour
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 0 -m "slow or not slow" --durations=10 tests/reliability
+	$(BIN)/python -m tests.reliability.counts docs/reliability.md
+
 training-proofs: setup  ## two processes by the command, and compiled blocks, against one process
 	$(BIN)/python -m pytest -n 0 -m slow --durations=0 tests/training
 
@@ -74,7 +78,7 @@ test-slurm: setup  ## the profile for SLURM on a real cluster of one node, start
 audit: setup  ## look the locked packages up in the database of known weaknesses (needs the network)
 	$(PYTHON) -m venv .venv-audit
 	.venv-audit/bin/python -m pip install --quiet pip-audit==$(PIP_AUDIT)
-	.venv-audit/bin/pip-audit --disable-pip --require-hashes --desc off -r requirements.lock
+	.venv-audit/bin/pip-audit --strict --disable-pip --require-hashes --desc off -r requirements.lock
 
 test-dvc: setup  ## a fresh clone pulls, shows and evaluates what is published; a real S3 server
 	$(BIN)/python -m pytest -m slow tests/publish -n 0 -s

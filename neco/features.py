@@ -172,8 +172,6 @@ def extract_features(
     side = input_side(image_size, patch_size)
     cells = side // patch_size
     shape = (len(dataset), cells, cells, int(backbone.dim))  # type: ignore[arg-type]
-    into.mkdir(parents=True, exist_ok=True)
-    (into / "about.json").unlink(missing_ok=True)
     content = hashlib.sha256()
     with (
         whole_file(into / "features.npy") as unfinished,
@@ -192,6 +190,7 @@ def extract_features(
             content.update(stored.data)
         if file.tell() != size:
             raise ValueError(f"{into}: {file.tell()} bytes of {size} came from the backbone")
+        (into / "about.json").unlink(missing_ok=True)  # of other features: from here on of none
     chosen = getattr(backbone, "block", None)
     description = {
         **about,
@@ -234,6 +233,8 @@ def read_features(folder: Path) -> Features:
         tokens = np.load(folder / "features.npy", mmap_mode="r")
     except (ValueError, EOFError) as error:
         raise UserError(f"{folder}: features.npy is damaged ({error}); {AGAIN}") from None
+    if not isinstance(tokens, np.ndarray):
+        raise UserError(f"{folder}: features.npy is an archive of arrays, not one; {AGAIN}")
     shape = (len(description["ids"]), *description["grid"], description["dim"])
     if tokens.shape != shape or array_digest(tokens)[:12] != description["digest"]:
         raise UserError(

@@ -35,10 +35,11 @@ def whole_file(path: Path) -> Iterator[Path]:
     file's name, also where the block met a full disk and called it something else.
     """
     path = _behind_links(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    made = make_folders(path.parent)
     unfinished = _part_of(path)
-    _remove_leftovers(path)
+    done = False
     try:
+        _remove_leftovers(path)
         unfinished.touch()  # O_CREAT: the umask and the folder's default rights decide the mode
         mode = unfinished.stat().st_mode & 0o777
         try:
@@ -48,11 +49,14 @@ def whole_file(path: Path) -> Iterator[Path]:
             raise
         if unfinished.stat().st_mode & 0o777 != mode:
             unfinished.chmod(mode)
-        _to_disk(unfinished)
+        to_disk(unfinished)
         unfinished.replace(path)
+        done = True
     finally:
         unfinished.unlink(missing_ok=True)
-    _to_disk(path.parent)
+        if not done:
+            remove_empty(made)
+    to_disk(path.parent)
 
 
 @contextmanager
@@ -85,13 +89,14 @@ def whole_folder(path: Path) -> Iterator[Path]:
     """Yield a new folder to fill; at the end of the block it takes the place of `path`.
 
     After an error `path` is as it was. A link to a folder is kept: the folder behind it is
-    replaced. Between the two renames the old content lies beside as `.<name>.old.part`, from which
-    the next write brings it back if the process was killed just there.
+    replaced. New and old content change places in one step where the file system can do that.
+    Elsewhere there are two renames, between which the old content lies beside as
+    `.<name>.old.part`; the next write brings it back if the process was killed just there.
     """
     path = _behind_links(path)
     if path.exists() and not path.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
-    path.parent.mkdir(parents=True, exist_ok=True)
+    made = make_folders(path.parent)
     work, old = _part_of(path), path.with_name(f".{_short(path.name)}.old{PART}")
     if old.exists():
         if path.exists():
@@ -105,18 +110,35 @@ def whole_folder(path: Path) -> Iterator[Path]:
     try:
         yield work
         _file_system_to_disk(work)
-        if path.exists():
-            path.rename(old)
-        try:
-            work.rename(path)
-        except OSError:
-            if old.exists():
-                old.rename(path)
-            raise
+        if not (path.exists() and _exchanged(work, path)):
+            if path.exists():
+                path.rename(old)
+            try:
+                work.rename(path)
+            except OSError:
+                if old.exists():
+                    old.rename(path)
+                raise
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    _to_disk(path.parent)
+        if not path.exists():
+            remove_empty(made)
+    to_disk(path.parent)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def make_folders(folder: Path) -> list[Path]:
+    """Make a folder and return what of it was not there, outermost first."""
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    return missing[::-1]
+
+
+def remove_empty(made: list[Path]) -> None:
+    """Remove what `make_folders` returned, as far as it is still empty."""
+    for folder in reversed(made):
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 def file_digest(path: Path) -> str:
@@ -237,7 +259,7 @@ def _is_alive(process: int) -> bool:
     return True
 
 
-def _to_disk(path: Path) -> None:
+def to_disk(path: Path) -> None:
     """Wait until a file or the names in a folder are on the disk."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
@@ -250,6 +272,17 @@ def _to_disk(path: Path) -> None:
             raise
     finally:
         os.close(descriptor)
+
+
+def _exchanged(first: Path, second: Path) -> bool:
+    """Let two folders change places in one step; return False where the system cannot do that."""
+    import ctypes
+
+    call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if call is None:
+        return False
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    return bool(call(here, os.fsencode(first), here, os.fsencode(second), exchange) == 0)
 
 
 def _file_system_to_disk(folder: Path) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, default_collate
-from torch.utils.data._utils import worker
+from torch.utils.data._utils import signal_handling, worker
 
 from neco.errors import SHARED, MachineError
 
@@ -29,14 +29,16 @@ Batch = TypeVar("Batch")
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 (nothing is written there by name)
 SMALL = 2 << 30
-"""Bytes free in shared memory below which batches go through pipes. Eight workers with two batches
-each of the paper's training (64 images in six views, 43 MB) need 0.7 GB."""
+"""Bytes free in shared memory below which batches go through pipes. The paper's training needs
+0.7 GB (eight workers, two batches each, 64 images in six views: 43 MB); this is three times that.
+Below it a copy of 43 MB per step is all that is lost, so that nobody has to set it."""
 LOOK = 1.0
 """Seconds between two looks at signals and at the time while waiting for a batch."""
 TELL = 60.0
 """Seconds of waiting after which a line is written."""
 PATIENCE = 900.0
-"""Seconds of waiting for one batch after which the command gives up."""
+"""Seconds of waiting for one batch after which the command gives up. A batch takes seconds. A disk
+that is mounted anew or files that come from tape take minutes, and are worth waiting for."""
 
 
 def loader(
@@ -81,32 +83,52 @@ def batches(
 
     Raises MachineError, naming cause and remedy, where none comes within `patience` seconds.
     """
-    source = DataLoader.__iter__(made)
-    while True:
-        began, told = time.monotonic(), False
+    source, whole = DataLoader.__iter__(made), False
+    try:
         while True:
-            try:
-                batch = next(source)
-                break
-            except StopIteration:
-                return
-            except RuntimeError as error:
-                if any(process.exitcode == NOT_HANDED_OVER for process in source._workers):  # type: ignore[attr-defined]
-                    raise MachineError(SHARED) from None
-                if "DataLoader timed out" not in str(error):
-                    raise
-            if asked():
-                return
-            waited = time.monotonic() - began
-            if waited > patience:
-                raise MachineError(
-                    f"no batch of images came for {waited:.0f} s; look whether the disk that holds "
-                    f"the images answers. Or {SHARED}"
-                )
-            if waited > TELL and not told:
-                log.warning("waiting for images since %.0f s", waited)
-                told = True
-        yield _tensors(batch)
+            began, told = time.monotonic(), False
+            while True:
+                try:
+                    batch = next(source)
+                    break
+                except StopIteration:
+                    whole = True
+                    return
+                except RuntimeError as error:
+                    codes = [process.exitcode for process in source._workers]  # type: ignore[attr-defined]
+                    if NOT_HANDED_OVER in codes:
+                        raise MachineError(SHARED) from None
+                    if "DataLoader timed out" not in str(error):
+                        raise
+                if asked():
+                    return
+                waited = time.monotonic() - began
+                if waited > patience:
+                    raise MachineError(
+                        f"no batch of images came for {waited:.0f} s; look whether the disk that "
+                        f"holds the images answers. Or {SHARED}"
+                    )
+                if waited > TELL and not told:
+                    log.warning("waiting for images since %.0f s", waited)
+                    told = True
+            yield _tensors(batch)
+    finally:
+        if not whole:
+            _end_workers(source)
+
+
+def _end_workers(source: Any) -> None:
+    """End a loader's workers in the middle of their batches, which nobody wants any more.
+
+    torch would wait until each has noticed it, and they leave SIGTERM to this process.
+    """
+    workers = getattr(source, "_workers", [])
+    if workers and source._worker_pids_set:
+        signal_handling._remove_worker_pids(id(source))
+        source._worker_pids_set = False
+        for process in workers:
+            process.kill()
+        source._shutdown_workers()
 
 
 def shared_memory_is_small() -> bool:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from neco.errors import UserError
+from neco.files import make_folders, remove_empty
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ def held(target: Path, command: str) -> Iterator[None]:
     where another process holds it. Where the file system has no locks a warning is all.
     """
     target = target.resolve()
-    made = _make_parents(target.parent)
+    made = make_folders(target.parent)
     path = target.with_name(f".{target.name[:100]}.lock")
     try:
         file = _locked(path, target)
@@ -57,9 +58,7 @@ def held(target: Path, command: str) -> Iterator[None]:
             path.unlink(missing_ok=True)
             file.close()
     finally:
-        for folder in reversed(made):  # only what is still empty
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+        remove_empty(made)
 
 
 def _locked(path: Path, target: Path) -> IO[str] | None:
@@ -103,10 +102,3 @@ def _holder(told: str) -> str:
         )
     except (ValueError, KeyError, TypeError):
         return "another process; wait for it, stop it, or name another place"
-
-
-def _make_parents(folder: Path) -> list[Path]:
-    """Make a folder and return what of it was not there, outermost first."""
-    missing = [place for place in (folder, *folder.parents) if not place.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    return missing[::-1]

@@ -118,7 +118,10 @@ def test_the_part_of_a_killed_process_goes_with_the_next_write(tmp_path, kind):
     assert names(tmp_path) == ["a", "ab"]
 
 
-def test_a_folder_is_replaced_whole_or_stays(tmp_path):
+@pytest.mark.parametrize("in_one_step", [True, False])
+def test_a_folder_is_replaced_whole_or_stays(tmp_path, monkeypatch, in_one_step):
+    if not in_one_step:
+        monkeypatch.setattr("neco.files._exchanged", lambda first, second: False)
     target = tmp_path / "run"
     with whole_folder(target) as work:
         (work / "old").write_text("old")

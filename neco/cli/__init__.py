@@ -20,6 +20,7 @@ from neco.cli import (
 )
 from neco.errors import explained
 from neco.locks import held
+from neco.processes import EndedError, ended_by_signals
 
 
 def parser() -> argparse.ArgumentParser:
@@ -45,9 +46,15 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser().parse_args(arguments)
     written = chosen.writes(chosen) if "writes" in chosen else None
     try:
-        with held(written, f"neco {chosen.command}") if written else nullcontext():
+        with (
+            ended_by_signals(),
+            held(written, f"neco {chosen.command}") if written else nullcontext(),
+        ):
             chosen.step(chosen)
         sys.stdout.flush()
+    except EndedError as ended:
+        print(f"neco {chosen.command}: ended by {ended}", file=sys.stderr)
+        return 128 + ended.number
     except KeyboardInterrupt:
         print(f"neco {chosen.command}: interrupted", file=sys.stderr)
         return 130

@@ -22,6 +22,7 @@ from neco.data.kinds import HEAD, other_kind, refuse_other_kind
 from neco.data.sources import Archive, archives, hint, is_folder
 from neco.data.text import read_text
 from neco.errors import UserError
+from neco.files import to_disk, write_json
 from neco.progress import console, transfer_bar
 
 SUMS = "SHA256SUMS"
@@ -132,7 +133,9 @@ def finish(
     except UserError:
         _forget(partial)
         raise
+    to_disk(partial)
     partial.rename(target)
+    to_disk(target.parent)
     _record(partial).unlink(missing_ok=True)
 
 
@@ -270,9 +273,7 @@ def _continue(url: str, partial: Path, report: Callable[[int, int | None], None]
         etag = response.headers.get("ETag", "")
         validator = etag if not etag.startswith("W/") else ""
         validator = validator or response.headers.get("Last-Modified", "")
-        _record(partial).write_text(
-            json.dumps({"url": url, "total": total, "validator": validator})
-        )
+        write_json(_record(partial), {"url": url, "total": total, "validator": validator})
         with partial.open("ab" if done else "wb") as file:
             report(done, total)
             while block := response.read(BLOCK):

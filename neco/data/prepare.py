@@ -24,8 +24,17 @@ from neco.progress import console
 OURS = {"images", "converted", "masks", "shards", "index.csv", "classes.json"}
 """What a prepared folder holds, hidden files aside; one with anything else is never replaced."""
 
+VERSIONS: dict[str, int] = {}
+"""By dataset, 1 where it is not named; `folder` is for folders of one's own. Raise it with every
+change of code that makes another dataset of the same input: the workflow then prepares anew."""
+
 SHOWN = 10
 """Classes without a pixel that are named."""
+
+
+def version_of(dataset: str) -> int:
+    """Return the version of the code that prepares a dataset."""
+    return VERSIONS.get(dataset if dataset in dataset_names() else "folder", 1)
 
 
 @dataclass(frozen=True)

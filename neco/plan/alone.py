@@ -11,6 +11,7 @@ from neco.cli.plan import dry_run
 from neco.config import Project, load_project
 from neco.config.reporting import PARTS
 from neco.errors import UserError
+from neco.files import write_text
 from neco.paper.figures import FIGURES
 from neco.plan.hours import gpu_hours, paper_speed
 from neco.plan.jobs import Job, by_rule, leading_to, read_jobs
@@ -71,4 +72,4 @@ def renewed(text: str, jobs: Sequence[Job]) -> str:
 
 if __name__ == "__main__":
     document = Path(sys.argv[1])
-    document.write_text(renewed(document.read_text(), jobs_of_paper()))
+    write_text(document, renewed(document.read_text(), jobs_of_paper()))

@@ -9,6 +9,7 @@ from neco.config import Project
 from neco.data.dataset import Dataset, read_dataset
 from neco.errors import UserError
 from neco.report.groups import Group
+from neco.report.needs import shown_dataset
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Given:
 
     def labelled(self, part: str) -> Dataset:
         """Return the shown dataset's images that serve as `train` or `val`."""
-        splits = self.project.datasets[self.project.report.dataset]
+        splits = self.project.datasets[shown_dataset(self.project)]
         return read_dataset(self.data, getattr(splits, part))
 
     def held_out(self) -> Dataset:

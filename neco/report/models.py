@@ -13,6 +13,7 @@ from neco.backbones.registry import file_stem, named
 from neco.config import Project
 from neco.config.training import Train
 from neco.errors import UserError
+from neco.files import write_json
 from neco.paper.conditions import PARAMS
 
 
@@ -114,7 +115,7 @@ def write_models(project: Project, runs: Path, into: Path) -> Path:
     """Write models.json and return its path."""
     models = [model.model_dump(mode="json") for model in describe_models(project, runs)]
     into.parent.mkdir(parents=True, exist_ok=True)
-    into.write_text(json.dumps(models, indent=1) + "\n")
+    write_json(into, models)
     return into
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from neco.backbones.registry import file_stem
 from neco.config import Project
+from neco.config.base import nearest
 from neco.config.reporting import PARTS
 from neco.errors import UserError
 from neco.paper.figures import FIGURES, Drawing, figure_2_numbers
@@ -110,6 +111,23 @@ def drawable(project: Project) -> list[str]:
     return [part for part in PARTS if _lacks(part, project) is None]
 
 
+def shown_dataset(project: Project) -> str:
+    """Return the dataset whose held-out images figures show.
+
+    Where a project neither names one nor has the default, it is the first that is evaluated.
+    Raises UserError for one that is named and is not among the project's datasets.
+    """
+    named, report = project.report.dataset, project.report
+    if named in project.datasets or not project.datasets:
+        return named
+    if "dataset" in report.model_fields_set:
+        raise UserError(
+            f"report.dataset '{named}' is not among the datasets{nearest(named, project.datasets)}"
+        )
+    evaluated = [dataset for _, dataset, _ in project.evaluated()]
+    return next(iter([*evaluated, *project.datasets]))
+
+
 def _lacks(part: str, project: Project) -> str | None:
     """Return in words what a project lacks for a part; None where it lacks nothing."""
     drawing = FIGURES.get(part.removeprefix("figure-"))
@@ -118,7 +136,7 @@ def _lacks(part: str, project: Project) -> str | None:
     shown = project.pictured()
     if shown is None:
         return "it shows a NeCo run beside its start, and this configuration has no run"
-    maps = [("unsupervised", project.report.dataset, model) for model in shown]
+    maps = [("unsupervised", shown_dataset(project), model) for model in shown]
     if "maps" in drawing.needs and not set(maps) <= project.evaluated().keys():
         return f"evaluations do not ask for unsupervised of {' and '.join(shown)}"
     return None
@@ -147,7 +165,7 @@ def _of_figure(drawing: Drawing, project: Project) -> Needs:
     lacking = _lacks(drawing.stem, project)
     if lacking:
         raise UserError(f"{drawing.stem}: {lacking}")
-    dataset = project.report.dataset
+    dataset = shown_dataset(project)
     if not drawing.compares:
         return Needs(datasets=(dataset,))
     start, run = project.pictured() or ("", "")

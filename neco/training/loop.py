@@ -34,7 +34,7 @@ from neco.training.finish import publish, published
 from neco.training.launch import launch, refuse_unequal_shares
 from neco.training.metrics import MetricsWriter, StepMetrics
 from neco.training.step import Training
-from neco.training.stopping import StopRequest, agree, stopped
+from neco.training.stopping import BrokenStepError, StopRequest, agree, stopped
 from neco.training.watch import CollapseWatch
 
 log = logging.getLogger(__name__)
@@ -88,7 +88,7 @@ def train(
                 error = trouble
         agree(fabric, error)
 
-    with StopRequest() as stop, writer or nullcontext():
+    with StopRequest(fabric.world_size == 1) as stop, writer or nullcontext():
         # Several processes stop together, after a step: one that stopped while it waits for images
         # would leave the others waiting for it.
         asked_alone = (lambda: stop.asked) if fabric.world_size == 1 else (lambda: None)
@@ -96,7 +96,15 @@ def train(
         step, asked, collapse = first - 1, None, list[str]()
         for step, views in enumerate(batches(loader, asked_alone), start=first):
             clock.fetched()
-            terms = training.step(views, step)
+            queued = training.loss.queue.state_dict() if training.loss.queue else None
+            try:
+                with stop.breakable():
+                    terms = training.step(views, step, stop.unbroken)
+            except BrokenStepError:  # as if this step had not begun
+                if training.loss.queue and queued:
+                    training.loss.queue.load_state_dict(queued)
+                step -= 1
+                break
             clock.stepped(settings.batch_size)
             last = step + 1 == steps
             telling = (step + 1) % settings.log_every == 0 or last

@@ -4,6 +4,8 @@ In comes a batch of views; out come the terms of its loss, after student and tea
 Source: paper, section 3 and appendix A.1.
 """
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -62,10 +64,16 @@ class Training:
             settings.crops.global_count,
         )  # fmt: skip
 
-    def step(self, views: Views | Photographs, step: int) -> LossTerms:
+    def step(
+        self,
+        views: Views | Photographs,
+        step: int,
+        unbroken: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> LossTerms:
         """Train on one batch and return the terms of its loss, still on the device.
 
-        views: those of this process's share of the batch. step: counts from 0.
+        views: those of this process's share of the batch. step: counts from 0. unbroken: entered
+        where the networks begin to change; before that a step may be broken off.
         """
         # Every random choice follows from (seed, step), so a resumed training makes the same ones.
         # The generator draws the same numbers in every process; each drops paths of its own.
@@ -98,11 +106,12 @@ class Training:
                 self.distributed, self.optimiser,
                 max_norm=self.settings.optimiser.gradient_clip, error_if_nonfinite=False,
             )  # fmt: skip
-        if self.settings.teacher.moves == "before_step":
-            self._move_teacher(step)
-        self.optimiser.step()
-        if self.settings.teacher.moves == "after_step":
-            self._move_teacher(step)
+        with unbroken():
+            if self.settings.teacher.moves == "before_step":
+                self._move_teacher(step)
+            self.optimiser.step()
+            if self.settings.teacher.moves == "after_step":
+                self._move_teacher(step)
         return total(terms)
 
     def _move_teacher(self, step: int) -> None:

@@ -2,6 +2,8 @@
 limit."""
 
 import signal
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -12,26 +14,49 @@ from lightning_fabric import Fabric
 
 from neco.errors import StoppedError, UserError
 from neco.locks import held
+from neco.processes import LEAVE, EndedError, heard_at_once, leave_after
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 """Workers ignore them: a terminal or a scheduler sends them to every process of a job, and a worker
 that died of one would end the step before the checkpoint is written."""
+GRACE = 3.0
+"""Seconds that a step may take to end by itself after a signal, before it is broken off."""
+ONE_REQUEST = 1.0
+"""Seconds in which a second signal is the same request: `timeout` sends two at once."""
+
+
+class BrokenStepError(Exception):
+    """The step in progress was broken off: nothing of it has changed the training."""
 
 
 class StopRequest:
-    """While entered, the STOP_SIGNALS only set `asked`; a second SIGINT interrupts.
+    """While entered, the STOP_SIGNALS only set `asked`; after a later one the process ends.
 
+    A step that lasts is broken off after GRACE seconds, where it is `breakable`. Where that does
+    not end it, the process ends LEAVE seconds after the signal, and the last checkpoint stays.
     A signal that was ignored before stays ignored, as `nohup` wants it.
+
+    alone: whether this process trains alone. Of several none may leave the others waiting: they
+    end their step and agree.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, alone: bool = True) -> None:
         self.asked: signal.Signals | None = None
+        self.alone = alone
         self._before: dict[signal.Signals, object] = {}
+        self._since = 0.0
+        self._in_step = self._breakable = False
+        self._steps = 0
+        self._leaving: threading.Timer | None = None
+        self._hearing = ExitStack()
 
     def __enter__(self) -> "StopRequest":
         for number in STOP_SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 self._before[number] = signal.signal(number, self._note)
+        if self.alone:
+            self._before[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._lapse)
+            self._hearing.enter_context(heard_at_once(self._hurry))
         return self
 
     def __exit__(
@@ -40,8 +65,35 @@ class StopRequest:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._hearing.close()
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
+
+    @contextmanager
+    def breakable(self) -> Iterator[None]:
+        """Let the block be broken off by BrokenStepError when it lasts after a signal."""
+        if not self.alone:
+            yield
+            return
+        self._in_step = self._breakable = True
+        self._steps += 1
+        try:
+            if self.asked is not None:
+                self._hurry(self.asked)
+                signal.setitimer(signal.ITIMER_REAL, GRACE, GRACE / 10)
+            yield
+        finally:
+            self._in_step = self._breakable = False
+            if self._leaving is not None:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+                self._leaving.cancel()
+                self._leaving = None
+
+    @contextmanager
+    def unbroken(self) -> Iterator[None]:
+        """Do not break off in this block within `breakable`, nor in what follows it there."""
+        self._breakable = False
+        yield
 
     def agreed(self, fabric: Fabric) -> signal.Signals | None:
         """Return a signal that some process was sent, the same in all. Every process has to call
@@ -53,9 +105,29 @@ class StopRequest:
         return signal.Signals(highest) if highest else None
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.asked is signal.SIGINT and number == signal.SIGINT:
-            raise KeyboardInterrupt
+        if self.asked is not None:
+            if time.monotonic() > self._since + ONE_REQUEST:
+                raise EndedError(number)
+            return
+        self._since = time.monotonic()
         self.asked = signal.Signals(number)
+        if self._in_step:
+            signal.setitimer(signal.ITIMER_REAL, GRACE, GRACE / 10)
+
+    def _hurry(self, number: int) -> None:
+        """End the process where the step in progress lasts: what follows it may take its time."""
+        if not self._in_step or number not in STOP_SIGNALS or self._leaving is not None:
+            return
+        told = "left in the middle of a step; the same command continues from the checkpoint"
+        step = self._steps
+        self._leaving = leave_after(
+            LEAVE, number, told, lambda: self._in_step and self._steps == step
+        )
+
+    def _lapse(self, number: int, frame: FrameType | None) -> None:
+        if self._breakable:
+            self._breakable = False
+            raise BrokenStepError
 
 
 def stopped(message: str, number: signal.Signals) -> StoppedError:

@@ -326,3 +326,46 @@ def test_norms_and_biases_are_not_decayed():
     assert rate[id(student.model.norm.weight)] == pytest.approx(1e-6)
     set_rates(optimiser, settings, 10, 10)
     assert {group["lr"] for group in optimiser.param_groups} == {0.0}
+
+
+@pytest.mark.parametrize("source", ["student", "queue"])
+def test_a_long_step_is_broken_off_and_done_again(photos, tmp_path, monkeypatch, source):
+    """A signal in the middle of a step that lasts: the state is that before the step."""
+    changes = {"loss": {"references": {"source": source, "queue_length": 40}}}
+    whole = train(tiny_backbone(), photos, small(**changes), tmp_path / "whole")
+
+    import neco.training.stopping as stopping
+    from neco.loss import NeCoLoss
+
+    compare = NeCoLoss.compare
+
+    def slow(self, *rest):
+        slow.calls += 1
+        if slow.calls == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(20)  # broken off by the alarm
+        return compare(self, *rest)
+
+    slow.calls = 0
+    with monkeypatch.context() as patched:
+        patched.setattr(stopping, "GRACE", 0.05)
+        patched.setattr(NeCoLoss, "compare", slow)
+        with pytest.raises(StoppedError, match="after step 2 of 4") as told:
+            train(tiny_backbone(), photos, small(**changes), tmp_path / "broken")
+    assert told.value.status == 128 + signal.SIGTERM
+    again = train(tiny_backbone(), photos, small(**changes), tmp_path / "broken")
+    assert again.read_bytes() == whole.read_bytes()
+    assert without_times(tmp_path / "broken") == without_times(tmp_path / "whole")
+
+
+def test_a_later_second_signal_ends_at_once(monkeypatch):
+    import neco.training.stopping as stopping
+    from neco.processes import EndedError
+
+    with stopping.StopRequest() as stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)  # the same request
+        assert stop.asked is signal.SIGTERM
+        monkeypatch.setattr(stopping, "ONE_REQUEST", 0.0)
+        with pytest.raises(EndedError):
+            os.kill(os.getpid(), signal.SIGINT)

@@ -1,4 +1,5 @@
 # What the rules know: the typed project, and where its files lie. Nothing is computed here.
+import hashlib
 import json
 import shlex
 import sys
@@ -8,26 +9,41 @@ from pathlib import Path
 
 import yaml
 
-sys.path.insert(0, str(Path(workflow.basedir).parent))
+sys.path.insert(0, str(SHIPPED.parent))
 
 from neco.backbones.registry import file_stem
 from neco.config import Project, digest, with_included
 from neco.config.base import validated
+from neco.data.prepare import version_of
 from neco.data.scenes.archives import written_with
 from neco.data.sources import is_folder, needed_for, prerequisites_of
 from neco.errors import UserError
+from neco.files import file_digest
 from neco.evaluate.protocol import PROTOCOLS
 from neco.paper.figures import FIGURES
 from neco.report.needs import drawable, needs_of, together
 
+# What a configuration includes lies beside it, or beside those that ship.
+BESIDE = [Path(file).resolve().parent for file in workflow.overwrite_configfiles]
+BESIDE = next(
+    (
+        folder
+        for folder in BESIDE[::-1]
+        if all((folder / str(name)).is_file() for name in config.get("include") or [])
+    ),
+    SHIPPED,
+)
+
 try:
-    PROJECT = validated(Project, with_included(config, Path("config")), "configuration")
+    PROJECT = validated(Project, with_included(config, BESIDE), "configuration")
     MODELS = PROJECT.models()
     together(PROJECT.only, PROJECT)  # refuses what this project cannot draw
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
 DATA = PROJECT.data
+# Of no job's params: a project that is moved computes nothing anew.
+LAUNCH = SHIPPED.parent / "workflow" / "launch.sh"
 ARCHIVES = f"{DATA}/archives"
 RESULTS = f"results/{PROJECT.name}"
 SETTINGS = f"{RESULTS}/project.yaml"

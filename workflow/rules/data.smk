@@ -61,6 +61,8 @@ rule prepare:
     params:
         archives=lambda wildcards: ARCHIVES,
         first=brought_folders,
+        version=lambda wildcards: version_of(wildcards.dataset),
+        described=description_of_folders,
     shell:
         "({params.first}) > {log:q} 2>&1 && python -m neco prepare {wildcards.dataset:q}"
         " --archives {params.archives:q} --into {output:q} --processes {threads} >> {log:q} 2>&1"

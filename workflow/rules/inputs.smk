@@ -57,6 +57,27 @@ def brought_folders(wildcards):
     )
 
 
+def description_of_folders(wildcards):
+    """Return the digest of what the user's own folders say of themselves, empty where nothing.
+
+    That is dataset.yaml and the lists at the top. It is the same before and after the folder is
+    linked among the archives, so that only its change prepares anew.
+    """
+    places = [ARCHIVES, *(m for m in PROJECT.all_mirrors() if Path(m).is_dir())]
+    said = []
+    for name in filter(is_brought, needed_archives(wildcards.dataset)):
+        folder = next(
+            (Path(p) / name for p in places if (Path(p) / name).is_dir()), None
+        )
+        files = sorted(folder.iterdir()) if folder else []
+        said += [
+            f"{file.name} {file_digest(file)}"
+            for file in files
+            if file.suffix in (".yaml", ".txt", ".csv", ".lst") and file.is_file()
+        ]
+    return hashlib.sha256("\n".join(said).encode()).hexdigest()[:12] if said else ""
+
+
 def starting_weights(wildcards):
     return weights_of(PROJECT.runs[wildcards.run].backbone)
 
@@ -197,6 +218,7 @@ SCENES = (
     if PROJECT.scenes is not None
     else []
 )
+METHODS = {name: run.method for name, run in PROJECT.runs.items()}
 MODEL_OF = {file_stem(model): model for model in MODELS}
 TRAINED = [model for model, (_, run, _) in MODELS.items() if run]
 PARTS = drawable(PROJECT)

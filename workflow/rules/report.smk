@@ -18,7 +18,7 @@ rule models:
         config=SETTINGS,
         runs=lambda wildcards: f"{RESULTS}/runs",
         models=MODELS,
-        methods={name: run.method for name, run in PROJECT.runs.items()},
+        methods=METHODS,
     shell:
         "python -m neco models --config {params.config} --runs {params.runs} --into {output} >"
         " {log} 2>&1"
@@ -48,6 +48,7 @@ rule table:
         config=SETTINGS,
         read=lambda wildcards: f"--metrics {RESULTS}/metrics --runs {RESULTS}/runs",
         folder=lambda wildcards, output: Path(output[0]).parent,
+        methods=METHODS,
     shell:
         "python -m neco {params.step} --config {params.config} {params.read} --into"
         " {params.folder} > {log} 2>&1"
@@ -120,6 +121,7 @@ rule report_now:
         read=lambda wildcards: f"--metrics {RESULTS}/metrics --runs {RESULTS}/runs",
         figures=lambda wildcards: f"{RESULTS}/figures",
         into=lambda wildcards: f"{RESULTS}/report/now.html",
+        methods=METHODS,
     shell:
         "python -m neco report --config {params.config} {params.read}"
         " --figures {params.figures} --into {params.into} > {log} 2>&1"

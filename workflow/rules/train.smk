@@ -30,7 +30,7 @@ rule train:
         folder=lambda wildcards, output: Path(output.backbone).parent,
         settings=lambda wildcards: digest(PROJECT.training(wildcards.run).identity()),
     shell:
-        "exec sh workflow/launch.sh {resources.nodes} {resources.devices} {resources.cpus_per_task}"
+        "exec sh {LAUNCH:q} {resources.nodes} {resources.devices} {resources.cpus_per_task}"
         " python -m neco train --config {params.config:q} --run {wildcards.run:q}"
         " --seed {wildcards.seed} --data {input.data:q} --weights {input.weights:q}"
         " --threads {resources.cpus_per_task} --devices {resources.devices} --nodes {resources.nodes}"

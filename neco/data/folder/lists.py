@@ -73,11 +73,13 @@ def listed(file: Path, finder: Finder, missing: list[Unusable], where: str) -> l
     """Return the images that a list names, each once.
 
     A line is a name with or without suffix and folders, alone or as the first of several columns.
-    Names without an image are appended to `missing`. Raises UserError for names that lead out of
-    the folder.
+    Names without an image are appended to `missing`. Raises UserError for a list without names
+    and for names that lead out of the folder.
     """
     lines = lines_of(read_text(file))
-    if lines and not _known(lines[0], finder) and re.match(r"^\W*(image|file|id|name)", lines[0]):
+    if not lines:
+        raise UserError(f"{file}: names no image; write one a line, or remove the list")
+    if not _known(lines[0], finder) and re.match(r"^\W*(image|file|id|name)", lines[0]):
         lines = lines[1:]  # the head of a table
     names = [line if _known(line, finder) else _first_column(line) for line in lines]
     paths = []

@@ -62,7 +62,19 @@ def read_settings(root: Path) -> Folder:
         raise UserError(f"{file}: no readable YAML ({reason}); mend or remove it") from None
     if not isinstance(values, dict | None):
         raise UserError(f"{file}: holds no settings; write `key: value` lines or remove it")
+    _refuse_detectors(values or {}, file)
     return validated(Folder, values or {}, str(file))
+
+
+def _refuse_detectors(values: dict[str, Any], file: Path) -> None:
+    """Raise UserError for the dataset.yaml of a YOLO detector, which has the same name."""
+    keys = [key for key in ("path", "train", "val", "test", "nc", "names") if key in values]
+    if keys:
+        raise UserError(
+            f"{file}: is a detector's dataset.yaml (YOLO; keys {', '.join(keys)}), not this "
+            f"project's; rename it, then `python -m neco look {file.parent}` says what the folder "
+            "holds. Labels are read from masks or COCO JSON, not from text files of boxes"
+        )
 
 
 def count_unused(plan: Plan, listing: Listing) -> None:

@@ -1,5 +1,6 @@
 """One fine-tuning with one learning rate and seed, and its mIoU at full resolution."""
 
+import logging
 import time
 from pathlib import Path
 from typing import Any
@@ -9,14 +10,21 @@ import torch
 from neco.backbones.backbone import Backbone
 from neco.config.evaluation import Extraction, Segmenter
 from neco.data.dataset import Dataset
+from neco.errors import UserError
 from neco.evaluate.conditions import evaluation_device, state_conditions
 from neco.evaluate.metrics import Tally
 from neco.evaluate.result import Metrics, metrics_of
-from neco.evaluate.segmenter.fine_tune import fine_tune
+from neco.evaluate.segmenter.fine_tune import fine_tune, fine_tuning_identity
 from neco.evaluate.segmenter.images import held_out_batches
 from neco.evaluate.segmenter.network import PaddedSegmenter, build_network, padded_side
 from neco.normalisation import IMAGENET, Normalisation
+from neco.training.checkpoint import read_checkpoint, save_checkpoint
+from neco.training.finish import code_digest
 
+log = logging.getLogger(__name__)
+
+FINISHED = "finished.record"
+"""Holds the result of a finished fine-tuning, in the folder of its checkpoints."""
 TOKENS = "patch tokens after the final norm, fine-tuned with the head"
 
 
@@ -49,8 +57,9 @@ def evaluate(
     """Return the metrics (see neco.evaluate.result) of one learning rate and seed.
 
     The backbone is trained in place. The folder `checkpoints` holds checkpoint.ckpt, from which the
-    same call continues. about: what the caller knows of the model (`model`, `backbone`,
-    `weights_digest`). extraction: only its `workers` is read; without it there are none.
+    same call continues, and in the end finished.record, with which the same call computes nothing.
+    about: what the caller knows of the model (`model`, `backbone`, `weights_digest`). extraction:
+    only its `workers` is read; without it there are none.
     """
     began = time.perf_counter()
     where = evaluation_device(device)
@@ -62,6 +71,11 @@ def evaluate(
         torch.manual_seed(seed)
         network = build_network(backbone, len(train_dataset.classes), settings, normalisation)
         network.to(where)
+        identity = fine_tuning_identity(
+            network, train_dataset, settings, learning_rate, seed, origin
+        ) | {"held out": val_dataset.digest(), "code": code_digest()}
+        if known := _finished(checkpoints / FINISHED, identity):
+            return known
         kept = fine_tune(
             network, train_dataset, settings, learning_rate, seed, checkpoints,
             lambda: score(network, val_dataset, settings, workers).result("", seed).mIoU,
@@ -76,4 +90,20 @@ def evaluate(
         seen, val_dataset, settings, train_dataset=train_dataset, device=where, began=began,
         mask_resolution="full", seeds=[seed], augment=True, tokens=TOKENS,
     )  # fmt: skip
-    return metrics_of("segmenter", origin, val_dataset, settings, [result], conditions)
+    metrics = metrics_of("segmenter", origin, val_dataset, settings, [result], conditions)
+    # A workflow deletes the result of a job that was killed before it could note that it is done.
+    save_checkpoint(checkpoints / FINISHED, {"metrics": metrics.model_dump_json()}, identity)
+    return metrics
+
+
+def _finished(record: Path, identity: dict[str, Any]) -> Metrics | None:
+    """Return the metrics of a fine-tuning that is finished already, None of any other."""
+    if not record.exists():
+        return None
+    try:
+        state = read_checkpoint(record, identity, torch.device("cpu"))
+        found = Metrics.model_validate_json(state["metrics"])
+    except (UserError, KeyError, ValueError):
+        return None
+    log.info("%s: is finished with these settings and images; nothing to do", record.parent)
+    return found

@@ -5,6 +5,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from neco.training.checkpoint import (
     read_checkpoint,
     save_checkpoint,
 )
-from neco.training.stopping import StopRequest, stopped
+from neco.training.stopping import BrokenStepError, StopRequest, stopped
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,21 @@ def learning_rate(settings: Segmenter, first: float, iteration: int) -> float:
     last = settings.final_rate * first
     left = 1 - iteration / max(settings.iterations - 1, 1)
     return (first - last) * left**settings.decay_power + last
+
+
+def fine_tuning_identity(
+    network: PaddedSegmenter,
+    dataset: Dataset,
+    settings: Segmenter,
+    rate: float,
+    seed: int,
+    origin: dict[str, Any] | None,
+) -> dict[str, Any]:
+    """Return what a checkpoint may be continued with, before the network is changed."""
+    return identity_of(network, dataset.digest(), settings) | {
+        "learning rate": rate, "seed": seed,
+        "model": {key: str(value) for key, value in (origin or {}).items()},
+    }  # fmt: skip
 
 
 def fine_tune(
@@ -60,10 +76,7 @@ def fine_tune(
     settings.
     """
     optimiser = torch.optim.Adam(network.parameters(), lr=rate, weight_decay=settings.weight_decay)
-    identity = identity_of(network, dataset.digest(), settings) | {
-        "learning rate": rate, "seed": seed,
-        "model": {key: str(value) for key, value in (origin or {}).items()},
-    }  # fmt: skip
+    identity = fine_tuning_identity(network, dataset, settings, rate, seed, origin)
     checkpoint, first = folder / "checkpoint.ckpt", 0
     kept: dict[str, Any] = {"seconds": 0.0, "curve": []}
     if checkpoint_there(checkpoint):
@@ -80,21 +93,39 @@ def fine_tune(
                  "network": network.state_dict(), "optimiser": optimiser.state_dict()}  # fmt: skip
         save_checkpoint(checkpoint, state, identity)
 
+    def validated(done: int) -> None:
+        """Evaluate on the way where that is due and not done before the last stop."""
+        due = settings.validate_every and done and done % settings.validate_every == 0
+        if (
+            due
+            and done < settings.iterations
+            and done not in {c["iteration"] for c in kept["curve"]}
+        ):
+            kept["curve"].append({"iteration": done, "mIoU": validate()})
+            log.info("segmenter: %d: mIoU %.2f", done, kept["curve"][-1]["mIoU"])
+
     images = training_batches(dataset, settings, seed, first, workers)
     with StopRequest() as stop:
         done = first
-        for iteration, batch in enumerate(batches(images, lambda: stop.asked), start=first):
-            losses = _step(network, optimiser, batch, settings, rate, seed, iteration)
-            done, last = iteration + 1, iteration + 1 == settings.iterations
-            if done % settings.log_every == 0 or last:
-                _report(losses, done, settings, folder, spent + time.perf_counter() - began)
-            if settings.validate_every and done % settings.validate_every == 0 and not last:
-                kept["curve"].append({"iteration": done, "mIoU": validate()})
-                log.info("segmenter: %d: mIoU %.2f", done, kept["curve"][-1]["mIoU"])
-            if stop.asked and not last:
-                break
-            if done % settings.checkpoint_every == 0 or last:
-                save(done)
+        try:
+            with stop.breakable():
+                validated(done)
+            for iteration, batch in enumerate(batches(images, lambda: stop.asked), start=first):
+                with stop.breakable():
+                    losses = _step(
+                        network, optimiser, batch, settings, rate, seed, iteration, stop.unbroken
+                    )
+                done, last = iteration + 1, iteration + 1 == settings.iterations
+                if done % settings.log_every == 0 or last:
+                    _report(losses, done, settings, folder, spent + time.perf_counter() - began)
+                with stop.breakable():
+                    validated(done)
+                if stop.asked and not last:
+                    break
+                if done % settings.checkpoint_every == 0 or last:
+                    save(done)
+        except BrokenStepError:
+            pass  # as if what was broken off had not begun
         if stop.asked and done < settings.iterations:
             save(done)
             raise stopped(
@@ -113,6 +144,7 @@ def _step(
     rate: float,
     seed: int,
     iteration: int,
+    unbroken: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> dict[str, Tensor]:
     """Train on one batch; return MMSegmentation's losses, still on the device."""
     torch.manual_seed(seed * 1_000_003 + iteration)  # a resumed run drops the same paths
@@ -122,7 +154,8 @@ def _step(
     losses = network.loss(**network.data_preprocessor(batch, training=True))
     optimiser.zero_grad(set_to_none=True)
     losses["loss_ce"].backward()
-    optimiser.step()
+    with unbroken():
+        optimiser.step()
     return losses
 
 

@@ -18,6 +18,8 @@ from pathlib import Path
 
 import torch
 
+from neco.files import whole_file
+
 logger = logging.getLogger(__name__)
 
 SOURCE = Path(__file__).parent / "kernel.cpp"
@@ -83,6 +85,7 @@ def cached_library(directory: Path) -> Path:
     if shutil.which(_compiler()) is None:
         raise KernelUnavailableError(f"no C++ compiler ({_compiler()}); install g++ or set CXX")
     directory.mkdir(parents=True, exist_ok=True)
+    _remove_killed(directory)
     logger.info("building the compiled sorting loss, once for this machine: %s", directory)
     start = time.monotonic()
     with tempfile.TemporaryDirectory(dir=directory, prefix="building_") as building:
@@ -90,9 +93,18 @@ def cached_library(directory: Path) -> Path:
             built = _build(Path(building), [*FLAGS, NATIVE])
         except (RuntimeError, OSError, subprocess.SubprocessError):
             built = _build(Path(building), FLAGS)
-        built.replace(library)
+        with whole_file(library) as unfinished:
+            shutil.copyfile(built, unfinished)
     logger.info("built in %.1f s", time.monotonic() - start)
     return library
+
+
+def _remove_killed(directory: Path) -> None:
+    """Remove what killed builds left; no build takes an hour."""
+    for left in directory.glob("building_*"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > 3600:
+                shutil.rmtree(left)
 
 
 def _build(directory: Path, flags: list[str]) -> Path:

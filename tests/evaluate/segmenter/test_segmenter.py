@@ -198,7 +198,7 @@ def test_a_stopped_run_ends_in_the_same_weights(tmp_path, coloured, monkeypatch)
     step = loop._step
 
     def stopped(*arguments):
-        if arguments[-1] == 1:
+        if arguments[6] == 1:  # the iteration
             signal.raise_signal(signal.SIGTERM)
         return step(*arguments)
 
@@ -250,7 +250,7 @@ def test_half_precision_and_patch_colours_train_too(tmp_path, coloured):
         assert 0 <= found.mIoU <= 100
 
 
-def test_the_command_writes_parts_and_chooses(tmp_path, coloured, capsys):
+def test_the_command_writes_parts_and_chooses(tmp_path, coloured, capsys, monkeypatch):
     from neco.cli import main
 
     config = tmp_path / "project.yaml"
@@ -264,6 +264,13 @@ def test_the_command_writes_parts_and_chooses(tmp_path, coloured, capsys):
         arguments += ["--learning-rate", rate, "--into", parts[-1]]
         assert main(arguments) == 0
     assert not list(tmp_path.rglob("*.ckpt"))
+    # A result that a workflow took away is put back, and nothing is trained.
+    written = (tmp_path / "lr1e-4.json").read_bytes()
+    (tmp_path / "lr1e-4.json").unlink()
+    with monkeypatch.context() as patched:
+        patched.setattr("neco.evaluate.segmenter.evaluate.fine_tune", None)
+        assert main(arguments) == 0
+    assert (tmp_path / "lr1e-4.json").read_bytes() == written
     into = tmp_path / "best.json"
     assert main(["best-rate", *parts, "--config", str(config), "--into", str(into)]) == 0
     best = Metrics.model_validate_json(into.read_text())

@@ -1,0 +1,1 @@
+"""Kills and damaged inputs: nothing lost, nothing silent, no traceback, no hang."""
