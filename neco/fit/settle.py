@@ -155,7 +155,9 @@ def _settled(
         left = order.asked.seconds - (time.monotonic() - began) - pace.around - FINISH
     steps, why = steps_of(settings, images, pace.step, left, order.asked, machine, order.rules)
     settings = with_length(settings, steps, order.asked, order.rules)
-    return Settled(settings, described(settings, images, why, machine, order.rules), pace)
+    return Settled(
+        settings, described(settings, images, why, machine, order.asked, order.rules), pace
+    )
 
 
 def prepare_backbone(backbone: Backbone, settings: Train) -> None:
