@@ -109,7 +109,8 @@ def settle(
         "weights": weights_digest(start),
         "asked": {"steps": asked.steps, "seconds": asked.seconds, "train": asked.train},
         "rules": order.rules.model_dump(mode="json"),
-        "device": [machine.kind, machine.name],
+        # Other threads are the same machine: a training goes on with the steps that it began with.
+        "device": [machine.kind, machine.name.rpartition(" (")[0] or machine.name],
     }
     known = stages.found("measure", inputs, [])
     if known is not None:
