@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 OURS = {"config.json", "model.safetensors", "README.md", FILE}
 """What an exported folder holds, hidden files aside; one with anything else is never replaced."""
-INSTALL = "pip install 'neco-reproduction[onnx]'"
+INSTALL = "pip install onnxruntime"
 
 
 def export(source: Source, into: Path, onnx: bool = False) -> Path:

@@ -103,25 +103,32 @@ def steps_of(
 
 
 def described(
-    settings: Train, images: int, why_steps: str, machine: Machine, rules: Fit
+    settings: Train, images: int, why_steps: str, machine: Machine, asked: Asked, rules: Fit
 ) -> list[tuple[str, str, str]]:
     """Return rows of setting, value and reason, to be shown before the start."""
+    given = asked.train or {}
+
+    def why(key: str, reason: str) -> str:
+        return "as asked" if key in given else reason
+
     steps = settings.steps or 0
     seen = steps * settings.batch_size
-    crops, rate = settings.crops, settings.optimiser.backbone_learning_rate
-    where = "a GPU" if machine.gpu else "a CPU"
+    crops, optimiser = settings.crops, settings.optimiser
+    where = "for a GPU" if machine.gpu else "for a CPU"
+    precision = machine.precision if settings.precision == "auto" else settings.precision
     return [
         ("images", f"{images:,}", f"split `{settings.split}`"),
         ("steps", f"{steps:,}", why_steps),
-        ("batch_size", str(settings.batch_size), f"for {where}"),
+        ("batch_size", str(settings.batch_size), why("batch_size", where)),
         ("images seen", f"{seen:,}", f"{seen / images:.1f} times every image"),
-        ("preset", settings.preset, f"`paper` from {rules.paper_from:,} images seen on"),
-        ("learning rate", f"{rate:g}", "of the backbone"),
-        ("crops", f"{crops.global_size} and {crops.local_size} pixels", f"for {where}"),
-        ("accumulate", str(settings.accumulate), f"{machine.memory / 1e9:.1f} GB are free"),
-        ("precision", machine.precision if settings.precision == "auto" else settings.precision,
-         machine.name),
-        ("workers", str(settings.workers), f"{machine.cores} cores"),
+        ("preset", settings.preset, why("preset", f"`paper` from {rules.paper_from:,} seen on")),
+        ("learning rate", f"{optimiser.backbone_learning_rate:g}",
+         why("optimiser", "of the backbone")),
+        ("crops", f"{crops.global_size} and {crops.local_size} pixels", why("crops", where)),
+        ("accumulate", str(settings.accumulate),
+         why("accumulate", f"{machine.memory / 1e9:.1f} GB are free")),
+        ("precision", precision, why("precision", machine.name)),
+        ("workers", str(settings.workers), why("workers", f"{machine.cores} cores")),
     ]  # fmt: skip
 
 

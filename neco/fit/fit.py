@@ -54,7 +54,7 @@ def fit(order: Order) -> Path:
             backbone = load_backbone(order.backbone, start, drop_path=settings.drop_path)
             prepare_backbone(backbone, settings)
             about = about_start(order.backbone, start)
-            train(backbone, dataset, settings, order.into / INNER, "fit", about=about)
+            train(backbone, dataset, settings, order.into / INNER, "training", about=about)
         with _stage(line, "export"):
             return _exported(source_of(order.into, order.backbone), order.into / MODEL, stages)
 

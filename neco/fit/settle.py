@@ -109,7 +109,8 @@ def settle(
         "weights": weights_digest(start),
         "asked": {"steps": asked.steps, "seconds": asked.seconds, "train": asked.train},
         "rules": order.rules.model_dump(mode="json"),
-        "device": [machine.kind, machine.name],
+        # Other threads are the same machine: a training goes on with the steps that it began with.
+        "device": [machine.kind, machine.name.rpartition(" (")[0] or machine.name],
     }
     known = stages.found("measure", inputs, [])
     if known is not None:
@@ -155,7 +156,9 @@ def _settled(
         left = order.asked.seconds - (time.monotonic() - began) - pace.around - FINISH
     steps, why = steps_of(settings, images, pace.step, left, order.asked, machine, order.rules)
     settings = with_length(settings, steps, order.asked, order.rules)
-    return Settled(settings, described(settings, images, why, machine, order.rules), pace)
+    return Settled(
+        settings, described(settings, images, why, machine, order.asked, order.rules), pace
+    )
 
 
 def prepare_backbone(backbone: Backbone, settings: Train) -> None:

@@ -111,8 +111,10 @@ def test_too_few_images_and_unknown_settings():
 
 def test_rows_say_what_was_chosen():
     settings = with_length(first(100), 60, Asked(), RULES)
-    rows = {name: value for name, value, _ in described(settings, 100, "why", LAPTOP, RULES)}
-    assert rows["steps"] == "60" and rows["images seen"] == "720" and rows["preset"] == "fast"
+    asked = Asked(train={"workers": 3})
+    rows = {row[0]: row[1:] for row in described(settings, 100, "why", LAPTOP, asked, RULES)}
+    assert rows["steps"] == ("60", "why") and rows["images seen"][0] == "720"
+    assert rows["workers"][1] == "as asked" and rows["batch_size"] == ("12", "for a CPU")
 
 
 def test_free_memory_is_read(tmp_path):
