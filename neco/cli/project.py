@@ -23,13 +23,14 @@ def add_commands(commands: Commands) -> None:
 
 def _demo(chosen: argparse.Namespace) -> None:
     from neco.demo.ending import print_ending
+    from neco.demo.records import FULL, TYPICAL
     from neco.demo.workflow import run_workflow
 
     name = "demo" if chosen.full else "quick-demo"
     configuration, results = Path("config") / f"{name}.yaml", Path("results") / name
     if not Path("Snakefile").exists():
         raise UserError("no Snakefile here; run this in the repository's folder")
-    run_workflow(configuration, results, chosen.cores)
+    run_workflow(configuration, results, chosen.cores, FULL if chosen.full else TYPICAL)
     print_ending(results, Path())
 
 

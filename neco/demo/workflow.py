@@ -4,12 +4,12 @@ import signal
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
 
-from neco.demo.records import Records
+from neco.demo.records import TYPICAL, Records
 from neco.errors import StoppedError, UserError
 from neco.files import read_text
 from neco.locks import held
@@ -21,10 +21,13 @@ LOOK = 0.5
 """Seconds between two looks at the time."""
 
 
-def run_workflow(configuration: Path, results: Path, cores: str) -> Path:
+def run_workflow(
+    configuration: Path, results: Path, cores: str, typical: Mapping[str, float] = TYPICAL
+) -> Path:
     """Run Snakemake with a configuration; return the file of its records.
 
     results: results/<name of the project>, which one process at a time may write.
+    typical: seconds of a job of each rule, by which the progress line is divided.
     Raises UserError where a job fails, with the end of the records and the job's log, and
     StoppedError for Ctrl-C: the same call continues.
     """
@@ -34,15 +37,17 @@ def run_workflow(configuration: Path, results: Path, cores: str) -> Path:
     # The lock held here goes with this process; Snakemake's own would outlive a kill.
     command += [str(configuration), "--rerun-incomplete", "--nolock"]
     with held(results, "neco demo"):
-        status, heard = _followed(command, records)
+        status, heard = _followed(command, records, typical)
     if status:
         raise UserError(_failure(heard, records))
     return records
 
 
-def _followed(command: list[str], records: Path) -> tuple[int, Records]:
+def _followed(
+    command: list[str], records: Path, typical: Mapping[str, float]
+) -> tuple[int, Records]:
     """Run a command whose lines are Snakemake's; return its status and what was heard."""
-    heard = Records()
+    heard = Records(typical)
     lines: SimpleQueue[str | None] = SimpleQueue()
     with (
         subprocess.Popen(  # noqa: S603 (own words, no shell)

@@ -39,7 +39,7 @@ def clock():
 
 @pytest.fixture
 def records(clock):
-    heard = Records(clock)
+    heard = Records(clock=clock)
     tell(heard, LISTED)
     return heard
 
@@ -50,7 +50,7 @@ def tell(records: Records, text: str) -> None:
 
 
 def test_nothing_is_known_before_the_jobs_are_listed(clock):
-    heard = Records(clock)
+    heard = Records(clock=clock)
     tell(heard, "Building DAG of jobs...\nUsing shell: /usr/bin/bash\n")
     assert (heard.total, heard.done, heard.step) == (0, 0, "")
 
