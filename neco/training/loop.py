@@ -36,7 +36,7 @@ from neco.training.launch import launch, refuse_unequal_shares
 from neco.training.metrics import MetricsWriter, StepMetrics
 from neco.training.optimiser import build_optimiser, set_rates
 from neco.training.parts import joined, parts_of, total
-from neco.training.stopping import BrokenStepError, StopRequest, agree, stopped
+from neco.training.stopping import BrokenStepError, StopRequest, agree, hear_in_backward, stopped
 from neco.training.student_teacher import (
     Projected,
     compile_blocks,
@@ -245,6 +245,8 @@ def train(
     if output := fabric.broadcast(output):
         return Path(output)
     training = Training(backbone, settings, steps, fabric)
+    if fabric.device.type == "cpu":  # where a step may take many seconds
+        hear_in_backward(training.student.backbone)
     starts, before = 1, 0.0
     if fabric.broadcast(checkpoint_there(checkpoint)):
         state = read_checkpoint(checkpoint, identity, fabric.device)
