@@ -13,8 +13,8 @@ from types import FrameType
 
 END_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 """What a scheduler, a container or a closed terminal sends to end a command."""
-LEAVE = 9.0
-"""Seconds from a signal to a command's end, whatever it is at: `docker stop` kills after 10."""
+LEAVE = 4.5
+"""Seconds from a signal to a command's end, whatever it is at: some kill after 5."""
 
 
 class EndedError(KeyboardInterrupt):

@@ -34,7 +34,7 @@ from neco.training.finish import publish, published
 from neco.training.launch import launch, refuse_unequal_shares
 from neco.training.metrics import MetricsWriter, StepMetrics
 from neco.training.step import Training
-from neco.training.stopping import BrokenStepError, StopRequest, agree, stopped
+from neco.training.stopping import BrokenStepError, StopRequest, agree, hear_in_backward, stopped
 from neco.training.watch import CollapseWatch
 
 log = logging.getLogger(__name__)
@@ -66,6 +66,8 @@ def train(
     if output := fabric.broadcast(output):
         return Path(output)
     training = Training(backbone, settings, steps, fabric)
+    if fabric.device.type == "cpu":  # where a step may take many seconds
+        hear_in_backward(training.student.backbone)
     starts, before = 1, 0.0
     if fabric.broadcast(checkpoint_there(checkpoint)):
         state = read_checkpoint(checkpoint, identity, fabric.device)

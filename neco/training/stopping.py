@@ -11,6 +11,7 @@ from types import FrameType, TracebackType
 
 import torch
 from lightning_fabric import Fabric
+from torch import nn
 
 from neco.errors import StoppedError, UserError
 from neco.locks import held
@@ -19,7 +20,7 @@ from neco.processes import LEAVE, EndedError, heard_at_once, leave_after
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 """Workers ignore them: a terminal or a scheduler sends them to every process of a job, and a worker
 that died of one would end the step before the checkpoint is written."""
-GRACE = 3.0
+GRACE = 1.5
 """Seconds that a step may take to end by itself after a signal, before it is broken off."""
 ONE_REQUEST = 1.0
 """Seconds in which a second signal is the same request: `timeout` sends two at once."""
@@ -128,6 +129,22 @@ class StopRequest:
         if self._breakable:
             self._breakable = False
             raise BrokenStepError
+
+
+def hear_in_backward(network: nn.Module) -> None:
+    """Let Python hear signals within a backward pass, which is one call of a library otherwise.
+
+    A hook on the output of every block returns to Python on the way; it changes no gradient.
+    """
+
+    def pause(module: nn.Module, given: object, output: object) -> None:
+        if isinstance(output, torch.Tensor) and output.requires_grad:
+            output.register_hook(lambda gradient: None)
+
+    for part in network.modules():
+        if isinstance(part, nn.ModuleList | nn.Sequential):
+            for block in part:
+                block.register_forward_hook(pause)
 
 
 def stopped(message: str, number: signal.Signals) -> StoppedError:

@@ -44,18 +44,22 @@ def file_of(module: str) -> Path | None:
 
 @cache
 def imported_by(module: str) -> frozenset[str]:
-    """Return what a module's file imports, inside functions too, but not for type checkers."""
+    """Return what a module's file imports, inside functions too.
+
+    What is imported for type checkers, or when a name of a package is asked for, is left out.
+    """
     path = file_of(module)
     tree = ast.parse(path.read_text()) if path else ast.Module([], [])
-    for_checkers = {
+    others = {
         id(inner)
         for node in ast.walk(tree)
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        if (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
+        or (isinstance(node, ast.FunctionDef) and node.name == "__getattr__")
         for inner in ast.walk(node)
     }
     found = set()
     for node in ast.walk(tree):
-        if id(node) in for_checkers:
+        if id(node) in others:
             continue
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}

@@ -100,10 +100,10 @@ def test_a_signal_in_the_training_is_continued(capsys, photos, tmp_path, monkeyp
 
     step = Training.step
 
-    def step_and_signal(self, views, number):
+    def step_and_signal(self, views, number, *more):
         if number == 3 and self.steps == 6:
             os.kill(os.getpid(), signal.SIGINT)
-        return step(self, views, number)
+        return step(self, views, number, *more)
 
     out = tmp_path / "out"
     monkeypatch.setattr(Training, "step", step_and_signal)
@@ -121,10 +121,10 @@ def test_a_signal_in_any_step_of_the_trial(capsys, photos, tmp_path, monkeypatch
 
     step = Training.step
 
-    def step_and_signal(self, views, at):
+    def step_and_signal(self, views, at, *more):
         if at == step_of:  # of three
             os.kill(os.getpid(), number)
-        return step(self, views, at)
+        return step(self, views, at, *more)
 
     with monkeypatch.context() as patched:
         patched.setattr(Training, "step", step_and_signal)
