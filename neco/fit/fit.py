@@ -1,5 +1,6 @@
 """One command from a folder of images to a model: every stage calls what its own command calls."""
 
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,14 +11,13 @@ from neco.backbones.load import load_backbone, weights_digest
 from neco.data.dataset import Dataset, read_dataset, splits_of
 from neco.data.folder.walk import Listing
 from neco.data.prepare import prepare_folder
-from neco.errors import StoppedError
 from neco.export.export import export
 from neco.export.source import INNER, Source, source_of
 from neco.fit.machine import this_machine
 from neco.fit.order import Order
 from neco.fit.settle import look, prepare_backbone, settle, trainable, training_split
 from neco.fit.show import show
-from neco.fit.stages import Stages, listing_digest
+from neco.fit.stages import Stages, listing_digest, stopped_at
 from neco.progress import ProgressLine
 from neco.training import train
 from neco.training.about import about_start
@@ -98,4 +98,4 @@ def _stage(line: ProgressLine, name: str) -> Iterator[None]:
         with line.step(name, *SPANS[name]):
             yield
     except KeyboardInterrupt:
-        raise StoppedError(f"interrupted at `{name}`; the same command continues", 2) from None
+        raise stopped_at(name, signal.SIGINT) from None

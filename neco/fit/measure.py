@@ -2,11 +2,7 @@
 
 import csv
 import shutil
-import signal
-import socket
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +10,9 @@ from neco.backbones.backbone import Backbone
 from neco.config.training import Train
 from neco.data.dataset import Dataset
 from neco.errors import StoppedError
+from neco.fit.stages import stopped_at
 from neco.training import train
-from neco.training.stopping import STOP_SIGNALS
+from neco.training.stopping import StopRequest
 
 
 @dataclass(frozen=True)
@@ -34,32 +31,6 @@ class Pace:
         return self.around + steps * self.step
 
 
-@contextmanager
-def _signals() -> Iterator[Callable[[], list[int]]]:
-    """Yield what returns the signals to stop that were sent during the block.
-
-    A training that is asked to stop in its last step ends as if it had not been asked, which is
-    right for a training, but not for one that is followed by another.
-    """
-    receiver, sender = socket.socketpair()
-    receiver.setblocking(False)
-    sender.setblocking(False)
-    before = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
-
-    def sent() -> list[int]:
-        try:
-            return [number for number in receiver.recv(1024) if number in STOP_SIGNALS]
-        except BlockingIOError:
-            return []
-
-    try:
-        yield sent
-    finally:
-        signal.set_wakeup_fd(before)
-        receiver.close()
-        sender.close()
-
-
 def measure_pace(
     backbone: Backbone, dataset: Dataset, settings: Train, steps: int, scratch: Path
 ) -> Pace:
@@ -71,17 +42,16 @@ def measure_pace(
     shutil.rmtree(scratch, ignore_errors=True)
     short = settings.model_copy(update={"steps": steps, "log_every": 1})
     began = time.perf_counter()
-    with _signals() as sent:
-        try:
-            train(backbone, dataset, short, scratch, "trial")
-            whole = time.perf_counter() - began
-            rows = list(csv.DictReader((scratch / "metrics.csv").read_text().splitlines()))
-        except StoppedError:
-            pass  # its words are about a checkpoint that nobody needs
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
-        for number in sent():
-            raise StoppedError("interrupted at `measure`; the same command continues", number)
+    try:
+        train(backbone, dataset, short, scratch, "trial")
+        whole = time.perf_counter() - began
+        rows = list(csv.DictReader((scratch / "metrics.csv").read_text().splitlines()))
+        if StopRequest.latest is not None:  # in the last step, which ended all the same
+            raise stopped_at("measure", StopRequest.latest)
+    except StoppedError as error:  # its words are about a checkpoint that nobody needs
+        raise stopped_at("measure", error.status - 128) from None
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
     first, last = float(rows[0]["seconds"]), float(rows[-1]["seconds"])
     step = max((last - first) / (steps - 1), 1e-6)
     return Pace(step, max(whole - steps * step, 0.0), steps - 1)

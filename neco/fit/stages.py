@@ -7,6 +7,7 @@ from typing import Any
 
 from neco.data.folder.plan import FILE
 from neco.data.folder.walk import Listing
+from neco.errors import StoppedError
 from neco.files import write_json
 
 RECORD = "fit.json"
@@ -62,3 +63,8 @@ def listing_digest(listing: Listing) -> str:
 def _plain(inputs: dict[str, Any]) -> Any:
     """Return inputs as they come back from a file."""
     return json.loads(json.dumps(inputs))
+
+
+def stopped_at(stage: str, number: int) -> StoppedError:
+    """Return the error of a stage that signal `number` ended."""
+    return StoppedError(f"interrupted at `{stage}`; the same command continues", number)

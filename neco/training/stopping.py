@@ -41,6 +41,10 @@ class StopRequest:
     end their step and agree.
     """
 
+    latest: signal.Signals | None = None
+    """What the last training that this process left was sent. A training that is asked to stop in
+    its last step ends as if it had not been asked; what follows it looks here."""
+
     def __init__(self, alone: bool = True) -> None:
         self.asked: signal.Signals | None = None
         self.alone = alone
@@ -67,6 +71,7 @@ class StopRequest:
         trace: TracebackType | None,
     ) -> None:
         self._hearing.close()
+        StopRequest.latest = self.asked
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
