@@ -247,18 +247,6 @@ def test_settings_that_are_named_exist(page) -> None:
 
 
 @every_page
-def test_no_line_of_a_sentence_looks_like_an_item_of_a_list(page) -> None:
-    """A sentence that is wrapped before `60.` becomes a list on the site."""
-    before = 0
-    for line, text in enumerate(read(page).split("\n"), start=1):
-        assert not re.match(r"\s*\+ ", text), f"{page.name}:{line}"
-        item = re.match(r"\s*(\d+)[.)] ", text)
-        if item:
-            assert int(item[1]) in (1, before + 1), f"{page.name}:{line}"
-            before = int(item[1])
-
-
-@every_page
 def test_blocks_of_yaml_and_python_are_sound(page, monkeypatch) -> None:
     for line, language, code in blocks(read(page)):
         where = f"{page.name}:{line}"
