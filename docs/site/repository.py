@@ -18,7 +18,7 @@ from mkdocs.structure.pages import Page
 FOLDER = "repository"
 LINK = re.compile(r"(?<=\]\()([^)\s#:]+)(?=[)#])")
 """The path of a relative link, without its anchor."""
-ITEM = re.compile(r" *([-*]|\d+\.) +(?=\S)")
+ITEM = re.compile(r" *([-*]|(\d+)\.) +(?=\S)")
 PART = re.compile(r"^((?:#.*\n)*)([a-z_]+):$", re.MULTILINE)
 """A key of a YAML file that holds others, with the comment above it."""
 LONG = 150
@@ -116,10 +116,12 @@ def _as_page(file: Path, path: str) -> str:
 def deeper(markdown: str) -> str:
     """Return Markdown whose list items are continued four columns in, as Python-Markdown asks.
 
-    On code hosts what continues an item begins below its text, two or three columns in.
+    On code hosts what continues an item begins below its text, two or three columns in, and a
+    sentence that is wrapped before `60.` stays a sentence.
     """
     lines: list[str] = []
     columns: list[int] = []  # where the text of the items begins that a line is part of
+    numbers: dict[int, int] = {}  # of the last item, by its indent
     fence = apart = False  # inside of a fence; after an empty line since the last item began
     for line in markdown.splitlines():
         text = line.lstrip(" ")
@@ -128,6 +130,14 @@ def deeper(markdown: str) -> str:
             columns.pop()
         begins = columns[-1] if columns else 0
         item = None if fence else ITEM.match(line)
+        if item and item[2]:
+            number = int(item[2])
+            if lines and lines[-1] and number not in (1, numbers.get(indent, 0) + 1):
+                item, text = None, text.replace(".", "\\.", 1)
+            else:
+                numbers[indent] = number
+        elif text and not item and not columns:
+            numbers.clear()
         if item and lines and lines[-1] and (apart or not in_list):
             lines.append("")  # on code hosts an item needs no empty line before it
         lines.append(f"{' ' * (4 * len(columns) + max(indent - begins, 0))}{text}".rstrip(" "))

@@ -11,7 +11,11 @@ markdown = pytest.importorskip("markdown")
 pytest.importorskip("mkdocs")
 
 ROOT = Path(__file__).parents[2]
-PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md"]
+PAGES = [
+    *sorted((ROOT / "docs").glob("*.md")),
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "benchmarks" / "results" / "README.md",
+]
 NESTED = """A paragraph.
 - one
   goes on
@@ -26,7 +30,16 @@ NESTED = """A paragraph.
   ```
   - no item
   ```
-- three
+- three takes
+  60. That is a sentence.
+
+A sentence with a number at its end took
+13. Another one.
+
+1. one
+   1. inner
+   2. inner
+2. two
 """
 
 
