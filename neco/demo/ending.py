@@ -127,8 +127,8 @@ def _notes(ours: Scored, published: Scored | None, trouble: str) -> str:
     if _size(ours) == _size(published):
         return spread
     return (
-        f"{spread} This run trained for {_size(ours)}; the published ones, which "
-        f"`make demo FULL=1` repeats, for {_size(published)}. Gains compare, scores do not."
+        f"{spread} This run: {_size(ours)}. The published ones, which `make demo FULL=1` "
+        f"repeats: {_size(published)}. So compare gains, not scores."
     )
 
 
@@ -140,4 +140,4 @@ def _size(scored: Scored) -> str:
     size = f"{settings.steps} steps of {settings.batch_size} images"
     if project.scenes is None:
         return size
-    return f"{size} and were measured on {project.scenes.val} scenes"
+    return f"{size}, measured on {project.scenes.val} scenes"
