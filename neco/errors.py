@@ -72,6 +72,22 @@ def explained(error: BaseException) -> UserError | None:
     return None
 
 
+def interrupt_behind(error: BaseException) -> KeyboardInterrupt | None:
+    """Return the interrupt that an error came from, None without one.
+
+    A signal that Python hears while it makes a class, as in a late import, arrives as the cause of
+    a RuntimeError.
+    """
+    seen: set[int] = set()
+    behind: BaseException | None = error
+    while behind is not None and id(behind) not in seen:
+        if isinstance(behind, KeyboardInterrupt):
+            return behind
+        seen.add(id(behind))
+        behind = behind.__cause__ or behind.__context__
+    return None
+
+
 def from_os_error(error: OSError) -> UserError:
     """Return what the operating system refused, where, and what to do, as one line."""
     where = error.filename2 or error.filename

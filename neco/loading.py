@@ -95,7 +95,7 @@ def batches(
                     whole = True
                     return
                 except RuntimeError as error:
-                    codes = [process.exitcode for process in source._workers]  # type: ignore[attr-defined]
+                    codes = [process.exitcode for process in getattr(source, "_workers", [])]
                     if NOT_HANDED_OVER in codes:
                         raise MachineError(SHARED) from None
                     if "DataLoader timed out" not in str(error):

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from neco.errors import MachineError, StoppedError, UserError, explained
+from neco.errors import MachineError, StoppedError, UserError, explained, interrupt_behind
 
 
 def killed(error: BaseException) -> None:
@@ -133,3 +133,14 @@ def test_an_encoding_and_a_stop():
 def test_a_traceback_can_be_asked_for(monkeypatch):
     monkeypatch.setenv("NECO_TRACEBACK", "1")
     assert explained(missing()) is None
+
+
+def test_a_signal_while_a_class_is_made_is_an_interrupt():
+    class Ends:
+        def __set_name__(self, owner: type, name: str) -> None:
+            raise KeyboardInterrupt
+
+    with pytest.raises((RuntimeError, KeyboardInterrupt)) as told:
+        type("Made", (), {"part": Ends()})
+    assert interrupt_behind(told.value) is not None
+    assert interrupt_behind(ValueError()) is None

@@ -18,7 +18,7 @@ from neco.cli import (
     publishing,
     report,
 )
-from neco.errors import explained
+from neco.errors import UserError, explained, interrupt_behind
 from neco.locks import held
 from neco.processes import EndedError, ended_by_signals
 
@@ -52,13 +52,12 @@ def main(arguments: list[str] | None = None) -> int:
         ):
             chosen.step(chosen)
         sys.stdout.flush()
-    except EndedError as ended:
-        print(f"neco {chosen.command}: ended by {ended}", file=sys.stderr)
-        return 128 + ended.number
-    except KeyboardInterrupt:
-        print(f"neco {chosen.command}: interrupted", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as ended:
+        return _ended(chosen.command, ended)
     except Exception as error:
+        signal = None if isinstance(error, UserError) else interrupt_behind(error)
+        if signal is not None:
+            return _ended(chosen.command, signal)
         if isinstance(error, BrokenPipeError) and _reader_has_gone():
             return 0
         told = explained(error)
@@ -67,6 +66,15 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"neco {chosen.command}: {' '.join(str(told).split())}", file=sys.stderr)
         return told.status
     return 0
+
+
+def _ended(command: str, ended: KeyboardInterrupt) -> int:
+    """Say that a signal ended the command; return the exit status."""
+    if isinstance(ended, EndedError):
+        print(f"neco {command}: ended by {ended}", file=sys.stderr)
+        return 128 + ended.number
+    print(f"neco {command}: interrupted", file=sys.stderr)
+    return 130
 
 
 def _reader_has_gone() -> bool:
