@@ -13,7 +13,7 @@ from neco.training.finish import ABOUT, WEIGHTS
 
 INNER = "run"
 """Where `neco fit` keeps the run inside of its own folder."""
-NAME_IT = "say what it is of by `--backbone NAME` (docs/backbones.md)"
+NAME_IT = "say what it is of by `--backbone NAME`, in Python `backbone=NAME` (docs/backbones.md)"
 
 
 @dataclass(frozen=True)
