@@ -2,13 +2,18 @@
 
 import difflib
 from collections.abc import Iterable
-from typing import Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from neco.errors import UserError
 
 Validated = TypeVar("Validated", bound=BaseModel)
+
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+"""A seed that numpy, torch and faiss all take."""
+Seeds = Annotated[list[Seed], Field(min_length=1)]
+"""One result for each; without any there would be none."""
 
 
 class Settings(BaseModel):

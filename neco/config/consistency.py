@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from neco.config.base import Seeds
 from neco.config.protocol import Evaluated
 from neco.config.training import Photometric
 
@@ -40,6 +41,6 @@ class Consistency(Evaluated):
     images: int = Field(1000, ge=2)
     """Largest number of images of the held-out split that are looked at, drawn anew for each seed.
     More images make the result steadier and take longer."""
-    seeds: list[int] = [0, 1, 2]
+    seeds: Seeds = [0, 1, 2]
     """Seeds that draw images, views and references; each is a result, and tables show the mean over
     seeds."""

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from neco.config.base import Settings
+from neco.config.base import Seed, Settings
 
 
 class Stage(Settings):
@@ -34,10 +34,10 @@ class Pretraining(Settings):
     """Pretraining of the demo's backbone on whole images: it learns labels of images and sees no
     mask."""
 
-    image_seed: int = 7_000
+    image_seed: Seed = 7_000
     """Seed of the generated images. No dataset of the project uses it, so no image is seen
     twice."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of the weights' start, the order of images and their views."""
     batch_size: int = Field(64, ge=1)
     """Images in a step. A higher value needs more memory."""

@@ -1,9 +1,10 @@
 """Settings of fine-tuning with Segmenter. Source: paper, appendix A.2; CrIBo's configurations."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from neco.config.base import Seeds
 from neco.config.protocol import Evaluated, Preset
 from neco.normalisation import Colours
 
@@ -28,10 +29,12 @@ class Segmenter(Evaluated):
     """Named starting point. `paper`: crops of 512 pixels on every dataset, as its text says, and
     CrIBo's configurations in all else, as its text says too. `cribo`, and `released`, which is the
     same: CrIBo's configurations, which cut 480 pixels on Pascal Context."""
-    learning_rates: list[float] = [8e-5, 3e-5, 1e-5, 8e-6]
+    learning_rates: list[Annotated[float, Field(gt=0.0)]] = Field(
+        [8e-5, 3e-5, 1e-5, 8e-6], min_length=1
+    )
     """Learning rates of which each is trained; the one with the highest mIoU, mean over the seeds,
     is the result. More of them take proportionally longer (paper: these four)."""
-    seeds: list[int] = [0]
+    seeds: Seeds = [0]
     """Seeds of which each is trained with every learning rate. Trainings with other seeds differ by
     about 1 mIoU, more than the paper's gaps between DINOv2R and NeCo, so a verdict needs
     several."""

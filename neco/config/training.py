@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from neco.config.base import Settings, merged, nearest
+from neco.config.base import Seed, Settings, merged, nearest
 from neco.errors import UserError
 
 
@@ -306,7 +306,7 @@ class Train(Settings):
     """Parts that each process cuts its images of a step into. It takes one part after the other, so
     a higher value needs less memory and gives the same gradient. With references from the student
     it costs one more forward pass of the global crops."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of everything random: the order of images, crops, colours, references, the head's start
     and dropped paths."""
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "32-true"

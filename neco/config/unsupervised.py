@@ -4,6 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from neco.config.base import Seed, Seeds
 from neco.config.protocol import Gridded, Preset
 
 
@@ -49,7 +50,7 @@ class Unsupervised(Gridded):
     enlarged: bool = True
     """`true` enlarges every map of patches to `mask_size` before clusters and neighbours are
     counted, as the released code does. `false` counts patches as they are."""
-    clustering_seed: int | None = 0
+    clustering_seed: Seed | None = 0
     """Seed of the k-means that find foreground and clusters. With a number, `seeds` vary the
     communities alone (released code); null uses each of `seeds` for the k-means too."""
     foreground_clusters: int = Field(200, ge=2)
@@ -74,7 +75,7 @@ class Unsupervised(Gridded):
     threshold_step: float = Field(0.05, gt=0.0, lt=1.0)
     """Step to whose multiples a chosen threshold is rounded. A higher value is coarser (released
     code: 0.05)."""
-    foreground_seeds: list[int] = [0, 1, 2, 3, 4]
+    foreground_seeds: Seeds = [0, 1, 2, 3, 4]
     """Seeds of the k-means that divides the foreground into one cluster less than there are
     classes; each is a result (paper, Table 6, +CBFE)."""
     clusters: int = Field(189, ge=2)
@@ -99,7 +100,7 @@ class Unsupervised(Gridded):
     preferred_modules: int = Field(20, ge=1)
     """Number of communities that Infomap's solutions are drawn towards. A higher value makes more
     and smaller communities likelier (released code: 20)."""
-    seeds: list[int] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+    seeds: Seeds = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
     """Seeds of Infomap, each of which finds communities of its own (paper: 10; see
     `clustering_seed`)."""
     reported: Literal["best", "mean"] = "best"
@@ -115,5 +116,5 @@ class Unsupervised(Gridded):
     """First value, last value and step of the link threshold in the search (paper: 0.01 to 0.1)."""
     search_markov_time: tuple[float, float, float] = (0.1, 2.0, 0.1)
     """First value, last value and step of the Markov time in the search (paper: 0.1 to 2)."""
-    search_seed: int = 1000
+    search_seed: Seed = 1000
     """Seed of the search, which draws the sets that it tries."""

@@ -48,6 +48,12 @@ def test_impossible_values_are_named():
         {"in_context": {"neighbours": 0}}, "in_context.neighbours: .*greater than or equal to 1"
     )
     refused({"runs": {"a": {"backbone": "x", "train": {"preset": "papr"}}}}, "did you mean 'paper'")
+    refused({"in_context": {"seeds": []}}, "in_context.seeds: .*at least 1 item")
+    refused({"in_context": {"fractions": [0]}}, "in_context.fractions.0: .*equal to 1")
+    refused({"segmenter": {"learning_rates": []}}, "learning_rates: .*at least 1 item")
+    wrong = {"a": {"backbone": "x", "train": {"seed": -1}}}
+    refused({"runs": wrong}, "seed: .*greater than or equal to 0")
+    refused({"overcluster": {"seeds": [2**31]}}, "overcluster.seeds.0: .*less than 2147483648")
 
 
 def test_names_that_lead_nowhere_are_refused():
