@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from neco.config.base import Seed, Settings
+from neco.config.base import Seed, Settings, Shares
 
 
 class Stage(Settings):
@@ -22,7 +22,7 @@ class Stage(Settings):
     """Width and height in pixels of an image, from which views are cut."""
     sides: list[int] = [64]
     """Widths (and heights) of the network's input in pixels; each batch draws one of them."""
-    crop_scale: tuple[float, float]
+    crop_scale: Shares
     """Smallest and largest share of the image's area that a view covers."""
     steps: int = Field(ge=1)
     """Optimiser steps of this stage. More of them take longer."""
