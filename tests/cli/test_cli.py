@@ -198,3 +198,13 @@ def test_a_bug_keeps_its_traceback(monkeypatch):
     monkeypatch.setattr("neco.config.documents.defaults_document", lambda: {}["bug"])
     with pytest.raises(KeyError, match="bug"):
         main(["config"])
+
+
+@pytest.mark.parametrize("command", [["report"], ["summary"], ["table", "8"], ["figure", "2"]])
+def test_a_folder_of_results_that_is_none(command, tmp_path, monkeypatch, capsys, caplog):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a file").touch()
+    assert main([*command, "--metrics", "a file", "--into", "x"]) == 1
+    assert "--metrics a file: is no folder" in capsys.readouterr().err
+    main([*command, "--metrics", "a typo", "--into", "x"])
+    assert "--metrics a typo: there is no such folder" in caplog.text
