@@ -25,6 +25,11 @@ class EndedError(KeyboardInterrupt):
         self.number = number
 
 
+def number_of(interrupt: KeyboardInterrupt) -> int:
+    """Return the signal that an interrupt stands for: Ctrl-C's, unless it says another."""
+    return interrupt.number if isinstance(interrupt, EndedError) else int(signal.SIGINT)
+
+
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
     """Make END_SIGNALS raise EndedError in this block, and end the process where that takes long.

@@ -14,8 +14,8 @@ from neco.backbones.backbone import Backbone
 from neco.backbones.load import load_backbone
 from neco.backbones.registry import backbone_spec
 from neco.backbones.timm_models import FOLDER
-from neco.data.photographs import read_photograph, turned_upright
-from neco.errors import UserError
+from neco.data.photographs import colours_of, read_photograph
+from neco.errors import UserError, from_os_error
 from neco.export.source import source_of
 from neco.features import device_of, frozen_tokens
 from neco.normalisation import IMAGENET, Normalisation
@@ -74,15 +74,23 @@ def patch_tokens(model: Model, images: Any, size: int | None = None) -> Any:
     """Return the grid of patch tokens of images, float32, without gradient.
 
     images: a file, a PIL image, a list of these, or a tensor (B, 3, H, W) or (3, H, W) of colours,
-    uint8 or floats from 0 to 1. They are normalised here. EXIF orientation is applied.
+    integers from 0 to 255 or floats from 0 to 1. They are normalised here. A file and a PIL image
+    are used as `neco prepare` uses a photograph: turned as EXIF data say, 16 bits and floats scaled
+    by their range, transparent pixels laid over white.
     size: the shorter side in pixels that images are brought to; None keeps their size. Then height
     and width are each rounded to the nearest multiple of the patch size, at least one patch, and
     the image is resized to that (bilinear with antialias). So grids of one list may differ in size.
     Returns (rows, columns, dim) for one image, (B, rows, columns, dim) for a tensor of four
     dimensions, and a list of (rows, columns, dim) for a list. It runs where the model is.
-    Raises UserError for a file that is no image, a tensor of another shape or range, and a size
-    that the network cannot take.
+    Raises UserError for a file that is no image, an image without pixels, a tensor of another shape
+    or range, a size below 1 or one that the network cannot take, and for what is no model.
     """
+    if not hasattr(model, "normalisation"):
+        raise UserError(
+            f"patch_tokens: a {type(model).__name__} is no model; give what `neco.load` returns"
+        )
+    if size is not None and not size >= 1:
+        raise UserError(f"patch_tokens: size {size}; give 1 pixel or more, or None to keep sizes")
     if isinstance(images, list | tuple):
         return [patch_tokens(model, image, size) for image in images]
     if isinstance(images, Tensor):
@@ -94,7 +102,8 @@ def patch_tokens(model: Model, images: Any, size: int | None = None) -> Any:
     mean, deviation = (
         torch.tensor(part, device=pixels.device)[:, None, None] for part in model.normalisation
     )
-    tokens = frozen_tokens(model.eval(), (pixels - mean) / deviation)
+    precision = next((p.dtype for p in model.parameters()), torch.float32)
+    tokens = frozen_tokens(model.eval(), ((pixels - mean) / deviation).to(precision))
     return tokens[0] if single else tokens
 
 
@@ -107,7 +116,8 @@ def rounded_size(height: int, width: int, patch_size: int, size: int | None) -> 
 
 def _opened(picture: Any) -> Image.Image:
     if isinstance(picture, Image.Image):
-        return turned_upright(picture).convert("RGB")
+        _refuse_nothing(picture.size)
+        return colours_of(picture, getattr(picture, "filename", "") or "the image")
     if not isinstance(picture, str | PathLike):
         raise UserError(
             f"patch_tokens: a {type(picture).__name__} is no image; give a file, a PIL image, a "
@@ -118,9 +128,16 @@ def _opened(picture: Any) -> Image.Image:
         data = path.read_bytes()
     except FileNotFoundError:
         raise UserError(f"{path}: no such image") from None
+    except OSError as error:
+        raise from_os_error(error) from None
     photograph = read_photograph(data, path)
     with Image.open(io.BytesIO(photograph.copy or data)) as image:
         return image.convert("RGB")
+
+
+def _refuse_nothing(shape: tuple[int, ...]) -> None:
+    if 0 in shape:
+        raise UserError(f"patch_tokens: an image of {'x'.join(map(str, shape))} holds no pixels")
 
 
 def _pixels(image: Image.Image) -> Tensor:
@@ -136,16 +153,21 @@ def _colours(images: Tensor) -> Tensor:
             f"patch_tokens: a tensor of shape {tuple(images.shape)}; (3, H, W) or (B, 3, H, W) is "
             "wanted"
         )
-    batch = images if images.ndim == 4 else images[None]
-    if not images.is_floating_point():
-        return batch.float() / 255
-    low, high = float(batch.min()), float(batch.max())
-    if not (low >= 0 and high <= 1):
+    _refuse_nothing(tuple(images.shape))
+    if images.dtype == torch.bool or images.is_complex():
         raise UserError(
-            f"patch_tokens: floats from {low:.3g} to {high:.3g}; give colours from 0 to 1, which "
-            "are normalised here, or call the model itself with normalised images"
+            f"patch_tokens: a tensor of {images.dtype}; give integers from 0 to 255 or floats from "
+            "0 to 1"
         )
-    return batch.float()
+    batch = (images if images.ndim == 4 else images[None]).detach().float()
+    low, high = float(batch.min()), float(batch.max())
+    kind, white = ("floats", 1) if images.is_floating_point() else ("integers", 255)
+    if not (low >= 0 and high <= white):  # also where one is not a number
+        raise UserError(
+            f"patch_tokens: {kind} from {low:.3g} to {high:.3g}; give colours from 0 to {white}, "
+            "which are normalised here, or call the model itself with normalised images"
+        )
+    return batch / white
 
 
 def _fitted(pixels: Tensor, patch_size: int, size: int | None) -> Tensor:

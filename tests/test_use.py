@@ -91,6 +91,72 @@ def test_an_exported_folder_and_a_file(tmp_path, model, photo):
     assert not torch.equal(patch_tokens(load(folder, block=-3), photo[0]), wanted)
 
 
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "I;16", "F"])
+def test_an_opened_image_is_its_file(model, tmp_path, mode):
+    grey = np.random.default_rng(1).integers(0, 256, (24, 16), dtype=np.uint8)
+    image = Image.fromarray(grey).convert("L" if mode in ("I;16", "F") else mode)
+    if mode in ("LA", "RGBA"):
+        image.putalpha(Image.fromarray(grey[::-1].copy()))
+    path = tmp_path / "a.tiff"
+    if mode == "I;16":
+        image = Image.fromarray(grey.astype(np.uint16) * 257)
+    elif mode == "F":
+        image = Image.fromarray((grey / 255).astype(np.float32))
+    image.save(path)
+    with Image.open(path) as opened:
+        found = [patch_tokens(model, given) for given in (path, opened, image)]
+    for other in found[1:]:
+        torch.testing.assert_close(other, found[0])
+    if mode in ("I;16", "F"):
+        torch.testing.assert_close(found[0], patch_tokens(model, Image.fromarray(grey)))
+
+
+def test_a_model_of_any_precision_gives_float32(photo):
+    exact = patch_tokens(load("demo-vit"), photo[0])
+    for kind, near in ((torch.float64, 1e-3), (torch.bfloat16, 0.3)):
+        tokens = patch_tokens(load("demo-vit").to(kind), photo[0])
+        assert tokens.dtype == torch.float32
+        torch.testing.assert_close(tokens, exact, rtol=near, atol=near)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (torch.full((3, 8, 8), 1000), "integers from 1e"),
+        (torch.full((3, 8, 8), -1), "integers from -1"),
+        (torch.full((3, 8, 8), float("nan")), "floats from nan"),
+        (torch.ones(3, 8, 8, dtype=torch.bool), "torch.bool"),
+        (torch.ones(3, 8, 8, dtype=torch.complex64), "torch.complex64"),
+        (torch.rand(0, 3, 8, 8), "no pixels"),
+        (torch.rand(3, 0, 8), "no pixels"),
+        (Image.new("RGB", (0, 5)), "0x5 holds no pixels"),
+        (Image.fromarray(np.full((8, 8), 7, dtype=np.float32)), "white is not known"),
+    ],
+)
+def test_pixels_that_are_refused(model, given, told):
+    with pytest.raises(UserError, match=told):
+        patch_tokens(model, given)
+
+
+def test_images_models_and_sizes_that_are_none(model, photo, tmp_path):
+    path = photo[0]
+    with pytest.raises(UserError, match="is a directory"):
+        patch_tokens(model, tmp_path)
+    (tmp_path / "cut.png").write_bytes(path.read_bytes()[:200])
+    with pytest.raises(UserError, match=r"cut\.png: truncated"):
+        patch_tokens(model, Image.open(tmp_path / "cut.png"))
+    closed = Image.open(path)
+    closed.close()
+    with pytest.raises(UserError, match="closed"):
+        patch_tokens(model, closed)
+    for size in (0, -5, float("nan")):
+        with pytest.raises(UserError, match="1 pixel or more"):
+            patch_tokens(model, path, size)
+    for other in ("demo-vit", None, model.backbone):
+        with pytest.raises(UserError, match="is no model"):
+            patch_tokens(other, path)
+
+
 def test_what_is_refused(model, tmp_path):
     with pytest.raises(UserError, match="unknown backbone"):
         load("demo-vitt")

@@ -79,8 +79,14 @@ def read_checkpoint(path: Path) -> Any:
 
 
 def is_safetensors(path: Path) -> bool:
-    """Return whether a file is safetensors, whatever its suffix says. Raises UserError."""
-    return _is_safetensors(_start(path))
+    """Return whether a file is safetensors, whatever its suffix says.
+
+    Raises UserError for a file that is absent, and BadFileError for what is no weights at all: an
+    empty file, a Git LFS pointer, a web page.
+    """
+    start = _start(path)
+    _refuse_impostors(start, path)
+    return _is_safetensors(start)
 
 
 def _is_safetensors(start: bytes) -> bool:

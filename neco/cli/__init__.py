@@ -3,6 +3,7 @@
 import argparse
 import logging
 import os
+import select
 import sys
 from contextlib import nullcontext
 
@@ -79,9 +80,17 @@ def _ended(command: str, ended: KeyboardInterrupt) -> int:
 
 def _reader_has_gone() -> bool:
     """Return whether nobody reads the output any more, as after `| head`; then it goes nowhere."""
+    asked = select.poll()
+    try:
+        asked.register(sys.stdout, 0)
+    except (OSError, ValueError):  # no file: something in this process listens
+        return False
+    # Nothing is left to flush where output is not buffered (PYTHONUNBUFFERED, python -u).
+    gone = any(happened & select.POLLERR for _, happened in asked.poll(0))
     try:
         sys.stdout.flush()
     except BrokenPipeError:
+        gone = True
+    if gone:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return True
-    return False
+    return gone

@@ -36,6 +36,13 @@ def count(text: str) -> int:
     return int(text)
 
 
+def whole(text: str) -> int:
+    """Return a whole number of 0 or more, for argparse."""
+    if not text.strip().isdecimal():
+        raise argparse.ArgumentTypeError(f"{text}: a whole number of 0 or more is wanted")
+    return int(text)
+
+
 def place(text: str) -> Path:
     """Return a path that has a name, also for `.`, for argparse."""
     path = Path(text)

@@ -13,6 +13,7 @@ from neco.cli.arguments import (
     count,
     place,
     project_of,
+    whole,
 )
 from neco.config.compare import Compared
 from neco.errors import UserError
@@ -52,7 +53,7 @@ def add_commands(commands: Commands) -> None:
     compare.add_argument("--csv", type=place, help="write the table here as well")
     compare.add_argument("--train-split", help="training split (default: trainaug or train)")
     compare.add_argument("--val-split", help="held-out split (default: val, else the only one)")
-    compare.add_argument("--skip", type=count, help="as for `prepare`: files that may be unusable")
+    compare.add_argument("--skip", type=whole, help="as for `prepare`: files that may be unusable")
     compare.add_argument("--downloads", type=Path, default=Path("data/downloads"))
     add_config(compare)
     add_threads(compare)
@@ -61,7 +62,7 @@ def add_commands(commands: Commands) -> None:
 
 def _below(args: argparse.Namespace) -> dict[str, Any]:
     """Return the settings that a configuration and --set lie over."""
-    from neco.config.base import merged
+    from neco.config.base import merged, nearest
     from neco.config.compare import BELOW, QUICK, at_size
 
     below = merged(BELOW, QUICK) if args.quick else BELOW
@@ -69,6 +70,10 @@ def _below(args: argparse.Namespace) -> dict[str, Any]:
         below = merged(below, at_size(args.image_size))
     if args.protocols is not None:
         names = [name for name in re.split(r"[,\s]+", args.protocols) if name]
+        unknown = [name for name in names if name not in get_args(Compared)]
+        if unknown:
+            near = nearest(unknown[0], get_args(Compared))
+            raise UserError(f"--protocols: unknown protocol '{unknown[0]}'{near}")
         below = merged(below, {"compare": {"protocols": names}})
     return below if args.block is None else merged(below, {"extraction": {"block": args.block}})
 

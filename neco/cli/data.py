@@ -13,6 +13,7 @@ from neco.cli.arguments import (
     count,
     into_of,
     project_of,
+    whole,
 )
 from neco.errors import UserError
 
@@ -59,7 +60,7 @@ def add_commands(commands: Commands) -> None:
     prepare.add_argument("--processes", type=count, help="processes that convert masks")
     prepare.add_argument(
         "--skip",
-        type=_count,
+        type=whole,
         help="leave out up to this many files that cannot be used (default: dataset.yaml's, or 0)",
     )
     prepare.add_argument(
@@ -80,13 +81,6 @@ def add_commands(commands: Commands) -> None:
     pack.add_argument("--quality", type=int, help="JPEG quality of shrunk images (default: 95)")
     pack.add_argument("--processes", type=count, help="threads that shrink images")
     pack.set_defaults(step=_pack, writes=into_of)
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError("name 0 or more")
-    return number
 
 
 def _scenes(chosen: argparse.Namespace) -> None:

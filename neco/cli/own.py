@@ -14,6 +14,7 @@ from neco.cli.arguments import (
     place,
     settings_of,
     use_threads,
+    whole,
 )
 from neco.cli.models import BACKBONE, WEIGHTS
 from neco.errors import UserError
@@ -42,7 +43,7 @@ def add_commands(commands: Commands) -> None:
         help="a setting that is not to be chosen, train.batch_size=8, or a rule, fit.epochs=5",
     )
     fit.add_argument("--dry-run", action="store_true", help="show settings and estimate, no more")
-    fit.add_argument("--skip", type=int, help="leave out up to so many files that are no good")
+    fit.add_argument("--skip", type=whole, help="leave out up to so many files that are no good")
     fit.add_argument("--mirror", action="append", help="as for `fetch`")
     fit.add_argument("--downloads", type=Path, default=Path("data/downloads"))
     add_threads(fit)
@@ -73,6 +74,7 @@ def _export(args: argparse.Namespace) -> None:
 
 def _fit(args: argparse.Namespace) -> None:
     from neco.errors import StoppedError
+    from neco.processes import number_of
 
     try:
         from neco.fit.fit import fit
@@ -85,8 +87,9 @@ def _fit(args: argparse.Namespace) -> None:
             show(estimate(order))
         else:
             print(fit(order))
-    except KeyboardInterrupt:
-        raise StoppedError("interrupted; the same command continues", 2) from None
+    except KeyboardInterrupt as ended:
+        told = "interrupted; the same command continues"
+        raise StoppedError(told, number_of(ended)) from None
 
 
 def _order(args: argparse.Namespace) -> "Order":
@@ -97,6 +100,8 @@ def _order(args: argparse.Namespace) -> "Order":
     given = settings_of(args)
     rules = validated(Fit, given.pop("fit", {}), "fit")
     train = given.pop("train", {})
+    if not isinstance(train, dict):
+        raise UserError(f"--set train={train}: write train.KEY=VALUE, as in train.batch_size=8")
     if given:
         raise UserError(f"--set {next(iter(given))}: fit takes train.KEY=VALUE and fit.KEY=VALUE")
     asked = Asked(args.steps, args.time, train or None)

@@ -5,6 +5,7 @@ people read. Folders that are not given are the workflow's: results/<name of the
 from __future__ import annotations
 
 import argparse
+import logging
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -17,6 +18,8 @@ from neco.paper.figures import FIGURES
 
 if TYPE_CHECKING:
     from neco.report.groups import Group
+
+log = logging.getLogger(__name__)
 
 FEATURES = [f"{side}_{part}" for side in ("start", "run") for part in ("train", "val", "cluster")]
 
@@ -77,11 +80,22 @@ def _place(args: argparse.Namespace, project: Project, name: str, within: str = 
     return given or Path("results") / project.name / (within or name)
 
 
+def _look_at_folders(args: argparse.Namespace) -> None:
+    """Say where given folders are not there. Raises UserError where one is a file."""
+    for name in ("metrics", "runs", "figures"):
+        given: Path | None = getattr(args, name, None)
+        if given is not None and given.exists() and not given.is_dir():
+            raise UserError(f"--{name} {given}: is no folder; name the folder that holds {name}")
+    if args.metrics is not None and not args.metrics.exists():
+        log.warning(f"--metrics {args.metrics}: there is no such folder, so no number is shown")
+
+
 def _checked_project(args: argparse.Namespace) -> Project:
     """Return the project, sure that the metrics were measured with its settings."""
     from neco.report.measured import refuse_other_settings
 
     project = project_of(args)
+    _look_at_folders(args)
     refuse_other_settings(_place(args, project, "metrics"), project)
     return project
 
@@ -176,6 +190,7 @@ def _figure(args: argparse.Namespace) -> None:
     from neco.report.given import Given
 
     project, drawing = project_of(args), FIGURES[args.name]
+    _look_at_folders(args)
     wanted = [need for need in drawing.needs if need not in ("metrics", "weights")]
     if drawing.images != "none":
         wanted.insert(0, "data")

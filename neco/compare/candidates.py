@@ -57,8 +57,12 @@ def candidates(given: Iterable[str]) -> list[Candidate]:
 
 def _candidate(argument: str) -> Candidate:
     path = Path(argument)
+    if not argument.strip():
+        raise UserError("--backbone: is empty; name a backbone, a training or a file of weights")
     if argument in BACKBONES or argument.startswith(FORMS):
-        backbone_spec(argument)  # an unknown name is told before anything is computed
+        source = backbone_spec(argument).source  # what is unknown is told before all else
+        if isinstance(source, LocalFile):
+            _refuse_no_weights(source.path)
         return Candidate(_short(argument), argument, None)
     if (path / "config.json").is_file():
         return _candidate(f"local-dir:{argument}")
@@ -67,15 +71,24 @@ def _candidate(argument: str) -> Candidate:
         return Candidate(_title(path), _architecture(path, weights), weights)
     name, equals, place = argument.partition("=")
     if equals:
-        if not Path(place).exists():
+        if not place or not Path(place).exists():
             raise UserError(f"--backbone {argument}: there is no file or folder {place}")
         if not backbone_spec(name).architecture:
             raise UserError(f"--backbone {argument}: {name} has no network that a file could fill")
-        return Candidate(_title(Path(place)), name, _weights_of(Path(place)))
+        weights = _weights_of(Path(place))
+        _refuse_no_weights(weights)
+        return Candidate(_title(Path(place)), name, weights)
     if path.suffix in SUFFIXES or path.parent != Path():
         raise UserError(f"--backbone {argument}: there is no such file or folder")
     backbone_spec(argument)
     return Candidate(argument, argument, None)
+
+
+def _refuse_no_weights(file: Path) -> None:
+    """Raise UserError for a file that is absent or no weights, before others are measured."""
+    from neco.backbones.checkpoint import is_safetensors
+
+    is_safetensors(file)
 
 
 def _short(argument: str) -> str:

@@ -2,19 +2,44 @@
 
 import difflib
 from collections.abc import Iterable
-from typing import Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from neco.errors import UserError
 
 Validated = TypeVar("Validated", bound=BaseModel)
 
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+"""A seed that numpy, torch and faiss all take."""
+Seeds = Annotated[list[Seed], Field(min_length=1)]
+"""One result for each; without any there would be none."""
+
+
+def in_order(values: Any) -> Any:
+    """Return the values whose first two are smallest and largest. Raises ValueError."""
+    if values[0] > values[1]:
+        raise ValueError(f"{values[0]} is more than {values[1]}; the smallest comes first")
+    return values
+
+
+Positive = Annotated[float, Field(gt=0.0)]
+Share = Annotated[float, Field(gt=0.0, le=1.0)]
+Range = Annotated[tuple[Positive, Positive], AfterValidator(in_order)]
+"""Smallest and largest of something."""
+Shares = Annotated[tuple[Share, Share], AfterValidator(in_order)]
+"""Smallest and largest part of a whole."""
+Sweep = Annotated[tuple[Positive, Positive, Positive], AfterValidator(in_order)]
+"""First value, last value and step."""
+Count = Annotated[int, Field(ge=1)]
+
 
 class Settings(BaseModel):
     """A group of settings. Immutable, so that a digest of it stays true."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from neco.config.base import Settings
+from neco.config.base import Seed, Settings
 
 Compared = Literal["in-context", "overcluster", "linear", "unsupervised", "consistency"]
 """The protocols on frozen backbones. Segmenter trains the backbone, so it compares trainings."""
@@ -29,7 +29,7 @@ class Page(Settings):
     megabytes: float = Field(12.0, gt=0.0)
     """Most that the tokens of all backbones and datasets take together, in 10^6 bytes of the page.
     Where they would take more, fewer images are shown."""
-    seed: int = 0
+    seed: Seed = 0
     """Of the choice of images and of the clusters."""
 
 
@@ -45,7 +45,7 @@ class Compare(Settings):
     """Draws of the paired bootstrap. Raised, the ends of an interval are known more exactly."""
     level: float = Field(0.95, gt=0.5, lt=1.0)
     """Share of the draws that an interval holds."""
-    seed: int = 0
+    seed: Seed = 0
     """Of the draws, and of the images where only some are used."""
     train_images: int | None = Field(None, ge=2)
     """Most training images that are used, drawn at random; null uses all."""

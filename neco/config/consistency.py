@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from neco.config.base import Seeds, Shares
 from neco.config.protocol import Evaluated
 from neco.config.training import Photometric
 
@@ -21,7 +22,7 @@ class Consistency(Evaluated):
     image_size: int = Field(224, ge=8)
     """Width and height of a view in pixels, rounded down to a multiple of the patch size. Larger
     views have finer patches and take longer."""
-    crop_scale: tuple[float, float] = (0.25, 1.0)
+    crop_scale: Shares = (0.25, 1.0)
     """Smallest and largest share of the image's area that a view covers, by default that of NeCo's
     global crops. Lower values give views that have less of the image in common and agree less."""
     flip_probability: float = Field(0.5, ge=0.0, le=1.0)
@@ -40,6 +41,6 @@ class Consistency(Evaluated):
     images: int = Field(1000, ge=2)
     """Largest number of images of the held-out split that are looked at, drawn anew for each seed.
     More images make the result steadier and take longer."""
-    seeds: list[int] = [0, 1, 2]
+    seeds: Seeds = [0, 1, 2]
     """Seeds that draw images, views and references; each is a result, and tables show the mean over
     seeds."""

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from neco.config.base import Settings
+from neco.config.base import Seed, Settings
 
 PartName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 """A name of a dataset or a split: one part of a file's name, whose parts are joined by dots."""
@@ -26,7 +26,7 @@ class Scenes(Settings):
     """Width of an image in pixels."""
     height: int = Field(128, ge=16)
     """Height of an image in pixels."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of what the scenes show."""
 
 

@@ -77,9 +77,9 @@ def _allowed(field: FieldInfo) -> str:
         return "  # " + " | ".join(get_args(field.annotation))
     signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
     bounds = [
-        f"{sign} {getattr(limit, key):g}"
+        f"{sign} {bound if isinstance(bound, int) else format(bound, 'g')}"
         for limit in field.metadata
         for key, sign in signs.items()
-        if hasattr(limit, key)
+        if (bound := getattr(limit, key, None)) is not None
     ]
     return f"  # {', '.join(bounds)}" if bounds else ""

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from neco.config.base import Settings
+from neco.config.base import Count, Range, Seeds, Settings, Shares
 from neco.config.protocol import Evaluated, Gridded, Preset
 from neco.config.segmenter import Segmenter
 from neco.config.unsupervised import Unsupervised
@@ -89,7 +89,7 @@ class BankAugmentation(Settings):
     """Passes over the training images, each cropped and recoloured anew and sent through the
     backbone. More passes give the bank more different patches and take longer; 0 takes the cached
     features of the images as they are, once (open implementation: 2)."""
-    crop_scale: tuple[float, float] = (0.5, 2.0)
+    crop_scale: Range = (0.5, 2.0)
     """Smallest and largest area of a random crop as a share of the image's. Lower values show
     smaller parts. Where a share above 1 does not fit, the whole image is shown, cut to an aspect of
     3/4 to 4/3."""
@@ -145,13 +145,13 @@ class InContext(Gridded):
     temperature: float = Field(0.02, gt=0.0)
     """Temperature of the softmax that turns the neighbours' cosines into the weights of their
     votes. A higher value makes the votes more equal (paper: 0.02)."""
-    fractions: list[int] = [1, 8, 64, 128]
+    fractions: list[Count] = Field([1, 8, 64, 128], min_length=1)
     """Shares of the training images that fill the bank, as denominators: 8 keeps one eighth, 1
     keeps all. Each is a result (paper: 1, 8, 64 and 128)."""
     subsets: Literal["balanced", "random"] = "balanced"
     """How the images of a share are drawn. `balanced`: so that classes show in about equally many
     images (paper). `random`: any images, their number rounded down (open implementation)."""
-    seeds: list[int] = [0, 1, 2, 3, 4]
+    seeds: Seeds = [0, 1, 2, 3, 4]
     """Seeds that draw the images of each share; tables show the mean over seeds. The whole set is
     evaluated with the first seed only (paper: five)."""
     mask_size: Literal["full", "input"] = "full"
@@ -201,7 +201,7 @@ class Overcluster(Gridded):
     mask_size: int = Field(100, ge=1)
     """Width and height, in cells, at which clusters and masks are compared. A higher value counts
     finer edges (paper: 100)."""
-    clusters: list[int | Literal["classes"]] = ["classes", 300, 500]
+    clusters: list[Count | Literal["classes"]] = Field(["classes", 300, 500], min_length=1)
     """Numbers of clusters K, each of which is a result. `classes` takes as many as the dataset has
     classes and matches them one to one; with a number every cluster goes to the class of its
     highest precision. More clusters fit objects more closely and score higher."""
@@ -222,7 +222,7 @@ class Overcluster(Gridded):
     """Size of a batch: only the first images of the held-out split are clustered, as many as fill
     whole batches. null takes all images. The released code leaves out VOC's last, incomplete batch
     of 32."""
-    seeds: list[int] = [0, 1, 2, 3, 4]
+    seeds: Seeds = [0, 1, 2, 3, 4]
     """Seeds of k-means, each of which is a result; tables show the mean over seeds (released code:
     0 to 4)."""
 
@@ -290,7 +290,7 @@ class Linear(Gridded):
     """Which epoch's mIoU is the result. `last`: the last one's. `best`: that of the epoch with the
     highest mIoU on the held-out images, as the released code keeps its heads. `best` looks at the
     labels that it is scored on, so it is optimistic. The metrics file has both."""
-    crop_scale: tuple[float, float] = (0.8, 1.0)
+    crop_scale: Shares = (0.8, 1.0)
     """Smallest and largest share of the image's area that a training crop covers. Lower values show
     smaller parts (paper: 0.8 to 1)."""
     augment: bool = True
@@ -306,7 +306,7 @@ class Linear(Gridded):
     """Size of a batch: only the first images of the held-out split are scored, as many as fill
     whole batches. null takes all images. The released code leaves out VOC's last, incomplete batch
     of 128."""
-    seeds: list[int] = [0]
+    seeds: Seeds = [0]
     """Seeds of the head's start, the order and the crops of images; each is a result, and tables
     show the mean over seeds."""
 

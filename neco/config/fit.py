@@ -6,7 +6,7 @@ Every number here is a default of the command; `--set fit.KEY=VALUE` changes one
 
 from pydantic import Field
 
-from neco.config.base import Settings
+from neco.config.base import Count, Settings
 
 
 class Fit(Settings):
@@ -38,12 +38,12 @@ class Fit(Settings):
     cpu_batch: int = Field(12, ge=1)
     """Images of a step on a CPU: that of the measured short trainings. Raised, a step takes longer
     and its order of patches is less noisy."""
-    gpu_crops: tuple[int, int] = (224, 98)
+    gpu_crops: tuple[Count, Count] = (224, 98)
     """Sides in pixels of global and local crops on a GPU (the paper's), before rounding to
     patches. Raised, a step costs more with the square of it."""
-    cpu_crops: tuple[int, int] = (112, 42)
+    cpu_crops: tuple[Count, Count] = (112, 42)
     """The same on a CPU: those of the measured short trainings."""
-    least_patches: tuple[int, int] = (7, 3)
+    least_patches: tuple[Count, Count] = (7, 3)
     """Patches along the side of a global and of a local crop, at least. Crops of networks with
     large patches are enlarged to that."""
     learning_rate: float = Field(2e-5, gt=0.0)

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from neco.config.base import Settings
+from neco.config.base import Seed, Settings, Shares
 
 
 class Stage(Settings):
@@ -22,7 +22,7 @@ class Stage(Settings):
     """Width and height in pixels of an image, from which views are cut."""
     sides: list[int] = [64]
     """Widths (and heights) of the network's input in pixels; each batch draws one of them."""
-    crop_scale: tuple[float, float]
+    crop_scale: Shares
     """Smallest and largest share of the image's area that a view covers."""
     steps: int = Field(ge=1)
     """Optimiser steps of this stage. More of them take longer."""
@@ -34,10 +34,10 @@ class Pretraining(Settings):
     """Pretraining of the demo's backbone on whole images: it learns labels of images and sees no
     mask."""
 
-    image_seed: int = 7_000
+    image_seed: Seed = 7_000
     """Seed of the generated images. No dataset of the project uses it, so no image is seen
     twice."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of the weights' start, the order of images and their views."""
     batch_size: int = Field(64, ge=1)
     """Images in a step. A higher value needs more memory."""

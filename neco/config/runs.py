@@ -4,7 +4,7 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field
 
-from neco.config.base import Settings, merged, nearest
+from neco.config.base import Seeds, Settings, merged, nearest
 
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 """A name that files and folders of results bear."""
@@ -21,7 +21,7 @@ class Run(Settings):
     """Registry name of the backbone that the training starts from (`neco backbones` lists them)."""
     method: str = "NeCo"
     """Name of the run's row in the tables."""
-    seeds: list[int] = [0]
+    seeds: Seeds = [0]
     """Seeds of the training. Each is trained and evaluated as a model of its own,
     `<run>.seed<n>`."""
     train: dict[str, Any] = {}

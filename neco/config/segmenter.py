@@ -4,6 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from neco.config.base import Count, Positive, Range, Seeds
 from neco.config.protocol import Evaluated, Preset
 from neco.normalisation import Colours
 
@@ -28,10 +29,10 @@ class Segmenter(Evaluated):
     """Named starting point. `paper`: crops of 512 pixels on every dataset, as its text says, and
     CrIBo's configurations in all else, as its text says too. `cribo`, and `released`, which is the
     same: CrIBo's configurations, which cut 480 pixels on Pascal Context."""
-    learning_rates: list[float] = [8e-5, 3e-5, 1e-5, 8e-6]
+    learning_rates: list[Positive] = Field([8e-5, 3e-5, 1e-5, 8e-6], min_length=1)
     """Learning rates of which each is trained; the one with the highest mIoU, mean over the seeds,
     is the result. More of them take proportionally longer (paper: these four)."""
-    seeds: list[int] = [0]
+    seeds: Seeds = [0]
     """Seeds of which each is trained with every learning rate. Trainings with other seeds differ by
     about 1 mIoU, more than the paper's gaps between DINOv2R and NeCo, so a verdict needs
     several."""
@@ -54,10 +55,10 @@ class Segmenter(Evaluated):
     window_stride: int = Field(480, ge=1)
     """Pixels from one window to the next when a large image is evaluated. A lower value reads more
     windows that overlap more, and takes longer."""
-    image_scale: tuple[int, int] = (2048, 512)
+    image_scale: tuple[Count, Count] = (2048, 512)
     """Longest and shortest side in pixels that an image is scaled to fit into. Higher values show
     more detail and take longer. Presets set 520 and 520 on Pascal Context."""
-    scale_range: tuple[float, float] = (0.5, 2.0)
+    scale_range: Range = (0.5, 2.0)
     """Smallest and largest random factor of `image_scale` in training. Higher values show smaller
     parts in a crop."""
     largest_share: float = Field(0.75, gt=0.0, le=1.0)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from neco.config.base import Settings, merged, nearest
+from neco.config.base import Range, Seed, Settings, Shares, merged, nearest
 from neco.errors import UserError
 
 
@@ -27,13 +27,13 @@ class Crops(Settings):
     local_size: int = Field(98, ge=8)
     """Width and height of a local crop in pixels, a multiple of the patch size: 98 for patch 14, 96
     for patch 16. Larger crops cost more time and memory (paper)."""
-    global_scale: tuple[float, float] = (0.25, 1.0)
+    global_scale: Shares = (0.25, 1.0)
     """Smallest and largest share of the image's area that a global crop covers. Higher values give
     crops that show more of the image and overlap more (released code)."""
-    local_scale: tuple[float, float] = (0.05, 0.25)
+    local_scale: Shares = (0.05, 0.25)
     """Smallest and largest share of the image's area that a local crop covers. Higher values give
     crops that show more of the image (released code)."""
-    aspect: tuple[float, float] = (0.75, 1.3333333333333333)
+    aspect: Range = (0.75, 1.3333333333333333)
     """Smallest and largest width of a crop divided by its height. A wider range gives crops that
     are stretched more when they are resized to squares. Area and aspect are drawn together until
     the box fits into the image. After ten boxes that do not fit, the crop is the largest centred
@@ -55,13 +55,13 @@ class Photometric(Settings):
 
     jitter_probability: float = Field(0.8, ge=0.0, le=1.0)
     """Probability that brightness, contrast, saturation and hue of a view are changed."""
-    brightness: float = 0.8
+    brightness: float = Field(0.8, ge=0.0)
     """Largest relative change of brightness: 0.8 multiplies it by 0.2 to 1.8. A higher value
     changes views more."""
-    contrast: float = 0.8
+    contrast: float = Field(0.8, ge=0.0)
     """Largest relative change of contrast: 0.8 multiplies it by 0.2 to 1.8. A higher value changes
     views more."""
-    saturation: float = 0.8
+    saturation: float = Field(0.8, ge=0.0)
     """Largest relative change of saturation: 0.8 multiplies it by 0.2 to 1.8. A higher value
     changes views more."""
     hue: float = Field(0.2, ge=0.0, le=0.5)
@@ -71,7 +71,7 @@ class Photometric(Settings):
     """Probability that a view loses its colours."""
     blur_probability: float = Field(0.5, ge=0.0, le=1.0)
     """Probability that a view is blurred."""
-    blur_sigma: tuple[float, float] = (0.1, 2.0)
+    blur_sigma: Range = (0.1, 2.0)
     """Smallest and largest standard deviation of the Gaussian blur in pixels. Higher values blur
     more."""
 
@@ -306,7 +306,7 @@ class Train(Settings):
     """Parts that each process cuts its images of a step into. It takes one part after the other, so
     a higher value needs less memory and gives the same gradient. With references from the student
     it costs one more forward pass of the global crops."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of everything random: the order of images, crops, colours, references, the head's start
     and dropped paths."""
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "32-true"

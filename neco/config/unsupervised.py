@@ -1,9 +1,10 @@
 """Settings of fully unsupervised segmentation. Source: paper, appendix A.2; Leopart's code."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from neco.config.base import Count, Seed, Seeds, Shares, Sweep, in_order
 from neco.config.protocol import Gridded, Preset
 
 
@@ -49,7 +50,7 @@ class Unsupervised(Gridded):
     enlarged: bool = True
     """`true` enlarges every map of patches to `mask_size` before clusters and neighbours are
     counted, as the released code does. `false` counts patches as they are."""
-    clustering_seed: int | None = 0
+    clustering_seed: Seed | None = 0
     """Seed of the k-means that find foreground and clusters. With a number, `seeds` vary the
     communities alone (released code); null uses each of `seeds` for the k-means too."""
     foreground_clusters: int = Field(200, ge=2)
@@ -68,19 +69,19 @@ class Unsupervised(Gridded):
     """What a threshold is chosen by, on the training images. `labels`: the foreground that agrees
     best with the labelled objects (released code). `attention`: the foreground that agrees best
     with the marks of attention, which looks at no label."""
-    threshold_cuts: tuple[float, float] = (0.55, 0.75)
+    threshold_cuts: Shares = (0.55, 0.75)
     """Smallest and largest share of the clusters that may be background when `labels` choose the
     threshold. Higher values leave less foreground (released code: 0.55 to 0.75)."""
     threshold_step: float = Field(0.05, gt=0.0, lt=1.0)
     """Step to whose multiples a chosen threshold is rounded. A higher value is coarser (released
     code: 0.05)."""
-    foreground_seeds: list[int] = [0, 1, 2, 3, 4]
+    foreground_seeds: Seeds = [0, 1, 2, 3, 4]
     """Seeds of the k-means that divides the foreground into one cluster less than there are
     classes; each is a result (paper, Table 6, +CBFE)."""
     clusters: int = Field(189, ge=2)
     """Number of clusters (K) that the foreground is divided into before communities join them. More
     of them are smaller parts of objects (paper: k_community 189)."""
-    distances: tuple[int, ...] = (1, 2)
+    distances: tuple[Count, ...] = Field((1, 2), min_length=1)
     """Distances in cells at which two cells count as neighbours. Larger distances join parts that
     lie further apart (released code: 1 and 2)."""
     neighbourhood: Literal["square", "released"] = "square"
@@ -99,7 +100,7 @@ class Unsupervised(Gridded):
     preferred_modules: int = Field(20, ge=1)
     """Number of communities that Infomap's solutions are drawn towards. A higher value makes more
     and smaller communities likelier (released code: 20)."""
-    seeds: list[int] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+    seeds: Seeds = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
     """Seeds of Infomap, each of which finds communities of its own (paper: 10; see
     `clustering_seed`)."""
     reported: Literal["best", "mean"] = "best"
@@ -108,12 +109,12 @@ class Unsupervised(Gridded):
     trials: int = Field(0, ge=0)
     """Sets of K, link threshold and Markov time that a search tries on the training labels first.
     More of them take longer; 0 takes the values above, the paper's best (released code: 300)."""
-    search_clusters: tuple[int, int, int] = (69, 249, 10)
+    search_clusters: Annotated[tuple[Count, Count, Count], AfterValidator(in_order)] = (69, 249, 10)
     """First value, last value and step of K in the search (paper: 69 to 249; Leopart starts at
     99)."""
-    search_weight: tuple[float, float, float] = (0.01, 0.1, 0.01)
+    search_weight: Sweep = (0.01, 0.1, 0.01)
     """First value, last value and step of the link threshold in the search (paper: 0.01 to 0.1)."""
-    search_markov_time: tuple[float, float, float] = (0.1, 2.0, 0.1)
+    search_markov_time: Sweep = (0.1, 2.0, 0.1)
     """First value, last value and step of the Markov time in the search (paper: 0.1 to 2)."""
-    search_seed: int = 1000
+    search_seed: Seed = 1000
     """Seed of the search, which draws the sets that it tries."""

@@ -82,6 +82,19 @@ def _read(data: bytes, where: object, upright: bool) -> Photograph:
     return Photograph(pixels.size, tuple(kinds), buffer.getvalue(), suffix, stored)
 
 
+def colours_of(image: Image.Image, where: object) -> Image.Image:
+    """Return an opened image as `read_photograph` would have it used: upright 8-bit RGB.
+
+    Raises UnusableError naming `where` for one that is broken or closed, or holds numbers whose
+    range nobody states.
+    """
+    try:
+        image.load()
+        return _eight_bits(turned_upright(image), where).convert("RGB")
+    except BROKEN_IMAGE as error:
+        raise damaged(error, where) from None
+
+
 def opened(data: bytes, where: object) -> Image.Image:
     """Return the opened image, not decoded yet. Raises UnusableError for its size or kind."""
     if not data:

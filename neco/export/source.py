@@ -7,13 +7,14 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
+from neco.backbones.checkpoint import is_safetensors
 from neco.errors import UserError
 from neco.files import read_json
 from neco.training.finish import ABOUT, WEIGHTS
 
 INNER = "run"
 """Where `neco fit` keeps the run inside of its own folder."""
-NAME_IT = "say what it is of by `--backbone NAME` (docs/backbones.md)"
+NAME_IT = "say what it is of by `--backbone NAME`, in Python `backbone=NAME` (docs/backbones.md)"
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ def source_of(path: Path, backbone: str | None = None) -> Source:
         return _run(path, backbone)
     if not path.exists():
         raise UserError(f"{path}: no such run or weights file; name what `neco train` wrote")
+    is_safetensors(path)  # a file that is no weights at all is told first
     name = backbone or _written_name(path)
     if name is None:
         raise UserError(f"{path}: does not say whose weights it holds; {NAME_IT}")

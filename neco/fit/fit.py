@@ -1,11 +1,11 @@
 """One command from a folder of images to a model: every stage calls what its own command calls."""
 
-import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from neco.backbones.checkpoint import is_safetensors
 from neco.backbones.fetch import fetch_and_convert
 from neco.backbones.load import load_backbone, weights_digest
 from neco.data.dataset import Dataset, read_dataset, splits_of
@@ -18,6 +18,7 @@ from neco.fit.order import Order
 from neco.fit.settle import look, prepare_backbone, settle, trainable, training_split
 from neco.fit.show import show
 from neco.fit.stages import Stages, listing_digest, stopped_at
+from neco.processes import number_of
 from neco.progress import ProgressLine
 from neco.training import train
 from neco.training.about import about_start
@@ -39,6 +40,8 @@ def fit(order: Order) -> Path:
     began = time.monotonic()
     root, listing, _ = look(order)
     trainable(order.backbone)  # before anything is written
+    if order.weights is not None:
+        is_safetensors(order.weights)  # so is a file that is missing or no weights at all
     order.into.mkdir(parents=True, exist_ok=True)
     stages = Stages(order.into)
     with ProgressLine(1.0, left=False) as line:
@@ -72,7 +75,6 @@ def _prepared(order: Order, root: Path, listing: Listing, stages: Stages) -> Dat
 def _start(order: Order, stages: Stages) -> Path:
     """Return the file of the weights to start from, fetched where that is needed."""
     if order.weights is not None:
-        weights_digest(order.weights)  # so that a file that is missing is said
         return order.weights
     into, inputs = order.into / START, {"backbone": order.backbone}
     digest = stages.found("weights", inputs, [into])
@@ -97,5 +99,5 @@ def _stage(line: ProgressLine, name: str) -> Iterator[None]:
     try:
         with line.step(name, *SPANS[name]):
             yield
-    except KeyboardInterrupt:
-        raise stopped_at(name, signal.SIGINT) from None
+    except KeyboardInterrupt as ended:
+        raise stopped_at(name, number_of(ended)) from None

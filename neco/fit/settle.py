@@ -42,7 +42,13 @@ def look(order: Order) -> tuple[Path, Listing, Plan]:
 
     Raises UserError for a folder that is not there or holds no image.
     """
+    if not order.images.is_dir():
+        raise UserError(f"--images {order.images}: there is no such folder")
     root = user_folder(order.images)
+    if order.into.resolve().is_relative_to(root):
+        raise UserError(
+            f"--out {order.into}: lies inside of {order.images}; name a place beside it"
+        )
     listing = walk(root)
     return root, listing, make_plan(listing, read_settings(root))
 

@@ -64,8 +64,8 @@ def total_steps(images: int, settings: Train) -> int:
     """
     if images < settings.batch_size:
         raise UserError(
-            f"train.batch_size {settings.batch_size} is more than the {images} training images of "
-            f"{settings.dataset} ({settings.split}); lower it, or use more images"
+            f"train.batch_size {settings.batch_size} is more than the {images} images of the split "
+            f"'{settings.split}'; lower it, or use more images"
         )
     return settings.steps or settings.epochs * (images // settings.batch_size)
 

@@ -1,5 +1,6 @@
 """Commands: wrong input ends in one line and a code, and leaves nothing behind."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -186,15 +187,28 @@ def test_two_commands_into_one_folder(capsys, tmp_path, photos):
     assert not into.exists()
 
 
-def test_a_reader_that_goes_away_is_no_error():
-    command = f"{sys.executable} -m neco config | head -n 1"
-    run = subprocess.run(command, shell=True, capture_output=True, text=True)
-    assert run.returncode == 0
-    assert run.stderr == ""
-    assert len(run.stdout.splitlines()) == 1
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_goes_away_is_no_error(unbuffered):
+    read, write = os.pipe()
+    os.close(read)
+    command, env = [sys.executable, "-m", "neco", "config"], {**os.environ}
+    env["PYTHONUNBUFFERED"] = unbuffered
+    run = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, env=env)
+    os.close(write)
+    assert (run.returncode, run.stderr) == (0, "")
 
 
 def test_a_bug_keeps_its_traceback(monkeypatch):
     monkeypatch.setattr("neco.config.documents.defaults_document", lambda: {}["bug"])
     with pytest.raises(KeyError, match="bug"):
         main(["config"])
+
+
+@pytest.mark.parametrize("command", [["report"], ["summary"], ["table", "8"], ["figure", "2"]])
+def test_a_folder_of_results_that_is_none(command, tmp_path, monkeypatch, capsys, caplog):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a file").touch()
+    assert main([*command, "--metrics", "a file", "--into", "x"]) == 1
+    assert "--metrics a file: is no folder" in capsys.readouterr().err
+    main([*command, "--metrics", "a typo", "--into", "x"])
+    assert "--metrics a typo: there is no such folder" in caplog.text

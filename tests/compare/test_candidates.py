@@ -69,6 +69,22 @@ def test_weights_of_no_known_network(tmp_path):
         candidates([str(tmp_path / "odd.safetensors")])
 
 
+@pytest.mark.parametrize("form", ["{}", "demo-vit={}", "file:{}@demo-vit"])
+def test_files_that_are_no_weights_are_told_first(tmp_path, form):
+    file = tmp_path / "w.safetensors"
+    for content, told in (
+        ("", "is empty"),
+        ("version https://git-lfs.github.com/spec/v1\n", "Git LFS pointer"),
+        ("<!DOCTYPE html><title>Log in</title>", "a web page"),
+    ):
+        file.write_text(content)
+        with pytest.raises(UserError, match=told):
+            candidates(["demo-vit", form.format(file)])
+    file.unlink()
+    with pytest.raises(UserError, match=r"there is no|no such"):
+        candidates(["demo-vit", form.format(file)])
+
+
 def test_names_of_timm_are_short():
     name = "vit_tiny_patch16_224"
     assert [one.name for one in candidates([f"timm:{name}", name])] == [name, f"{name} (2)"]

@@ -48,6 +48,17 @@ def test_impossible_values_are_named():
         {"in_context": {"neighbours": 0}}, "in_context.neighbours: .*greater than or equal to 1"
     )
     refused({"runs": {"a": {"backbone": "x", "train": {"preset": "papr"}}}}, "did you mean 'paper'")
+    refused({"in_context": {"seeds": []}}, "in_context.seeds: .*at least 1 item")
+    refused({"in_context": {"fractions": [0]}}, "in_context.fractions.0: .*equal to 1")
+    refused({"consistency": {"crop_scale": [1.0, 0.25]}}, "1.0 is more than 0.25; the smallest")
+    refused({"consistency": {"crop_scale": [0.5, 5]}}, "crop_scale.1: .*equal to 1")
+    refused({"in_context": {"temperature": float("inf")}}, "temperature: .*finite number")
+    refused({"unsupervised": {"search_weight": [0.01, 0.1, 0]}}, "search_weight.2: .*than 0")
+    refused({"unsupervised": {"search_clusters": [9, 4, 1]}}, "9 is more than 4")
+    refused({"segmenter": {"learning_rates": []}}, "learning_rates: .*at least 1 item")
+    wrong = {"a": {"backbone": "x", "train": {"seed": -1}}}
+    refused({"runs": wrong}, "seed: .*greater than or equal to 0")
+    refused({"overcluster": {"seeds": [2**31]}}, "overcluster.seeds.0: .*less than 2147483648")
 
 
 def test_names_that_lead_nowhere_are_refused():

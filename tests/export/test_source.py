@@ -34,6 +34,9 @@ def test_a_file_that_says_whose_weights_it_holds(tmp_path):
     assert source_of(tmp_path / "w.pth", "demo-vit").backbone == "demo-vit"
     with pytest.raises(UserError, match="--backbone NAME"):
         source_of(tmp_path / "w.pth")
+    (tmp_path / "w.pth").write_text("<html><title>Log in</title>")
+    with pytest.raises(UserError, match="a web page"):
+        source_of(tmp_path / "w.pth")
 
 
 def test_what_is_no_run(tmp_path, run):

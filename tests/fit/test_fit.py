@@ -95,6 +95,11 @@ def test_an_interrupt_in_any_stage_says_how_to_go_on(capsys, photos, tmp_path, m
     assert fit(photos, tmp_path / "out") == 0
 
 
+def test_a_signal_keeps_its_number_in_any_stage(photos, tmp_path, monkeypatch):
+    monkeypatch.setattr(fitting, "prepare_folder", lambda *_, **__: os.kill(os.getpid(), 15))
+    assert fit(photos, tmp_path / "out") == 128 + signal.SIGTERM
+
+
 def test_a_signal_in_the_training_is_continued(capsys, photos, tmp_path, monkeypatch):
     from neco.training.loop import Training
 
@@ -179,6 +184,34 @@ def test_what_is_refused_is_one_line_and_writes_nothing(capsys, photos, tmp_path
     assert fit(photos, out) == 1
     assert "8 of 8 files cannot be used" in last_line(capsys)
     assert not (out / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["--set", "train=3"], "train.KEY=VALUE"),
+        (["--weights", "nowhere.pth"], "no such weights"),
+        (["--weights", "page.pth"], "a web page"),
+        (["--images", "nowhere"], "--images nowhere: there is no such folder"),
+        (["--images", "page.pth"], "--images page.pth: there is no such folder"),
+    ],
+)
+def test_what_cannot_be_fitted_is_told_before_anything_is_written(
+    capsys, photos, tmp_path, monkeypatch, given, told
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "page.pth").write_text("<html><title>Log in</title>")
+    assert fit(photos, tmp_path / "out", *given) == 1
+    assert told in last_line(capsys)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_place_inside_of_the_images_is_refused(capsys, photos):
+    for out in (photos, photos / "out"):
+        before = sorted(photos.iterdir())
+        assert fit(photos, out) == 1
+        assert "--out" in last_line(capsys)
+        assert sorted(photos.iterdir()) == before
 
 
 @pytest.mark.parametrize("text", ["", "10", "m", "0s", "ten minutes", "1h-3m"])
