@@ -24,7 +24,7 @@ class Fit(Settings):
     most_steps: int = Field(46_200, ge=1)
     """A training has at most so many steps: those of the paper's run on COCO. Raised, a large
     folder trains longer."""
-    cpu_minutes: float = Field(7.0, gt=0.0)
+    cpu_minutes: float = Field(5.0, gt=0.0)
     """Without `--steps` and `--time`, a training on a CPU has as many steps as fit into so many
     minutes by the measured pace, but at least `least_steps`. Raised, it sees more images and takes
     longer."""
