@@ -32,6 +32,8 @@ def held(target: Path, command: str) -> Iterator[None]:
     where another process holds it. Where the file system has no locks a warning is all.
     """
     target = target.resolve()
+    if not target.name:
+        raise UserError(f"{target}: is the top of all folders; name a folder in it")
     made = make_folders(target.parent)
     path = target.with_name(f".{target.name[:100]}.lock")
     try:

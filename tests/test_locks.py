@@ -80,3 +80,8 @@ def test_a_link_to_the_same_folder_is_the_same_folder(tmp_path):
         held(tmp_path / "run", "neco train"),
     ):
         pass
+
+
+def test_the_top_of_all_folders_is_refused():
+    with pytest.raises(UserError, match="name a folder in it"), held(Path("/"), "neco train"):
+        pass

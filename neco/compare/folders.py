@@ -86,10 +86,12 @@ def _prepared(folder: Path, into: Path, skip: int | None) -> Path:
         raise UserError(f"{into.parent}: lies inside of {folder}; name another --out, beside it")
     target = into / f"{file_stem(root.name) or 'data'}-{_short_digest(str(root))}"
     note, state = target.with_name(f"{target.name}.files"), _state(root, skip)
-    if (target / INDEX).is_file() and note.is_file() and read_text(note).strip() == state:
+    index = target / INDEX
+    there = index.is_file() and note.is_file()
+    if there and read_text(note).strip() == f"{state} {file_digest(index)}":
         return target
     prepare_folder(folder, target, skip=skip)
-    write_text(note, state + "\n")
+    write_text(note, f"{state} {file_digest(index)}\n")
     return target
 
 

@@ -13,6 +13,7 @@ from neco.data.folder.walk import Listing
 from neco.data.prepare import prepare_folder
 from neco.export.export import export
 from neco.export.source import INNER, Source, source_of
+from neco.files import file_digest
 from neco.fit.machine import this_machine
 from neco.fit.order import Order
 from neco.fit.settle import look, prepare_backbone, settle, trainable, training_split
@@ -65,10 +66,12 @@ def fit(order: Order) -> Path:
 def _prepared(order: Order, root: Path, listing: Listing, stages: Stages) -> Dataset:
     into = order.into / DATASET
     inputs = {"files": listing_digest(listing), "root": str(root), "skip": order.skip}
-    if stages.found("prepare", inputs, [into / "index.csv"]) is None:
+    index = into / "index.csv"
+    digest = stages.found("prepare", inputs, [index])
+    if digest is None or digest != file_digest(index):
         stages.forget("prepare")
         prepare_folder(root, into, skip=order.skip, labels=False)
-        stages.done("prepare", inputs, True)
+        stages.done("prepare", inputs, file_digest(index))
     return read_dataset(into, training_split(splits_of(into)))
 
 

@@ -32,6 +32,15 @@ def test_a_folder_is_prepared_once_and_anew_when_it_changes(tmp_path):
     assert again.train.digest() != first.train.digest() or again.val.digest() != first.val.digest()
 
 
+def test_an_index_that_lost_lines_is_made_again(tmp_path):
+    folder, into = write_photographs(tmp_path / "photos", count=10), tmp_path / "out" / "data"
+    index = data(folder, into).val.folder / "index.csv"
+    whole = index.read_text()
+    index.write_text("".join(whole.splitlines(keepends=True)[:-1]))
+    assert len(data(folder, into).val) == 2
+    assert index.read_text() == whole
+
+
 def test_a_prepared_dataset_is_taken_as_it_is(tmp_path):
     folder, into = write_photographs(tmp_path / "photos", count=10), tmp_path / "out" / "data"
     prepared = data(folder, into).val.folder

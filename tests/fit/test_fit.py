@@ -83,6 +83,16 @@ def test_other_images_are_prepared_and_trained_anew(capsys, photos, tmp_path):
     assert "| training images | 8 |" in (out / "model" / "README.md").read_text()
 
 
+def test_an_index_that_lost_lines_is_made_again(photos, tmp_path):
+    out = tmp_path / "out"
+    assert fit(photos, out) == 0
+    index = out / "dataset" / "index.csv"
+    whole = index.read_text()
+    index.write_text("".join(whole.splitlines(keepends=True)[:-1]))
+    assert fit(photos, out) == 0
+    assert index.read_text() == whole
+
+
 @pytest.mark.parametrize("stage", ["prepare_folder", "fetch_and_convert", "settle", "export"])
 def test_an_interrupt_in_any_stage_says_how_to_go_on(capsys, photos, tmp_path, monkeypatch, stage):
     def interrupted(*_, **__):
