@@ -121,6 +121,8 @@ def _data(folder: Path, settings: Compare, splits: dict[str, str]) -> Data:
         (name for name in ("trainaug", "train") if name in there and name != val_name), None
     )
     said: list[str] = []
+    if val_name != "val" and "val" not in splits:
+        said.append(f"there is no split 'val', so the images of '{val_name}' are scored")
     val, labelled = _whole(read_dataset(folder, val_name), said)
     train, learns = None, False
     if train_name is not None and train_name != val_name:
