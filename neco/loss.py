@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from neco.align import align, intersection
-from neco.config.training import Loss
+from neco.config.loss import Loss
 from neco.references import ReferenceQueue, draw_references
 from neco.share import ALONE, Share
 from neco.sorting import SortSettings, sorting_cross_entropy

@@ -9,7 +9,7 @@ teacher's aligned patches of that pair or from a queue of the teacher's tokens);
 import torch
 from torch import Tensor
 
-from neco.config.training import References
+from neco.config.loss import References
 from neco.errors import UserError
 from neco.share import ALONE, Share
 from neco.views.transfer import to_device

@@ -60,7 +60,7 @@ def test_the_guide_names_files_that_exist():
         ("neco/config/project.py", ["Project"]),
         ("neco/config/reporting.py", ["Table", "Figure"]),
         ("neco/config/resources.py", ["Kind", "Memory", "Minutes"]),
-        ("neco/config/training.py", ["Loss", "References", "Sorting"]),
+        ("neco/config/loss.py", ["Loss", "References", "Sorting"]),
         ("neco/evaluate/protocol.py", ["RECORDS"]),
         ("neco/paper/tables.py", ["_LAYOUTS"]),
         ("neco/paper/figures.py", ["_DRAWINGS"]),

@@ -3,21 +3,11 @@
 from neco.config.datasets import Scenes
 from neco.config.evaluation import Extraction, InContext, Linear, Overcluster, Segmenter
 from neco.config.load import digest, load_project, with_included
+from neco.config.loss import Loss, References, Sorting
 from neco.config.project import PROTOCOLS, Evaluation, Project
 from neco.config.publishing import Publish
 from neco.config.runs import Model, Run
-from neco.config.training import (
-    PRESETS,
-    Crops,
-    Head,
-    Loss,
-    Optimiser,
-    Photometric,
-    References,
-    Sorting,
-    Teacher,
-    Train,
-)
+from neco.config.training import PRESETS, Crops, Head, Optimiser, Photometric, Teacher, Train
 
 __all__ = [
     "PRESETS",

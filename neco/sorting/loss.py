@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from neco.config.training import Sorting
+from neco.config.loss import Sorting
 from neco.errors import UserError
 from neco.sorting import reference
 from neco.sorting.implementations import choose
