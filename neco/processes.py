@@ -42,10 +42,12 @@ def ended_by_signals() -> Iterator[None]:
         return
     leaving: list[threading.Timer] = []
     ended: list[int] = []
+    over: list[bool] = []
 
     def hurry(number: int) -> None:
         if number in heard and not leaving:
-            leaving.append(leave_after(LEAVE, number, "ended in the middle of its work"))
+            told = "ended in the middle of its work"
+            leaving.append(leave_after(number, told, lambda: not over))
 
     def end(number: int, frame: FrameType | None) -> None:
         if not ended:  # `timeout` sends two: the second must not end the cleaning up
@@ -60,6 +62,7 @@ def ended_by_signals() -> Iterator[None]:
         with heard_at_once(hurry):
             yield
     finally:
+        over.append(True)  # the thread that hears signals may be late
         for timer in leaving:
             timer.cancel()
         for number in heard:
@@ -105,9 +108,10 @@ os.register_at_fork(after_in_child=_deaf_child)
 
 
 def leave_after(
-    seconds: float, number: int, told: str, still: Callable[[], bool] = lambda: True
+    number: int, told: str, still: Callable[[], bool] = lambda: True
 ) -> threading.Timer:
-    """Return a started timer that ends this process with the status of signal `number`.
+    """Return a started timer that ends this process with the status of signal `number` after LEAVE
+    seconds.
 
     For work inside of a library that no signal reaches. Cancel it when the work is left; `still`
     is asked at the end whether it is not.
@@ -118,7 +122,7 @@ def leave_after(
             print(f"neco: {signal.Signals(number).name}: {told}", file=sys.stderr, flush=True)
             os._exit(128 + number)
 
-    timer = threading.Timer(seconds, leave)
+    timer = threading.Timer(LEAVE, leave)
     timer.daemon = True
     timer.start()
     return timer

@@ -15,7 +15,7 @@ from torch import nn
 
 from neco.errors import StoppedError, UserError
 from neco.locks import held
-from neco.processes import LEAVE, EndedError, heard_at_once, leave_after
+from neco.processes import EndedError, heard_at_once, leave_after
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 """Workers ignore them: a terminal or a scheduler sends them to every process of a job, and a worker
@@ -34,7 +34,8 @@ class StopRequest:
     """While entered, the STOP_SIGNALS only set `asked`; after a later one the process ends.
 
     A step that lasts is broken off after GRACE seconds, where it is `breakable`. Where that does
-    not end it, the process ends LEAVE seconds after the signal, and the last checkpoint stays.
+    not end it, the process ends `neco.processes.LEAVE` seconds after the signal, and the last
+    checkpoint stays.
     A signal that was ignored before stays ignored, as `nohup` wants it.
 
     alone: whether this process trains alone. Of several none may leave the others waiting: they
@@ -126,9 +127,7 @@ class StopRequest:
             return
         told = "left in the middle of a step; the same command continues from the checkpoint"
         step = self._steps
-        self._leaving = leave_after(
-            LEAVE, number, told, lambda: self._in_step and self._steps == step
-        )
+        self._leaving = leave_after(number, told, lambda: self._in_step and self._steps == step)
 
     def _lapse(self, number: int, frame: FrameType | None) -> None:
         if self._breakable:

@@ -170,7 +170,7 @@ def test_nan_ends_in_one_line(photos, tmp_path):
 
 
 def test_too_few_images_is_said(photos, tmp_path):
-    with pytest.raises(UserError, match="batch_size 9 is more than the 7 training images"):
+    with pytest.raises(UserError, match="batch_size 9 is more than the 7 images of the"):
         train(tiny_backbone(), photos, small(batch_size=9), tmp_path)
 
 
