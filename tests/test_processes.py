@@ -88,10 +88,14 @@ def test_a_signal_ends_a_command_and_what_it_was_writing(tmp_path, monkeypatch, 
             time.sleep(20)
 
     monkeypatch.setattr("neco.cli.project._config", writing)
-    assert main(["config"]) == 128 + number
+    before = signal.signal(number, signal.SIG_DFL)  # `nohup` would have it ignored
+    try:
+        assert main(["config"]) == 128 + number
+        assert signal.getsignal(number) is signal.SIG_DFL
+    finally:
+        signal.signal(number, before)
     assert f"ended by {number.name}" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
-    assert signal.getsignal(number) is signal.SIG_DFL
 
 
 def test_a_command_inside_of_a_library_ends_too(tmp_path):
