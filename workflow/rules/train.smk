@@ -25,12 +25,14 @@ rule train:
         slurm_extra=TRAINING,
         devices=DEVICES,
         nodes=NODES,
+        # No parameter: a repository that has moved would train again.
+        launch=str(LAUNCH),
     params:
         config=SETTINGS,
         folder=lambda wildcards, output: Path(output.backbone).parent,
         settings=lambda wildcards: digest(PROJECT.training(wildcards.run).identity()),
     shell:
-        "exec sh {LAUNCH:q} {resources.nodes} {resources.devices} {resources.cpus_per_task}"
+        "exec sh {resources.launch:q} {resources.nodes} {resources.devices} {resources.cpus_per_task}"
         " python -m neco train --config {params.config:q} --run {wildcards.run:q}"
         " --seed {wildcards.seed} --data {input.data:q} --weights {input.weights:q}"
         " --threads {resources.cpus_per_task} --devices {resources.devices} --nodes {resources.nodes}"
