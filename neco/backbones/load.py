@@ -1,6 +1,5 @@
 """Building a registered backbone, filling it with weights, and taking its weights out again."""
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from neco.backbones.registry import backbone_spec
 from neco.backbones.spec import BackboneSpec, LocalFile, Random, Shipped, TimmHub
 from neco.backbones.timm_models import create, what_failed
 from neco.errors import UserError
-from neco.files import whole_file
+from neco.files import file_digest, whole_file
 from neco.normalisation import Normalisation
 
 
@@ -145,7 +144,6 @@ def write_weights(state: dict[str, Tensor], into: Path, about: dict[str, str]) -
 def weights_digest(path: Path) -> str:
     """Return the sha256 of a weights file, in hexadecimal. Raises UserError if it is missing."""
     try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        return file_digest(path)
     except FileNotFoundError:
         raise UserError(f"{path}: no such weights; fetch them with `neco weights`") from None

@@ -7,6 +7,7 @@ Every number here is a default of the command; `--set fit.KEY=VALUE` changes one
 from pydantic import Field
 
 from neco.config.base import Count, Settings
+from neco.config.training import PRESETS
 
 
 class Fit(Settings):
@@ -46,7 +47,7 @@ class Fit(Settings):
     least_patches: tuple[Count, Count] = (7, 3)
     """Patches along the side of a global and of a local crop, at least. Crops of networks with
     large patches are enlarged to that."""
-    learning_rate: float = Field(2e-5, gt=0.0)
+    learning_rate: float = Field(PRESETS["fast"]["optimiser"]["backbone_learning_rate"], gt=0.0)
     """The backbone's learning rate with the preset `fast`, as measured at 60 and 200 steps."""
     path: float = Field(0.0462, gt=0.0)
     """Steps times the backbone's learning rate never exceed this with the preset `fast`: the

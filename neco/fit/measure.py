@@ -46,12 +46,12 @@ def measure_pace(
         train(backbone, dataset, short, scratch, "trial")
         whole = time.perf_counter() - began
         rows = list(csv.DictReader((scratch / "metrics.csv").read_text().splitlines()))
-        if StopRequest.latest is not None:  # in the last step, which ended all the same
-            raise stopped_at("measure", StopRequest.latest)
     except StoppedError as error:  # its words are about a checkpoint that nobody needs
         raise stopped_at("measure", error.status - 128) from None
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+    if StopRequest.latest is not None:  # in the last step, which ended all the same
+        raise stopped_at("measure", StopRequest.latest)
     first, last = float(rows[0]["seconds"]), float(rows[-1]["seconds"])
     step = max((last - first) / (steps - 1), 1e-6)
     return Pace(step, max(whole - steps * step, 0.0), steps - 1)
