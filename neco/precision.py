@@ -12,13 +12,18 @@ log = logging.getLogger(__name__)
 
 @cache
 def fast_half(kind: str) -> torch.dtype | None:
-    """Return the half precision that is much faster than float32 on 'cuda' or this 'cpu', or
-    None."""
+    """Return the half precision that is much faster than float32 on 'cuda' or this 'cpu', or None.
+
+    None, too, where the environment holds PyTorch to older instructions than the processor has
+    (ATEN_CPU_CAPABILITY=avx2).
+    """
     if kind == "cuda":
         return torch.float16
     description = Path("/proc/cpuinfo")
     flags = description.read_text().split() if description.exists() else []
-    return torch.bfloat16 if {"avx512_bf16", "amx_bf16"} & set(flags) else None
+    has = {"avx512_bf16", "amx_bf16"} & set(flags)
+    may = torch.backends.cpu.get_cpu_capability().startswith("AVX512")
+    return torch.bfloat16 if has and may else None
 
 
 def training_precision(asked: str, kind: str | None = None) -> str:
