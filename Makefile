@@ -46,7 +46,7 @@ workflow-check: setup
 
 test-reliability: setup  ## kills and damaged inputs, counted (docs/reliability.md); takes half an hour
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 0 -m "slow or not slow" --durations=10 tests/reliability
-	$(BIN)/python -m tests.reliability.counts docs/reliability.md
+	$(BIN)/python -m tests.reliability.counts docs/reliability.md benchmarks/results/README.md
 
 training-proofs: setup  ## two processes by the command, and compiled blocks, against one process
 	$(BIN)/python -m pytest -n 0 -m slow --durations=0 tests/training

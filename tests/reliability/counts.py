@@ -1,6 +1,7 @@
 """What was tried and what went wrong, printed at the end of a run and kept for the documentation.
 
-python -m tests.reliability.counts docs/reliability.md     after `make test-reliability`
+After `make test-reliability`:
+python -m tests.reliability.counts docs/reliability.md benchmarks/results/README.md
 """
 
 import json
@@ -8,11 +9,11 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from neco.backbones.describe import renewed
-from neco.files import write_json, write_text
+from neco.backbones.describe import renew
+from neco.files import write_json
 
 KEPT = Path("build/reliability.json")
-COMMAND = "python -m tests.reliability.counts docs/reliability.md"
+COMMAND = "python -m tests.reliability.counts docs/reliability.md benchmarks/results/README.md"
 
 kills: Counter[str] = Counter()
 inputs: Counter[str] = Counter()
@@ -54,23 +55,32 @@ def keep() -> None:
                       "slowest": slowest})  # fmt: skip
 
 
-def table(found: dict[str, dict[str, float]]) -> str:
-    """Return counts as Markdown."""
+def summary(found: dict[str, dict[str, float]]) -> str:
+    """Return the sums of a run as one sentence."""
     wrong = ", ".join(f"{kind} {count}" for kind, count in found["wrong"].items())
     kills, inputs = sum(found["kills"].values()), sum(found["inputs"].values())
-    lines = [f"{kills} kills and {inputs} damaged or odd inputs; {wrong}.", ""]
-    lines += ["| killed command | kills |", "| --- | --- |"]
-    lines += [f"| {name} | {count} |" for name, count in found["kills"].items()]
-    lines += ["", "| input | cases |", "| --- | --- |"]
-    lines += [f"| {name} | {count} |" for name, count in found["inputs"].items()]
-    lines += ["", "| answer | cases |", "| --- | --- |"]
-    lines += [f"| {name} | {count} |" for name, count in found["answers"].items()]
-    lines += ["", "| command | seconds from SIGTERM to its end |", "| --- | --- |"]
-    lines += [f"| {name} | {seconds:.1f} |" for name, seconds in found["slowest"].items()]
+    return f"{kills} kills and {inputs} damaged or odd inputs: {wrong}."
+
+
+def table(found: dict[str, dict[str, float]]) -> str:
+    """Return the counts of a run as a table in Markdown, with a row for each kind of count."""
+    rows = {
+        "kills, by command": found["kills"],
+        "damaged or odd inputs": found["inputs"],
+        "answers to inputs": found["answers"],
+        "seconds from SIGTERM to the command's end": {
+            name: f"{seconds:.1f}" for name, seconds in found["slowest"].items()
+        },
+    }
+    lines = ["| what | how many |", "| --- | --- |"]
+    for name, counted in rows.items():
+        each = "; ".join(f"{kind} {count}" for kind, count in counted.items())
+        lines.append(f"| {name} | {each} |")
     return "\n".join(lines)
 
 
 if __name__ == "__main__":
-    document = Path(sys.argv[1])
-    content = table(json.loads(KEPT.read_text()))
-    write_text(document, renewed(document.read_text(), document, COMMAND, content))
+    counted = json.loads(KEPT.read_text())
+    page, measurements = (Path(name) for name in sys.argv[1:])
+    renew(page, COMMAND, summary(counted))
+    renew(measurements, COMMAND, table(counted))
