@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from neco.backbones.attention import class_row
 from neco.errors import UserError
+from neco.precision import fast_half
 
 
 class Backbone(nn.Module):
@@ -157,15 +158,18 @@ class Backbone(nn.Module):
             if path not in reached:
                 weight.requires_grad_(False)
 
-    def attend_plainly(self) -> None:
-        """Attend by plain matrix products from now on.
+    def attend_for_training(self, kind: str, precision: str) -> None:
+        """Attend from now on as is fastest for a pass with gradient on a device.
 
-        On a CPU that trains in bfloat16 this is about three times as fast as the fused kernel,
-        whose backward pass falls back to slow code; on a GPU the fused one is right.
+        kind: of the device, 'cuda' or 'cpu'. precision: as `train.precision` says it.
+        Where a CPU multiplies bfloat16, plain matrix products are about three times as fast as
+        PyTorch's fused kernel, whose backward pass falls back to slow code. Everywhere else the
+        fused kernel is faster: in float32 up to twice (benchmarks/results/attention.jsonl).
         """
-        for part in self.model.modules():
-            if hasattr(part, "fused_attn"):
-                part.fused_attn = False
+        if kind == "cpu" and precision in ("auto", "bf16-mixed") and fast_half(kind) is not None:
+            for part in self.model.modules():
+                if hasattr(part, "fused_attn"):
+                    part.fused_attn = False
 
     @torch.no_grad()
     def class_attention(self, images: Tensor) -> Tensor:

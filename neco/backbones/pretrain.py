@@ -34,7 +34,7 @@ def write_demo_backbone(into: Path, settings: Pretraining) -> Path:
     """Pretrain the architecture of `demo-vit` and write its weights, without the classifier."""
     spec = backbone_spec("demo-vit")
     network = build_network(spec)
-    Backbone(network, spec.patch_size, network.embed_dim).attend_plainly()
+    Backbone(network, spec.patch_size, network.embed_dim).attend_for_training("cpu", "auto")
     precision = pretrain(network, settings)
     about = {"backbone": spec.name, "source": "neco pretrain", "tags": f"AP {precision:.3f}"}
     # Half precision on disk: a file of a few MB. Loading turns it back into float32.

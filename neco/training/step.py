@@ -42,8 +42,7 @@ class Training:
         self.settings, self.steps, self.fabric = settings, steps, fabric
         self.share = Share(fabric.global_rank, fabric.world_size)
         seed_everything(settings.seed, verbose=False)
-        if fabric.device.type == "cpu":
-            backbone.attend_plainly()
+        backbone.attend_for_training(fabric.device.type, settings.precision)
         self.student = make_student(backbone, settings).to(fabric.device).train()
         self.teacher: Projected | None = None
         if settings.teacher.kind == "ema":

@@ -135,3 +135,27 @@ def test_patch_colours_are_the_means_of_four_quarters(patch: int, rows: int, col
             ]
             by_channel = torch.stack(quarters, -1).flatten(1)  # (B, 3 channels x 4 quarters)
             torch.testing.assert_close(found[:, i, j], by_channel)
+
+
+@pytest.mark.parametrize(
+    ("kind", "precision", "half", "fused"),
+    [
+        ("cpu", "auto", torch.bfloat16, False),
+        ("cpu", "bf16-mixed", torch.bfloat16, False),
+        ("cpu", "32-true", torch.bfloat16, True),
+        ("cpu", "auto", None, True),
+        ("cpu", "bf16-mixed", None, True),
+        ("cuda", "bf16-mixed", torch.float16, True),
+    ],
+    ids=str,
+)
+def test_attention_is_plain_only_where_a_cpu_trains_in_fast_bfloat16(
+    monkeypatch, shrunk, kind, precision, half, fused
+):
+    monkeypatch.setattr("neco.backbones.backbone.fast_half", lambda kind: half)
+    backbone = make(shrunk("demo-vit-random"))
+    images = torch.randn(1, 3, 32, 32)
+    before = backbone(images)
+    backbone.attend_for_training(kind, precision)
+    assert {block.attn.fused_attn for block in backbone.blocks()} == {fused}
+    torch.testing.assert_close(backbone(images), before, rtol=1e-4, atol=1e-5)

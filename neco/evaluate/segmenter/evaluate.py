@@ -65,8 +65,7 @@ def evaluate(
     where = evaluation_device(device)
     workers = extraction.workers if extraction else 0
     origin = {**(about or {}), "dataset": train_dataset.name, "split": train_dataset.split}
-    if where.type == "cpu" and hasattr(backbone.model, "blocks"):
-        backbone.attend_plainly()
+    backbone.attend_for_training(where.type, settings.precision)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = build_network(backbone, len(train_dataset.classes), settings, normalisation)
