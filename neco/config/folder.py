@@ -14,10 +14,10 @@ class FolderSplit(Settings):
     """Where one split differs from what the file says of all splits."""
 
     folder: str | None = None
-    """What `{split}` stands for in the patterns. Without this key, it is the split's own name."""
+    """What `{split}` stands for in the patterns (default: the split's own name)."""
     list: str | None = None
-    """Text file in the folder that names the split's images, one on each line, with or without
-    their suffix and their folders."""
+    """Text file that names the split's images, one on each line, with or without suffix and
+    folders."""
 
 
 class Folder(Settings):
@@ -25,42 +25,36 @@ class Folder(Settings):
     is printed."""
 
     images: str | None = None
-    """Pattern of the images' paths below the folder, as `images/{split}/{id}.jpg`. `{id}` is what
-    an image and its mask have in common (folders included), `{split}` the name of the split's
-    folder, `{folder}` one more folder, `*` any part of a name."""
+    """Pattern of the images' paths, as `images/{split}/{id}.jpg`. `{id}` is what an image and its
+    mask have in common (folders included), `{split}` the split's folder, `{folder}` one more
+    folder, `*` any part of a name."""
     masks: str | None = None
-    """Pattern of the masks' paths, as `masks/{split}/{id}.png`; empty where there are none. Masks
-    are images (grey or palette images hold ids, others colours) or NumPy files of ids."""
+    """Pattern of the masks' paths, as `masks/{split}/{id}.png`; empty where there are none."""
     annotations: str | None = None
-    """Pattern of COCO JSON files with polygons or run-length masks, as `annotations/{split}.json`.
-    They take the place of `masks`."""
+    """Pattern of COCO JSON files, as `annotations/{split}.json`, in place of `masks`."""
     splits: dict[str, FolderSplit] | None = None
-    """The splits by name, in lower case letters and digits. Without this key, splits come from the
-    folders that `{split}` finds, otherwise from lists called `train.txt` and `val.txt`. Without
-    both, `hold_out` decides."""
+    """The splits by name, in lower case letters and digits. By default they come from the folders
+    that `{split}` finds, else from `train.txt` and `val.txt`, else from `hold_out`."""
     hold_out: int = Field(5, ge=2)
-    """Where labelled images have no splits, one of so many becomes `val`, in alphabetical order: at
-    5 every fifth image. A higher value holds out fewer images."""
+    """Of labelled images without splits, one of so many becomes `val`, in alphabetical order. A
+    higher value holds out fewer images (default: 5, every fifth image)."""
     classes: list[str] | dict[int, str] | dict[str, str] | None = None
-    """Names of the classes: a list in the order of the ids from 0, or a map from ids to names, or a
-    map from colours (`"#804000"` or `"128 64 0"`) to names. Ids or colours with the same name are
-    one class."""
+    """Names of the classes: a list in the order of the ids from 0, or a map from ids or colours
+    (`"#804000"` or `"128 64 0"`) to names. Ids or colours with the same name are one class."""
     ignore: list[int | str] | Literal["others"] | None = None
-    """Ids or colours that are not scored, or `others`: all that `classes` does not name. Without
-    this key, id 255 is ignored unless it names a class, and every colour is scored."""
+    """Ids or colours that are not scored, or `others`: all that `classes` does not name (default:
+    id 255 unless it names a class, and no colour)."""
     background: bool | None = None
-    """Whether the first class is background. Without this key, it is background where its name
-    says so."""
+    """Whether the first class is background (default: where its name says so)."""
     unannotated: Literal["background", "ignored"] = "background"
-    """What a pixel without annotation is, where `annotations` are given. `background`: it belongs
-    to a class of its own, before the others. `ignored`: it is not scored. Where annotations
-    overlap, the smaller one counts."""
+    """What a pixel is that no annotation covers: `background` (default), a class of its own before
+    the others, or `ignored`, not scored. Where annotations overlap, the smaller one counts."""
     orientation: Literal["upright", "stored"] = "upright"
-    """How images and masks are turned. `upright`: as their EXIF data say and every viewer shows
-    them. `stored`: as their pixels are stored, for masks that were drawn on the stored pixels."""
+    """How images and masks are turned: `upright` (default), as their EXIF data say, or `stored`,
+    not at all, for masks that were drawn on the stored pixels."""
     skip: int = Field(0, ge=0)
-    """How many files that cannot be used (broken, too large, unreadable, of an unknown kind) may be
-    left out, each of them printed. One file more is an error."""
+    """How many files that cannot be used may be left out, each of them printed. One more is an
+    error (default: 0)."""
 
     @field_validator("splits", mode="before")
     @classmethod

@@ -40,7 +40,7 @@ def _for_trainaug(name: str) -> str:
 
 def _licences(needs: Needs) -> str:
     licences = [archives()[name].licence for name in (*needs.required, *needs.optional)]
-    return "; ".join(dict.fromkeys(licences))
+    return "; ".join(dict.fromkeys("; ".join(licences).split("; ")))  # each term once
 
 
 def keys() -> str:
