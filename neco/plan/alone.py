@@ -14,7 +14,7 @@ from neco.errors import UserError
 from neco.files import write_text
 from neco.paper.figures import FIGURES
 from neco.plan.hours import gpu_hours, paper_speed
-from neco.plan.jobs import Job, by_rule, leading_to, read_jobs
+from neco.plan.jobs import Job, leading_to, read_jobs
 from neco.report.needs import Needs, together
 
 BEGIN, END = "<!-- generated: python -m neco.plan.alone -->", "<!-- end of generated -->"
@@ -78,12 +78,12 @@ def rows(project: Project, jobs: Sequence[Job]) -> list[list[str]]:
 
 def _numbers(jobs: Sequence[Job], project: Project, needs: Needs | None) -> list[str]:
     hours = sum(cost.hours for cost in gpu_hours(project, paper_speed(), needs))
-    return [f"{len(jobs):,}", f"{by_rule(jobs)['train']:,}", f"{hours:,.1f}"]
+    return [f"{len(jobs):,}", f"{hours:,.1f}"]
 
 
 def table(project: Project, jobs: Sequence[Job]) -> str:
     """Return the table as Markdown."""
-    header = ["part", "protocol or setting", "jobs", "trainings", "GPU-hours"]
+    header = ["part", "protocol or setting", "jobs", "GPU-hours"]
     lines = [f"| {' | '.join(header)} |", "| --- | --- |" + " ---: |" * (len(header) - 2)]
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows(project, jobs))])
 
