@@ -11,14 +11,12 @@ import yaml
 
 from neco.config import PRESETS, PROTOCOLS, Evaluation, Project, Train, digest, load_project
 from neco.config.base import Settings, merged, validated
-from neco.config.datasets import DatasetSplits, Scenes
 from neco.config.documents import defaults_document, schema_document
 from neco.config.evaluation import InContext, Segmenter, Unsupervised
 from neco.config.folder import Folder
 from neco.config.packing import Packing
 from neco.config.pretraining import Pretraining
 from neco.config.protocol import laid
-from neco.config.runs import Run
 from neco.errors import UserError
 from neco.paper.reported import read_reported
 
@@ -345,17 +343,6 @@ def test_the_default_file_is_the_defaults():
     assert Train.model_validate(values.pop("train")) == Train()
     assert Project.model_validate(values) == Project()
     assert json.loads(schema_document())["additionalProperties"] is False
-
-
-def test_the_default_file_shows_the_keys_of_what_is_empty():
-    models = {"scenes": Scenes, "datasets": DatasetSplits, "runs": Run, "evaluations": Evaluation}
-    for name, model in models.items():
-        shown = rf"^{name}: .*\n# .* these keys:\n((?:#   .*\n)+)"
-        found = re.search(shown, defaults_document(), re.MULTILINE)
-        values = yaml.safe_load(re.sub("^#", " ", found[1], flags=re.MULTILINE))
-        assert list(values) == list(model.model_fields)
-        for key, field in model.model_fields.items():
-            assert values[key] == (None if field.is_required() else field.default)
 
 
 def test_settings_of_evaluations_are_validated_once_and_stay_the_same():
