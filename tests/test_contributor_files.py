@@ -66,6 +66,7 @@ def test_the_guide_names_files_that_exist():
         ("neco/paper/figures.py", ["_DRAWINGS"]),
         ("neco/paper/reported.py", ["DATASET_TITLES"]),
         ("neco/paper/conditions.py", ["IMAGES"]),
+        ("neco/plan/alone.py", ["DECIDED_BY"]),
     ],
 )
 def test_the_guide_names_what_is_in_a_file(path, names):

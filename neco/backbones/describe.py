@@ -4,6 +4,7 @@ python -m neco.backbones.describe docs/backbones.md
 """
 
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 from neco.backbones.registry import BACKBONES
@@ -25,17 +26,20 @@ END = "<!-- end of what is generated -->"
 
 
 def table() -> str:
-    """Return the registry as a Markdown table, one row per name."""
-    columns = ("name", "network, pixels", "weights", "licence", "note")
+    """Return the registry as a Markdown table. Networks that differ in size alone share a row."""
+    columns = ("name", "network (pixels)", "weights", "licence", "note")
     lines = ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]
+    alike: dict[tuple[str, ...], list[BackboneSpec]] = defaultdict(list)
     for row in BACKBONES.values():
+        alike[row.method, f"({row.image_size})", row.licence, row.note].append(row)
+    for (method, pixels, licence, note), rows in alike.items():
+        labels = ", ".join(row.label for row in rows if row.architecture)
         cells = (
-            f"`{row.name}`",
-            f"{row.method} {row.label if row.architecture else ''}".rstrip()
-            + f", {row.image_size}",
-            _weights(row),
-            row.licence,
-            row.note,
+            ", ".join(f"`{row.name}`" for row in rows),
+            " ".join(filter(None, (method, labels, pixels))),
+            ", ".join(dict.fromkeys(map(_weights, rows))),
+            licence,
+            note,
         )
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)

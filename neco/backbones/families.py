@@ -182,17 +182,19 @@ def table(results: list[Tried]) -> str:
     for one in results:
         why = next((name for part, name in WHY.items() if part in one.reason), one.reason)
         outcome = (one.trains, one.extracts, one.attention, one.grid or "-", why)
-        network = f" {one.kind}" if kinds[one.family] > 1 else ""
-        rows[outcome].append(f"`{one.family}`{network} ({one.members})")
-    columns = ("trains", "image sizes", "class attention", "stride", "why not", "families")
+        kind = f".{one.kind}" if kinds[one.family] > 1 else ""
+        rows[outcome].append(f"`{one.family}{kind}`")
+    columns = ("trains", "sizes", "class attention", "stride", "why not", "families")
     lines = ["| " + " | ".join(columns) + " |", "| --- | --- | --- | ---: | --- | --- |"]
     for cells, families in sorted(rows.items(), key=_usefulness):
         lines.append(f"| {' | '.join(cells)} | {', '.join(families)} |")
     trained = sum(one.members for one in results if one.trains == "yes")
     extracted = sum(one.members for one in results if one.extracts != "no")
     everything = sum(one.members for one in results)
-    lines += ["", f"Of timm's {everything} models, {extracted} are of a kind that gives a grid of "
-              f"tokens, and {trained} are of a kind that can be trained."]  # fmt: skip
+    lines += [
+        "",
+        f"Of timm's {everything} models {extracted} can be evaluated and {trained} trained.",
+    ]
     return "\n".join(lines)
 
 

@@ -71,10 +71,10 @@ def _settings_at(model: type[BaseModel], location: tuple[Any, ...]) -> type[Base
                 return None
             current = current.model_fields[key].annotation
         else:  # list[Model], dict[str, Model], Model | None: an index or a name picks the model
-            current = _model_inside(current)
+            current = model_inside(current)
             continue
         current = _unwrap_optional(current)
-    found = current if isinstance(current, type) else _model_inside(current)
+    found = current if isinstance(current, type) else model_inside(current)
     return found if isinstance(found, type) and issubclass(found, BaseModel) else None
 
 
@@ -85,11 +85,12 @@ def _unwrap_optional(annotation: Any) -> Any:
     return annotation
 
 
-def _model_inside(annotation: Any) -> Any:
+def model_inside(annotation: Any) -> Any:
+    """Return the model of settings in an annotation such as dict[str, Model], None without any."""
     for item in get_args(annotation):
         if isinstance(item, type) and issubclass(item, BaseModel):
             return item
-        inner = _model_inside(item)
+        inner = model_inside(item)
         if inner is not None:
             return inner
     return None

@@ -11,26 +11,31 @@ Compared = Literal["in-context", "overcluster", "linear", "unsupervised", "consi
 
 
 class Page(Settings):
-    """What the page of a comparison carries. All of it lies inside of one file."""
+    """What the page of a comparison holds. Everything lies in one file."""
 
     images: int = Field(16, ge=1)
-    """Images that are shown, drawn at random. Each costs about 15 kB, and its patches."""
+    """Number of images on the page, drawn at random. Each of them makes the page about 15 kB
+    larger, without its patches."""
     dimensions: int = Field(32, ge=2)
-    """Length of a token in the page. Raised, neighbours agree better with those of the whole
-    tokens, and the file grows by one byte for each patch and dimension."""
+    """Numbers per token on the page. With a higher value the neighbours agree better with those of
+    the whole tokens, and the page grows by one byte for each patch and number."""
     grid: int = Field(24, ge=2)
-    """Most rows and columns of patches; finer grids are averaged down to it."""
+    """Largest number of rows and columns of patches; finer grids are averaged down to it. A higher
+    value shows finer patches and makes the page larger."""
     longest: int = Field(288, ge=32)
-    """Longest side of a shown image, in pixels."""
+    """Longest side of an image on the page, in pixels. A higher value shows more detail and makes
+    the page larger."""
     neighbours: int = Field(8, ge=1)
-    """Nearest patches that are shown of each chosen patch."""
+    """Number of nearest patches that the page shows for a chosen patch. A higher value shows more
+    distant ones too."""
     clusters: int = Field(12, ge=2, le=255)
-    """K of the cluster maps, which are made of the shown images alone."""
+    """Number of clusters (K) of the cluster maps, which are made of the page's images alone. More
+    of them show smaller parts."""
     megabytes: float = Field(12.0, gt=0.0)
-    """Most that the tokens of all backbones and datasets take together, in 10^6 bytes of the page.
-    Where they would take more, fewer images are shown."""
+    """Largest size of the tokens of all backbones and datasets on the page, in millions of bytes.
+    If they would take more, fewer images are shown. A higher value allows a larger page."""
     seed: Seed = 0
-    """Of the choice of images and of the clusters."""
+    """Seed that draws the page's images and starts its clusters."""
 
 
 class Compare(Settings):
@@ -39,18 +44,21 @@ class Compare(Settings):
     protocols: list[Compared] = [
         "in-context", "overcluster", "linear", "unsupervised", "consistency",
     ]  # fmt: skip
-    """What is measured. A protocol that does not fit the data or a backbone is left out, and the
-    reason is said."""
+    """Protocols that are run. One that does not fit the data or a backbone is left out, with the
+    reason. More of them take longer."""
     replicas: int = Field(2000, ge=100)
-    """Draws of the paired bootstrap. Raised, the ends of an interval are known more exactly."""
+    """Number of resamplings of the images for the paired bootstrap. More of them make the ends of
+    the intervals steadier and take longer."""
     level: float = Field(0.95, gt=0.5, lt=1.0)
-    """Share of the draws that an interval holds."""
+    """Share of the resamplings that an interval holds. A higher value makes intervals wider."""
     seed: Seed = 0
-    """Of the draws, and of the images where only some are used."""
+    """Seed of the resamplings, and of the choice of images where only some are used."""
     train_images: int | None = Field(None, ge=2)
-    """Most training images that are used, drawn at random; null uses all."""
+    """Largest number of training images that are used, drawn at random. A higher value takes
+    longer; null uses all."""
     val_images: int | None = Field(None, ge=2)
-    """Most held-out images that are used, drawn at random; null uses all."""
+    """Largest number of held-out images that are used, drawn at random. A higher value gives
+    narrower intervals and takes longer; null uses all."""
     page: Page = Page()
 
 

@@ -11,8 +11,8 @@ PartName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 
 
 class Scenes(Settings):
-    """Generated scenes that look like photographs, written as the official archives, so that
-    nothing has to be downloaded."""
+    """Generated images in the form of the official archives, so that nothing has to be
+    downloaded."""
 
     train: int = Field(600, ge=1)
     """Labelled training images of each archive. More of them take longer to make."""
@@ -20,21 +20,21 @@ class Scenes(Settings):
     """Labelled held-out images of each archive. More of them take longer to make and give steadier
     results."""
     unlabelled: int = Field(600, ge=0)
-    """Training images without annotation that COCO's archive has besides. More of them take longer
-    to make."""
+    """Training images without annotation that COCO's archive has in addition. More of them take
+    longer to make."""
     width: int = Field(128, ge=16)
-    """Width of an image in pixels."""
+    """Width of an image in pixels. Wider images take longer to make and to use."""
     height: int = Field(128, ge=16)
-    """Height of an image in pixels."""
+    """Height of an image in pixels. Higher images take longer to make and to use."""
     seed: Seed = 0
-    """Seed of what the scenes show."""
+    """Seed that decides what the scenes show."""
 
 
 class DatasetSplits(Settings):
     """Which splits of a prepared dataset evaluations use."""
 
     train: PartName = "train"
-    """Split whose labelled images evaluations learn from. Trainings name their own split in
+    """Name of the split whose labelled images evaluations learn from. Trainings name their split in
     `train.split`."""
     val: PartName = "val"
-    """Split that evaluations are scored on."""
+    """Name of the split that evaluations are scored on."""

@@ -10,7 +10,9 @@ from typing import Any, Literal, get_args, get_origin
 import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
 
+from neco.config.base import model_inside
 from neco.config.project import Project
 from neco.config.training import Train
 
@@ -54,7 +56,22 @@ def _lines(model: type[BaseModel], values: dict[str, Any], depth: int) -> list[s
             lines += _lines(group, values[name], depth + 1)
         else:
             lines.append(f"{indent}{name}: {_inline(values[name])}{_allowed(field)}")
+            lines += _keys(field.annotation, depth)
     return lines
+
+
+def _keys(annotation: Any, depth: int) -> list[str]:
+    """Return what may stand inside a setting that is empty by default, as lines of comment."""
+    model = model_inside(annotation)
+    if model is None:
+        return []
+    several = get_origin(annotation) in (dict, list)
+    opening = "Each of them has these keys:" if several else "It has these keys:"
+    defaults = {name: field.get_default() for name, field in model.model_fields.items()}
+    values = {name: None if it is PydanticUndefined else it for name, it in defaults.items()}
+    place = 2 * depth
+    inner = [f"{line[:place]}#{line[place + 1 :]}" for line in _lines(model, values, depth + 2)]
+    return [f"{'  ' * depth}# {opening}", *inner]
 
 
 def _comment(text: str, indent: str) -> list[str]:
@@ -73,6 +90,8 @@ def _inline(value: Any) -> str:
 
 def _allowed(field: FieldInfo) -> str:
     """Return a comment on what a value may be: its choices or its bounds, else nothing."""
+    if field.is_required():
+        return "  # must be given"
     if get_origin(field.annotation) is Literal:
         return "  # " + " | ".join(get_args(field.annotation))
     signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}

@@ -6,14 +6,14 @@ from neco.config.base import Settings
 
 
 class Packing(Settings):
-    """How `neco data pack` stores images in shards."""
+    """How `neco pack` stores images in shards."""
 
     shorter_side: int | None = Field(None, ge=8)
-    """Shorter side in pixels to which larger images are shrunk before they are stored. A lower
-    value makes smaller shards and loses detail; null stores every image as it is."""
+    """Shorter side in pixels to which larger images are shrunk before they are stored. A higher
+    value keeps more detail and makes larger shards; null stores every image as it is."""
     shard_mb: float = Field(256.0, gt=0.0)
     """Largest size of a shard in millions of bytes. A higher value makes fewer files. An image that
     is larger has a shard of its own."""
     quality: int = Field(95, ge=1, le=100)
-    """JPEG quality of images that are shrunk, 1 to 100. A higher value keeps more detail and makes
-    larger shards."""
+    """JPEG quality of images that are shrunk, from 1 to 100. A higher value keeps more detail and
+    makes larger shards."""

@@ -19,15 +19,19 @@ class Stage(Settings):
     count: int = Field(ge=1)
     """Number of generated images. More of them take longer to make."""
     image_size: int = Field(ge=16)
-    """Width and height in pixels of an image, from which views are cut."""
+    """Width and height in pixels of an image, from which crops are cut. A higher value shows more
+    detail and takes longer."""
     sides: list[int] = [64]
-    """Widths (and heights) of the network's input in pixels; each batch draws one of them."""
+    """Sides of the network's input in pixels; each batch draws one of them. Larger ones take
+    longer."""
     crop_scale: Shares
-    """Smallest and largest share of the image's area that a view covers."""
+    """Smallest and largest share of the image's area that a crop covers. Higher values show more of
+    the image."""
     steps: int = Field(ge=1)
     """Optimiser steps of this stage. More of them take longer."""
     learning_rate: float = Field(gt=0.0)
-    """Learning rate of AdamW at the start of the stage's cosine schedule."""
+    """Learning rate of AdamW at the start of the stage's cosine schedule. A higher value changes
+    the weights faster."""
 
 
 class Pretraining(Settings):
@@ -38,7 +42,7 @@ class Pretraining(Settings):
     """Seed of the generated images. No dataset of the project uses it, so no image is seen
     twice."""
     seed: Seed = 0
-    """Seed of the weights' start, the order of images and their views."""
+    """Seed of the first weights, the order of images and their crops."""
     batch_size: int = Field(64, ge=1)
     """Images in a step. A higher value needs more memory."""
     stages: list[Stage] = [
@@ -65,6 +69,7 @@ class Pretraining(Settings):
     weight_decay: float = Field(0.05, ge=0.0)
     """Weight decay of AdamW. A higher value pulls weights towards zero faster."""
     warmup_steps: int = Field(100, ge=0)
-    """Steps over which the learning rate rises from 0 at the start of each stage."""
+    """Number of steps over which the learning rate rises from 0 at the start of each stage. More of
+    them start more gently."""
     processes: int = Field(2, ge=1)
-    """Processes that draw images. More of them are faster where there are more processor cores."""
+    """Processes that draw images. More of them are faster if there are processor cores for them."""

@@ -33,13 +33,14 @@ class Evaluation(Settings):
     """One protocol on some datasets, for some runs and backbones."""
 
     protocol: str = Field(json_schema_extra=lambda schema: schema.update(enum=list(PROTOCOLS)))
-    """Name of the protocol."""
+    """The protocol, by the name of its settings below, but with hyphens: `in-context`, `linear` and
+    so on."""
     datasets: list[str]
     """Names of datasets; each has to be in the project's `datasets`."""
     models: list[str] | Literal["main", "ablations"] = "main"
     """Which models are evaluated. `main`: every backbone, and every run without `ablations`.
-    `ablations`: the runs with some. Or a list of names: a run's takes the models of all its seeds,
-    `<run>.seed<n>` one of them, a backbone's the backbone; a name that is both takes both."""
+    `ablations`: every run with `ablations`. Or a list of names: of a backbone, of a run (the models
+    of all its seeds) or of one model (`<run>.seed<n>`)."""
     settings: dict[str, Any] = {}
     """Settings of the protocol for this evaluation: only those that differ from the project's."""
 
@@ -68,25 +69,25 @@ class Project(Settings):
     """Name of the project, in lower case letters, digits and hyphens. Its results go to
     results/<name>."""
     include: list[str] = []
-    """Configuration files beside this one that are read first, in order; this one is laid over
-    them."""
+    """Names of configuration files in the same folder. They are read first, in order, and this file
+    overrides them."""
     data: str = Field("data", pattern=r"^[^{}\n]+$")
-    """Folder of archives and prepared datasets. Its path must hold no braces, which are
-    Snakemake's."""
+    """Folder of archives and prepared datasets. Its path must not contain braces, which Snakemake
+    reads as wildcards."""
     mirrors: list[str] = ["official"]
-    """Where archives and weights are looked for, in order: `official`, a folder, or the start of a
-    file://, http:// or https:// address."""
+    """Where archives and weights are looked for, in this order: `official`, a folder, or the start
+    of a file://, http:// or https:// address."""
     mirror: str | None = None
-    """One more mirror, which is asked first. It exists for the command line: `--config
+    """One more mirror, which is asked first. It is meant for the command line: `--config
     mirror=/folder`."""
     scenes: Scenes | None = None
-    """Settings of generated archives, which take the place of downloaded ones; null downloads (an
-    empty mapping, `{}`, generates with the defaults)."""
+    """Generated images that replace the downloaded archives. null downloads; an empty mapping,
+    `{}`, generates with the defaults."""
     datasets: dict[PartName, DatasetSplits] = {}
     """Datasets that are prepared, by name, with the splits that evaluations use."""
     backbones: list[str] = []
-    """Registry names of backbones that are evaluated as they are: baselines, and the students that
-    NeCo's authors released."""
+    """Names of backbones that are evaluated without training (docs/backbones.md), such as baselines
+    and the students that NeCo's authors released."""
     train: dict[str, Any] = {}
     """Training settings of all runs: only those that differ from the preset's."""
     runs: dict[FileName, Run] = {}
@@ -103,8 +104,8 @@ class Project(Settings):
     compare: Compare = Compare()
     report: Report = Report()
     only: list[str] = []
-    """Parts of the report to compute, with what they need and no more: `table-8`, `figure-2`,
-    `overlays`, `summary`, `claims`. One name need not be a list; an empty list computes the whole
+    """Parts of the report to compute, with what they need and nothing else: `table-8`, `figure-2`,
+    `overlays`, `summary`, `claims`. A single name needs no list; an empty list computes the whole
     report."""
     publish: Publish = Publish()
     resources: Resources = Resources()

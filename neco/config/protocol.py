@@ -31,15 +31,15 @@ class Evaluated(Settings):
     presets: ClassVar[dict[str, Preset]] = {"paper": Preset()}
 
     absent: Literal["zero", "skip"] = "zero"
-    """What a class counts that no ground-truth pixel shows: `zero` counts it as an IoU of 0
-    (released code), `skip` leaves it out of the mean."""
+    """How a class that no ground-truth pixel shows counts in the mean IoU. `zero`: as an IoU of 0
+    (released code). `skip`: it is left out."""
     ignored_class: Literal["left out", "zero"] = "left out"
-    """Whether the ignored class counts. `left out`: the mean is over the classes alone. `zero`: it
-    is one more class, with an IoU of 0, as in the released code on ADE20K, where `other` is one of
-    its 151 classes. `zero` can only lower the mean."""
+    """How the ignored class counts in the mean IoU. `left out`: it does not. `zero`: as one more
+    class with an IoU of 0, which can only lower the mean. The released code does so on ADE20K,
+    where `other` is one of its 151 classes."""
     bootstrap: int = Field(1000, ge=0)
     """Number of resamplings of the images from which the 95 % interval of a result is computed.
-    More of them make the interval's ends steadier and take longer; 0 computes no interval."""
+    More of them make the ends of the interval steadier and take longer; 0 computes none."""
 
     @model_validator(mode="wrap")
     @classmethod
@@ -55,9 +55,9 @@ class Gridded(Evaluated):
     """Settings of a protocol that brings masks or maps to another size by nearest neighbour."""
 
     resampling: Literal["centre", "floor"] = "centre"
-    """Where a cell of a resized map or mask reads the original: `centre` at the cell's centre,
-    `floor` at its upper left corner, as PyTorch's `nearest` and so the released code does. With
-    `floor` some cells read the patch beside their own."""
+    """Which pixel a cell of a resized map or mask reads. `centre`: the one at the cell's centre.
+    `floor`: the one at its upper left corner, as PyTorch's `nearest` and the released code do; some
+    cells then read the patch beside their own."""
 
 
 Chosen = TypeVar("Chosen", bound=Evaluated)

@@ -13,9 +13,9 @@ class Publish(Settings):
     clone has."""
     megabytes: float = Field(20, gt=0)
     """Largest size of published/remote in millions of bytes, all projects together. Publishing
-    stops before it would grow larger. Other remotes have no limit."""
+    stops before it grows larger; a higher value allows more. Other remotes have no limit."""
     checkpoints: list[str] | None = None
     """Trained models (`<run>.seed<n>`) whose weights are published; null publishes those of all.
     Metrics, curves, tables and figures are published in any case."""
     without: list[str] = []
-    """Patterns of tables, figures and reports that are not published, as `figures/*.pdf`."""
+    """Patterns of tables, figures and reports that are not published, such as `figures/*.pdf`."""

@@ -25,17 +25,16 @@ class Report(Settings):
     """Which tables and figures the report has."""
 
     tables: list[Table] = ["1a", "2", "7", "8"]
-    """Tables of the paper, by their numbers. A table shows results of `evaluations`; it asks for
-    none itself."""
+    """Tables of the paper, by number. A table shows results of `evaluations` and does not add
+    any."""
     figures: list[Figure] = ["1", "2", "3", "4", "5", "6", "7", "overlays"]
-    """Figures of the paper, by their numbers, and `overlays`: segments drawn over held-out
-    images."""
+    """Figures of the paper, by number, and `overlays`, which shows segments on held-out images."""
     dataset: str = "pascal-voc"
-    """Dataset whose held-out images the figures show."""
+    """Name of the dataset whose held-out images the figures show."""
     run: str | None = None
-    """Run that the figures compare with its start; null takes the project's first."""
+    """Name of the run that the figures compare with its start; null takes the project's first."""
     images: int = Field(6, ge=1)
-    """Number of images in each figure."""
+    """Number of images in each figure. More of them make figures longer."""
     clusters: int = Field(100, ge=2)
     """Number of clusters (K) that Figure 6 and the overlays show. More of them show smaller
     parts."""

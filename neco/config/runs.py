@@ -15,22 +15,22 @@ class Run(Settings):
     `train`."""
 
     like: str | None = None
-    """Name of another run whose settings this one takes over, apart from `ablations`. Then only
-    what differs from that run is written here."""
+    """Name of another run whose settings this one takes, except `ablations`. This run then states
+    only what differs."""
     backbone: str
-    """Registry name of the backbone that the training starts from (`neco backbones` lists them)."""
+    """Name of the backbone that the training starts from (docs/backbones.md)."""
     method: str = "NeCo"
     """Name of the run's row in the tables."""
     seeds: Seeds = [0]
-    """Seeds of the training. Each is trained and evaluated as a model of its own,
+    """Seeds of the training. With each of them a model is trained and evaluated,
     `<run>.seed<n>`."""
     train: dict[str, Any] = {}
     """Training settings of this run: only those that differ from the project's `train`."""
     ablations: list[str] = []
-    """Cells of the ablation tables that this run fills, as `5a/foreground` or `9a/all`. A run that
-    names any is left out of the main tables and is evaluated by `models: ablations`."""
+    """Cells of the ablation tables that this run fills, such as `5a/foreground` or `9a/all`. A run
+    with any is left out of the main tables and is evaluated by `models: ablations`."""
     initial: bool = True
-    """`true` also evaluates the backbone that the training starts from; `false` leaves it out."""
+    """`true` also evaluates the backbone that the training starts from; `false` does not."""
 
 
 class Model(NamedTuple):

@@ -14,13 +14,14 @@ from neco.errors import UserError
 
 
 class Crops(Settings):
-    """Multi-crop: which regions of an image become views (paper, appendix A.1)."""
+    """Which regions of an image become crops. A crop with colours of its own is a view (paper,
+    appendix A.1)."""
 
     global_count: int = Field(2, ge=2)
     """Large crops of each image. Only these go through the teacher. More of them make more pairs to
     compare, and a step takes longer (paper: 2)."""
     local_count: int = Field(4, ge=0)
-    """Small crops of each image. Only the student sees them. More of them make more pairs to
+    """Small crops of each image, which only the student sees. More of them make more pairs to
     compare, and a step takes longer (released code: 4)."""
     global_size: int = Field(224, ge=8)
     """Width and height of a global crop in pixels. Larger crops have more patches, show more detail
@@ -29,33 +30,34 @@ class Crops(Settings):
     """Width and height of a local crop in pixels, a multiple of the patch size: 98 for patch 14, 96
     for patch 16. Larger crops cost more time and memory (paper)."""
     global_scale: Shares = (0.25, 1.0)
-    """Smallest and largest share of the image's area that a global crop covers. Higher values give
-    crops that show more of the image and overlap more (released code)."""
+    """Smallest and largest share of the image's area that a global crop covers. Higher values make
+    crops show more of the image and overlap more (released code)."""
     local_scale: Shares = (0.05, 0.25)
-    """Smallest and largest share of the image's area that a local crop covers. Higher values give
-    crops that show more of the image (released code)."""
+    """Smallest and largest share of the image's area that a local crop covers. Higher values make
+    crops show more of the image (released code)."""
     aspect: Range = (0.75, 1.3333333333333333)
-    """Smallest and largest width of a crop divided by its height. A wider range gives crops that
-    are stretched more when they are resized to squares. Area and aspect are drawn together until
-    the box fits into the image. After ten boxes that do not fit, the crop is the largest centred
-    box whose aspect is in this range (3/4 to 4/3 as in torchvision)."""
+    """Smallest and largest ratio of a crop's width to its height. A wider range stretches crops
+    more when they are resized to squares. Area and aspect are drawn together until the crop fits
+    into the image. After ten draws the crop is the largest centred one whose aspect is in this
+    range (3/4 to 4/3, as in torchvision)."""
     minimum_overlap: float = Field(0.01, ge=0.0, lt=1.0)
-    """Least share of the image's area in which each local crop meets each global crop. A higher
-    value gives pairs that see more of the same places (paper: 0.01)."""
+    """Least share of the image's area that each local crop has in common with each global crop.
+    With a higher value the pairs show more of the same places (paper: 0.01)."""
     minimum_global_overlap: float = Field(0.01, ge=0.0, lt=1.0)
-    """Least share of the image's area in which each two global crops meet. A higher value gives
-    pairs that see more of the same places (paper: 0.01; released code: 0.02)."""
+    """Least share of the image's area that two global crops have in common. With a higher value the
+    pairs show more of the same places (paper: 0.01; released code: 0.02)."""
     attempts: int = Field(200, ge=1)
-    """Boxes that are drawn for one crop until it meets the global crops before it. Where none of
-    them does, all crops are moved to the middle of the image, where they meet. A higher value makes
-    that rarer and takes longer on long, narrow images (the released code draws without end)."""
+    """How often a crop is drawn until it overlaps the global crops before it. If no draw does, all
+    crops are moved to the middle of the image, where they overlap. A higher value makes that rarer
+    and takes longer on long, narrow images (the released code draws without end)."""
 
 
 class Photometric(Settings):
     """Colour changes of each view, the same as Leopart's (paper, appendix A.1)."""
 
     jitter_probability: float = Field(0.8, ge=0.0, le=1.0)
-    """Probability that brightness, contrast, saturation and hue of a view are changed."""
+    """Probability that brightness, contrast, saturation and hue of a view are changed. A higher
+    value changes more views."""
     brightness: float = Field(0.8, ge=0.0)
     """Largest relative change of brightness: 0.8 multiplies it by 0.2 to 1.8. A higher value
     changes views more."""
@@ -69,12 +71,12 @@ class Photometric(Settings):
     """Largest turn of the hue as a share of the colour circle. At 0.5 any hue can become any other;
     at 0 the hue stays."""
     grayscale_probability: float = Field(0.2, ge=0.0, le=1.0)
-    """Probability that a view loses its colours."""
+    """Probability that a view loses its colours. A higher value makes more views grey."""
     blur_probability: float = Field(0.5, ge=0.0, le=1.0)
-    """Probability that a view is blurred."""
+    """Probability that a view is blurred. A higher value blurs more views."""
     blur_sigma: Range = (0.1, 2.0)
-    """Smallest and largest standard deviation of the Gaussian blur in pixels. Higher values blur
-    more."""
+    """Smallest and largest standard deviation of the Gaussian blur, in pixels of the view. Higher
+    values blur more."""
 
 
 class Teacher(Settings):
@@ -85,42 +87,42 @@ class Teacher(Settings):
     itself, without gradient (paper, Table 5b)."""
     head: Literal["apart", "copied"] = "apart"
     """How the teacher's head starts. `apart`: with random weights of its own (released code).
-    `copied`: as a copy of the student's. Heads with another `head.start` than `random` or `uniform`
-    are always copied."""
+    `copied`: as a copy of the student's. If `head.start` is neither `random` nor `uniform`, the
+    head is copied in any case."""
     momentum: float = Field(0.9995, ge=0.0, le=1.0)
     """Share of its own weights that the teacher keeps in a step, at the start of a cosine schedule.
-    A higher value makes the teacher slower (paper: 0.9995)."""
+    With a higher value the teacher follows the student more slowly (paper: 0.9995)."""
     final_momentum: float = Field(1.0, ge=0.0, le=1.0)
-    """Share that the teacher keeps at the end of the schedule. At 1 the teacher stands still
-    (paper: 1)."""
+    """Share of its own weights that the teacher keeps at the end of the schedule. A higher value
+    makes it slower there; at 1 the teacher stands still (paper: 1)."""
     moves: Literal["before_step", "after_step"] = "before_step"
-    """When the teacher takes in the student: before the optimiser changes the student
-    (`before_step`, released code), or after (`after_step`). With `before_step` the teacher is one
-    step behind."""
+    """When the teacher is updated in a step. `before_step`: before the optimiser changes the
+    student, so that the teacher is one step behind (released code). `after_step`: after it."""
 
 
 class Head(Settings):
     """The projection head: linear layers with GELU between them (paper, appendix A.1)."""
 
     layers: int = Field(3, ge=0)
-    """Linear layers of the head. At 0 the backbone's own tokens are compared. A deeper head starts
-    further from them, and the backbone has to be trained for longer before the head's order of
-    patches means anything (paper: 3)."""
+    """Linear layers of the head. At 0 the backbone's own tokens are compared. More layers start
+    further from these tokens, and the training has to be longer before the head orders patches by
+    what they show (paper: 3)."""
     hidden: int = Field(2048, ge=1)
-    """Numbers per token between the layers. A higher value makes the head larger and slower (paper:
-    2048)."""
+    """Width of the layers between, in numbers per token. A higher value makes the head larger and
+    slower (paper: 2048)."""
     output: int = Field(256, ge=1)
-    """Numbers per token that are compared. A higher value keeps more of the tokens and makes
-    comparing slower. A residual head returns as many as the backbone (paper: 256)."""
+    """Width of what is compared, in numbers per token. A higher value keeps more of the tokens and
+    makes comparing slower. A residual head returns as many numbers as the backbone (paper: 256)."""
     start: Literal["random", "uniform", "orthogonal", "principal", "residual"] = "random"
-    """What the first weights are. `random`: normal with deviation 0.02, no bias (released code
-    since January 2025). `uniform`: PyTorch's own start (released code before). Both order patches
-    at random. The other three keep the order that the backbone's tokens have: `orthogonal` is a
-    random rotation and `principal` the first batch's principal components, both with one layer;
-    `residual` adds layers that start at zero to the tokens."""
+    """What the first weights are. `random`: normal with a standard deviation of 0.02, no bias
+    (released code since January 2025). `uniform`: PyTorch's default (released code before). Both
+    order patches at random. The others keep the order that the backbone's tokens have.
+    `orthogonal`, for one layer: a random rotation. `principal`, for one layer: the principal
+    components of the first batch. `residual`: what the layers return starts at zero and is added to
+    the tokens."""
     normalised: bool = True
     """`true` scales every token that the head returns to length 1 before RoIAlign averages tokens,
-    so that all weigh the same (released code). `false` lets long tokens weigh more."""
+    so that all count the same (released code). `false` lets long tokens count more."""
 
     @model_validator(mode="after")
     def _one_linear_layer(self) -> "Head":
@@ -136,52 +138,51 @@ class Optimiser(Settings):
     A.1)."""
 
     name: Literal["adamw", "adam"] = "adamw"
-    """Which optimiser is used. `adamw` shrinks weights apart from the gradient (released code).
-    `adam`, which the paper's text names, adds the weight decay to the gradient, as PyTorch's Adam
-    does; the decay is then divided by the size of the gradient and takes the weights to zero
+    """Which optimiser is used. `adamw` applies weight decay apart from the gradient (released
+    code). `adam`, which the paper's text names, adds the decay to the gradient, as PyTorch's Adam
+    does. Adam then divides it by the size of the gradient, and the weights go to zero
     (docs/recipe.md)."""
     head_learning_rate: float = Field(1e-4, ge=0.0)
-    """Learning rate of the head at the start of its cosine schedule (paper: 1e-4). A higher value
-    changes the head faster; a collapsing head wants a lower one."""
+    """Learning rate of the head at the start of its cosine schedule. A higher value changes the
+    head faster. Lower it if `head_rank` in metrics.csv falls towards 1 (paper: 1e-4)."""
     backbone_learning_rate: float = Field(1e-6, ge=0.0)
     """Learning rate of the backbone at the start of its cosine schedule. A higher value changes the
     backbone faster and forgets more of its start. The paper has 1e-6 for DINOv2 and 1e-5 for other
     backbones, the released code 1e-5 for all."""
     final_learning_rate: float = Field(0.0, ge=0.0)
-    """Learning rate of head and backbone at the end of the schedule (paper: 0). A higher value
-    keeps the last steps changing more."""
+    """Learning rate of head and backbone at the end of the schedule. A higher value lets the last
+    steps change more (paper: 0)."""
     warmup_steps: int = Field(0, ge=0)
-    """Steps over which both learning rates rise from 0. More of them start the training more gently
-    (paper: none)."""
+    """Number of steps over which both learning rates rise from 0. More of them start the training
+    more gently (paper: none)."""
     head_alone: int = Field(0, ge=0)
-    """Steps at the start in which only the head learns. More of them let the head settle before the
-    backbone changes (paper: none)."""
+    """Number of steps at the start in which only the head learns. More of them let the head settle
+    before the backbone changes (paper: none)."""
     weight_decay: float = Field(0.04, ge=0.0)
     """Weight decay at the start of its cosine schedule. A higher value pulls weights towards zero
     faster. Norms, biases and other vectors are never decayed (released code: 0.04)."""
     final_weight_decay: float = Field(0.5, ge=0.0)
-    """Weight decay at the end of its cosine schedule (released code: 0.5)."""
+    """Weight decay at the end of its cosine schedule. A higher value pulls weights towards zero
+    faster in later steps (released code: 0.5)."""
     gradient_clip: float | None = Field(None, gt=0.0)
-    """Largest norm that the gradient of all weights together may have; a longer gradient is
-    shortened to it before the optimiser's step. A lower value limits single steps more; null does
-    not clip (paper: none)."""
+    """Largest norm of the gradient of all weights together; a longer gradient is shortened to it. A
+    lower value makes single steps smaller; null does not clip (paper: none)."""
 
 
 class Watch(Settings):
-    """Bounds of a healthy training. When a row of metrics falls below one of them, the training
-    says so in one line; with `strict` it saves a checkpoint and stops. docs/recipe.md shows which
-    runs the values were chosen from."""
+    """Bounds of a healthy training. When a row of metrics.csv falls below one of them, the training
+    prints a warning. docs/recipe.md shows which runs the values were chosen from."""
 
     information: float = Field(0.1, ge=0.0, le=1.0)
-    """Least information that the targets may hold: 1 less their entropy as a share of the largest
-    possible entropy. At 0 the targets say nothing about the order of the references. A higher bound
-    warns sooner."""
+    """Least information of the targets, from 0 to 1: 1 minus their entropy as a share of the
+    largest possible entropy. At 0 the targets say nothing about the order of the references. A
+    higher bound warns sooner."""
     head_rank: float = Field(2.0, ge=0.0)
-    """Least effective rank of the student's aligned features. At 1 all patches point the same way.
-    A higher bound warns sooner."""
+    """Least effective rank of the student's aligned features, which is roughly the number of
+    directions that they use. At 1 all patches point the same way. A higher bound warns sooner."""
     backbone_rank: float = Field(3.0, ge=0.0)
-    """Least effective rank of the backbone's tokens. At 1 all tokens are alike. A higher bound
-    warns sooner."""
+    """Least effective rank of the backbone's tokens, which is roughly the number of directions that
+    they use. At 1 all tokens are alike. A higher bound warns sooner."""
     strict: bool = False
     """`true` saves a checkpoint and stops at the first warning; `false` trains on."""
 
@@ -191,58 +192,58 @@ class Train(Settings):
 
     preset: Literal["paper", "released", "text", "fast"] = "paper"
     """Named starting point; every key that it sets can still be set by itself. `paper`: the paper's
-    numbers with the behaviour of the released code; this is the run that reproduces the paper.
+    numbers with the behaviour of the released code, which is the run to reproduce the paper with.
     `released`: the published ViT-S/14 configuration to the letter. `text`: the paper's text to the
-    letter, kept to show what that does. `fast`: for your own images, in hours instead of days; no
-    setting of the paper's. See docs/recipe.md."""
+    letter, whose trainings collapse. `fast`: short trainings on your own images, which do not
+    follow the paper. See docs/recipe.md."""
     dataset: str = "coco"
-    """Name of the prepared dataset whose images are trained on. Its labels are not read (paper:
-    COCO)."""
+    """Name of the prepared dataset whose images are used for training. Its labels are not read
+    (paper: COCO)."""
     split: str = "train"
-    """Name of the split whose images are trained on."""
+    """Name of the split whose images are used for training."""
     epochs: int = Field(25, ge=1)
-    """How often every image is trained on. More epochs take longer and stretch all schedules
-    (paper: 25; ablations: 10)."""
+    """How often every image is used. More epochs take longer and stretch all schedules (paper: 25;
+    ablations: 10)."""
     steps: int | None = Field(None, ge=1)
-    """Number of optimiser steps in all, at whose end all schedules end; null takes the steps of
-    `epochs`."""
+    """Number of optimiser steps of the whole training. More steps take longer and stretch all
+    schedules; null takes the steps of `epochs`."""
     batch_size: int = Field(64, ge=1)
     """Images in a step, over all processes together. A higher value needs more memory and makes
-    fewer steps of an epoch; learning rates stay as they are (paper: 64)."""
+    fewer steps of an epoch; learning rates do not change with it (paper: 64)."""
     accumulate: int = Field(1, ge=1)
-    """Parts that each process cuts its images of a step into. It takes one part after the other, so
-    a higher value needs less memory and gives the same gradient. With references from the student
-    it costs one more forward pass of the global crops."""
+    """Number of parts into which each process cuts its images of a step. It takes one part after
+    the other, so a higher value needs less memory and gives the same gradient. If references come
+    from the student, it costs one more forward pass of the global crops."""
     seed: Seed = 0
-    """Seed of everything random: the order of images, crops, colours, references, the head's start
-    and dropped paths."""
+    """Seed of everything random: the order of images, crops, colours, references, the head's first
+    weights and skipped blocks."""
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "32-true"
-    """Arithmetic of the networks. `32-true`: float32. `bf16-mixed` and `16-mixed`: half the bits in
-    most products, which is faster on hardware that has them. `auto`: `bf16-mixed` where the
-    hardware multiplies bfloat16, else `32-true`. The loss is always computed in float32."""
+    """Arithmetic of the networks. `32-true`: float32. `bf16-mixed` and `16-mixed`: 16 bits in most
+    products, which is faster on hardware that supports it. `auto`: `bf16-mixed` where the hardware
+    multiplies bfloat16, otherwise `32-true`. The loss is always computed in float32."""
     compile: bool = False
     """`true` compiles the blocks of student and teacher with torch.compile. The first step then
-    takes longer and the others can be faster (docs/training.md)."""
+    takes longer, and the others can be faster (docs/training.md). `false` runs them as they are."""
     drop_path: float = Field(0.1, ge=0.0, lt=1.0)
-    """Stochastic depth of the student: the share of images for which the last block is left out,
-    less for the blocks before it. A higher value drops more. The teacher drops nothing (released
-    code: 0.1)."""
+    """Stochastic depth of the student: the probability that an image skips the last block. Earlier
+    blocks are skipped less often. A higher value skips more. The teacher skips none (released code:
+    0.1)."""
     trainable_blocks: int | None = Field(None, ge=0)
-    """How many of the last blocks are trained, with the final norm. Fewer blocks take less time and
-    memory and keep more of the start; null trains the whole backbone (paper)."""
+    """How many of the last blocks are trained, together with the final norm. More blocks take more
+    time and memory and keep less of the start; null trains the whole backbone (paper)."""
     workers: int = Field(8, ge=0)
-    """Processes that read and decode images, for each process that trains. More of them help where
+    """Processes that read and decode images, for each process that trains. More of them help if
     steps wait for images (`data_wait` in metrics.csv), and need more processor cores and memory."""
     views: Literal["auto", "cpu", "device"] = "auto"
     """Where crops are cut and resized. `cpu`: by the workers, with Pillow. `device`: as one batch
-    on the device where the networks are. `auto`: on the device where that is a GPU, else by the
-    workers (docs/views.md)."""
+    on the device of the networks. `auto`: on the device if that is a GPU, otherwise by the workers
+    (docs/views.md)."""
     checkpoint_every: int = Field(500, ge=1)
-    """Steps between checkpoints. A higher value writes less often and loses more steps when the
-    machine fails."""
+    """Steps between checkpoints. With a higher value fewer are written, and a machine that fails
+    loses more steps."""
     log_every: int = Field(10, ge=1)
-    """Steps between rows of metrics.csv. A higher value makes fewer rows. Several processes notice
-    a request to stop at these steps only."""
+    """Steps between rows of metrics.csv. A higher value makes fewer rows. A training on several
+    processes can be stopped at these steps only."""
     crops: Crops = Crops()
     photometric: Photometric = Photometric()
     loss: Loss = Loss()

@@ -14,7 +14,7 @@ from neco.errors import UserError
 from neco.files import write_text
 from neco.paper.figures import FIGURES
 from neco.plan.hours import gpu_hours, paper_speed
-from neco.plan.jobs import Job, by_rule, leading_to, read_jobs
+from neco.plan.jobs import Job, leading_to, read_jobs
 from neco.report.needs import Needs, together
 
 BEGIN, END = "<!-- generated: python -m neco.plan.alone -->", "<!-- end of generated -->"
@@ -23,6 +23,35 @@ NOWHERE = "data=/nowhere"
 """A data folder that does not exist, so that neither jobs nor image counts depend on one that
 does."""
 ALONE = PARTS[: -len(("summary", "claims"))]
+DECIDED_BY = {
+    "table-1a": "`overcluster`",
+    "table-1b": "`unsupervised`",
+    "table-2": "`linear`",
+    "table-3": "`runs` from iBOT, DINO, TimeT, Leopart, CrIBo",
+    "table-4": "`segmenter`",
+    "table-5a": "`train.loss.patches`",
+    "table-5b": "`train.teacher.kind`",
+    "table-5c": "`train.loss.references.scope`",
+    "table-5d": "`train.dataset`",
+    "table-5e": "`train.loss.sorting.network`",
+    "table-6": "`unsupervised`",
+    "table-7": "`overcluster`",
+    "table-8": "`in-context`",
+    "table-9a": "`train.loss.nearest`",
+    "table-9b": "`train.batch_size`",
+    "table-9c": "`train.loss.sorting.*_steepness`",
+    "table-9d": "`train.epochs`",
+    "table-10": "`training.json` of the runs",
+    "figure-1": "`report.run`",
+    "figure-2": "`in-context`",
+    "figure-3": "`report.dataset`",
+    "figure-4": "`report.run`",
+    "figure-5": "`report.run`",
+    "figure-6": "`report.clusters`",
+    "figure-7": "`unsupervised`",
+    "overlays": "`report.run`",
+}
+"""The protocol or the setting that each part shows the effect of."""
 
 
 def jobs_of_paper() -> list[Job]:
@@ -38,25 +67,24 @@ def file_of(part: str, project: Project) -> str:
 
 
 def rows(project: Project, jobs: Sequence[Job]) -> list[list[str]]:
-    """Return one row per table and figure, then all of them together, then the whole project."""
-    files = {part: file_of(part, project) for part in ALONE}
-    asked = {part: ([files[part]], together([part], project)) for part in ALONE}
-    asked["all of these"] = (list(files.values()), together(ALONE, project))
+    """Return one row per table and figure, then the whole project."""
     found = []
-    for name, (wanted, needs) in asked.items():
-        found.append([name, *_numbers(leading_to(wanted, jobs), project, needs)])
-    return [*found, ["the whole report", *_numbers(jobs, project, None)]]
+    for part in ALONE:
+        alone = leading_to([file_of(part, project)], jobs)
+        numbers = _numbers(alone, project, together([part], project))
+        found.append([part, DECIDED_BY[part], *numbers])
+    return [*found, ["the whole report", "", *_numbers(jobs, project, None)]]
 
 
 def _numbers(jobs: Sequence[Job], project: Project, needs: Needs | None) -> list[str]:
     hours = sum(cost.hours for cost in gpu_hours(project, paper_speed(), needs))
-    return [f"{len(jobs):,}", f"{by_rule(jobs)['train']:,}", f"{hours:,.1f}"]
+    return [f"{len(jobs):,}", f"{hours:,.1f}"]
 
 
 def table(project: Project, jobs: Sequence[Job]) -> str:
     """Return the table as Markdown."""
-    header = ["alone", "jobs", "trainings", "GPU-hours"]
-    lines = [f"| {' | '.join(header)} |", "| --- |" + " ---: |" * (len(header) - 1)]
+    header = ["part", "protocol or setting", "jobs", "GPU-hours"]
+    lines = [f"| {' | '.join(header)} |", "| --- | --- |" + " ---: |" * (len(header) - 2)]
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows(project, jobs))])
 
 

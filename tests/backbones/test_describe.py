@@ -22,10 +22,16 @@ def test_document_is_up_to_date() -> None:
     assert text == renewed(text, DOCUMENT, COMMAND, table()), f"run {COMMAND}"
 
 
-def test_every_row_is_in_the_table_once() -> None:
-    lines = table().splitlines()[2:]
-    assert [line.split("`")[1] for line in lines] == list(BACKBONES)
-    assert all(line.count(" | ") == 4 for line in lines)
+def test_every_name_is_in_the_table_once_beside_its_own_licence() -> None:
+    rows = [line.strip("| ").split(" | ") for line in table().splitlines()[2:]]
+    named = {name: cells for cells in rows for name in cells[0].split("`")[1::2]}
+    assert len(rows) < len(named) and sorted(named) == sorted(BACKBONES)
+    assert sum(cells[0].count("`") for cells in rows) == 2 * len(BACKBONES)
+    for name, (_, network, _, licence, *note) in named.items():
+        row = BACKBONES[name]
+        assert network.startswith(row.method) and network.endswith(f"({row.image_size})")
+        assert not row.architecture or row.label in network
+        assert licence == row.licence and [row.note] == (note or [""])
 
 
 def test_document_without_marks_is_refused() -> None:
