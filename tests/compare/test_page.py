@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from neco.compare.page.build import HERE, _class_map, _cluster_maps
+from neco.compare.page.script import script
 from neco.report.style import label_colours
 
 CHROMIUM = next(
@@ -51,8 +52,8 @@ def test_a_name_with_markup_stays_text(text, data):
 
 
 def test_the_sources_ask_for_nothing():
-    for name in ("page.html", "page.css", "page.js"):
-        source = (HERE / name).read_text(encoding="utf-8")
+    page, style = ((HERE / name).read_text(encoding="utf-8") for name in ("page.html", "page.css"))
+    for source in (page, style, script(HERE / "js")):
         assert not re.search(r"\bfetch\(|XMLHttpRequest|import\s|@import|url\(|innerHTML", source)
 
 
@@ -123,6 +124,14 @@ def values(page, column):
 def names(page):
     found = page.locator("#numbers tbody td:first-child").all_inner_texts()
     return [name.split("\n")[0].strip() for name in found]
+
+
+def test_the_script_leaves_no_name_behind(opened):
+    declared = re.findall(r"^(?:const|function) (\w+)", script(HERE / "js"), re.MULTILINE)
+    names = [name for name in declared if not opened.locator(f"#{name}").count()]
+    assert len(names) > 50
+    kinds = opened.evaluate(f"[{', '.join(f'typeof {name}' for name in names)}]")
+    assert dict(zip(names, kinds, strict=True)) == dict.fromkeys(names, "undefined")
 
 
 def test_nothing_is_wider_than_the_screen(opened):

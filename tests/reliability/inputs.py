@@ -101,9 +101,19 @@ def spoiled(
 
 def cases() -> list[Case]:
     """Return every case."""
-    from tests.reliability import data_inputs, model_inputs, setting_inputs
+    from tests.reliability import (
+        archive_inputs,
+        folder_inputs,
+        image_inputs,
+        model_inputs,
+        prepared_inputs,
+        setting_inputs,
+    )
 
-    return [*data_inputs.cases(), *model_inputs.cases(), *setting_inputs.cases()]
+    modules = (
+        image_inputs, folder_inputs, archive_inputs, prepared_inputs, model_inputs, setting_inputs,
+    )  # fmt: skip
+    return [case for module in modules for case in module.cases()]
 
 
 def mine(world: World, folder: Path) -> Path:

@@ -13,6 +13,8 @@ from neco.config import Train
 from neco.config.base import validated
 from neco.data.dataset import Dataset, Item
 from neco.training import train
+from neco.training.batches import StepSampler
+from tests.training import tiny
 
 
 def small(views: str, workers: int) -> Train:
@@ -59,3 +61,18 @@ def test_a_training_is_the_same_wherever_its_crops_are_cut(photos, tmp_path):
             losses.append([float(row["loss"]) for row in csv.DictReader(file)])
     assert losses[1] == losses[2]
     assert losses[1] == pytest.approx(losses[0], rel=2e-3)
+
+
+def test_every_epoch_sees_every_image_once_and_a_resumed_order_is_the_same():
+    settings = tiny.small(batch_size=2, steps=None, epochs=3)
+    keys = [key for batch in StepSampler(8, settings, 0) for key in batch]
+    for epoch in range(3):
+        assert sorted(image for number, image in keys if number == epoch) == list(range(8))
+    assert [key for batch in StepSampler(8, settings, 5) for key in batch] == keys[10:]
+
+
+def test_processes_share_a_batch():
+    settings = tiny.small(batch_size=4, steps=2)
+    whole = list(StepSampler(8, settings, 0))
+    halves = [list(StepSampler(8, settings, 0, rank, 2)) for rank in range(2)]
+    assert [sorted(a + b) for a, b in zip(*halves, strict=True)] == [sorted(b) for b in whole]

@@ -10,7 +10,7 @@ from neco.loss import LossTerms
 from neco.training.launch import launch, refuse_unequal_shares
 from neco.training.parts import parts_of, total
 from tests.training.test_processes import CASES, trained, without_keys
-from tests.training.test_training import small
+from tests.training.tiny import small
 
 
 @pytest.mark.parametrize(

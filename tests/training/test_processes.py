@@ -24,7 +24,7 @@ from neco.training.launch import launch, refuse_unequal_shares
 from neco.training.step import Training
 from neco.views import Views
 from tests.training.test_golden import batch
-from tests.training.test_training import small, tiny_backbone, without_times
+from tests.training.tiny import small, tiny_backbone, without_times
 
 STEPS = 3
 CASES = {

@@ -10,7 +10,7 @@ from neco.training.step import Training
 from neco.views import Views
 from tests.training.test_golden import batch
 from tests.training.test_processes import settings_of
-from tests.training.test_training import tiny_backbone
+from tests.training.tiny import tiny_backbone
 
 ASKING = ("_local_scalar_dense", "nonzero", "masked_select", "equal", "unique", "is_nonzero")
 """Operations whose result the host has to wait for, on any device."""

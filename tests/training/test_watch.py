@@ -14,7 +14,7 @@ from neco.training.metrics import StepMetrics
 from neco.training.optimiser import build_optimiser
 from neco.training.student_teacher import make_student, make_teacher
 from neco.training.watch import CollapseWatch
-from tests.training.test_training import small, tiny_backbone
+from tests.training.tiny import small, tiny_backbone
 
 
 def row(**changes: float) -> StepMetrics:

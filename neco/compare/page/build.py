@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from neco.compare.folders import Data
+from neco.compare.page.script import script
 from neco.compare.page.shown import Shown, chosen_images
 from neco.compare.table import title
 from neco.config.compare import Page
@@ -65,7 +66,7 @@ def write_page(
     parts = {
         "{{title}}": escape(f"Comparison: {heading}"),
         "{{style}}": (HERE / "page.css").read_text(encoding="utf-8"),
-        "{{script}}": (HERE / "page.js").read_text(encoding="utf-8"),
+        "{{script}}": script(HERE / "js"),
         "{{data}}": text,
     }
     for marker, part in parts.items():
