@@ -8,9 +8,8 @@ from typing import Any
 from neco.data.folder.plan import FILE
 from neco.data.folder.walk import Listing
 from neco.errors import StoppedError
+from neco.export.source import RECORD
 from neco.files import write_json
-
-RECORD = "fit.json"
 
 
 class Stages:
