@@ -83,6 +83,21 @@ def test_other_images_are_prepared_and_trained_anew(capsys, photos, tmp_path):
     assert "| training images | 8 |" in (out / "model" / "README.md").read_text()
 
 
+def test_masks_beside_the_images_prepare_nothing_anew(photos, tmp_path):
+    root, out = tmp_path / "labelled", tmp_path / "out"
+    (root / "masks").mkdir(parents=True)
+    photos.rename(root / "images")
+    for number in range(9):
+        grey = np.arange(48, dtype=np.uint8).reshape(6, 8) % 2
+        Image.fromarray(grey).resize((80, 60), 0).save(root / "masks" / f"{number}.png")
+    assert fit(root, out) == 0
+    before = times(out)
+    mask = root / "masks" / "3.png"
+    Image.open(mask).rotate(180).save(mask)
+    assert fit(root, out) == 0
+    assert times(out) == before
+
+
 def test_an_index_that_lost_lines_is_made_again(photos, tmp_path):
     out = tmp_path / "out"
     assert fit(photos, out) == 0
