@@ -9,8 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from neco.backbones.registry import file_stem
+from neco.config.base import nearest
 from neco.config.compare import Compare
 from neco.data.dataset import Dataset, read_dataset, splits_of
+from neco.data.folder.match import make_plan
+from neco.data.folder.plan import read_settings
 from neco.data.folder.walk import walk
 from neco.data.prepare import prepare_folder
 from neco.data.state import folder_state
@@ -65,6 +68,8 @@ def datasets(
     into: where prepared datasets are written. splits: those that were asked for, by `train` and
     `val`. skip: how many files may be unusable. Raises UserError for a folder without images.
     """
+    for folder in given:
+        _refuse(folder, into, splits)
     found: list[Data] = []
     for folder in given:
         one = _data(_prepared(folder, into, skip), settings, splits)
@@ -75,15 +80,30 @@ def datasets(
     return found
 
 
-def _prepared(folder: Path, into: Path, skip: int | None) -> Path:
-    """Return a prepared dataset, made of the folder anew only where its files have changed."""
+def _refuse(folder: Path, into: Path, splits: dict[str, str]) -> None:
+    """Raise UserError for a folder or a split that is not there, before any folder is prepared."""
     if not folder.is_dir():
         raise UserError(f"--data {folder}: there is no such folder")
+    root = folder.resolve()
+    prepared = (folder / INDEX).is_file()
+    if not prepared and into.resolve().is_relative_to(root):
+        raise UserError(f"{into.parent}: lies inside of {folder}; name another --out, beside it")
+    if prepared:
+        there = splits_of(folder)
+    else:
+        there = list(make_plan(walk(root), read_settings(root)).splits)
+    for part, split in splits.items():
+        if split not in there:
+            raise UserError(
+                f"--{part}-split {split}: {folder} has no such split{nearest(split, there)}"
+            )
+
+
+def _prepared(folder: Path, into: Path, skip: int | None) -> Path:
+    """Return a prepared dataset, made of the folder anew only where its files have changed."""
     if (folder / INDEX).is_file():
         return folder
     root = folder.resolve()
-    if into.resolve().is_relative_to(root):
-        raise UserError(f"{into.parent}: lies inside of {folder}; name another --out, beside it")
     target = into / f"{file_stem(root.name) or 'data'}-{_short_digest(str(root))}"
     note, state = target.with_name(f"{target.name}.files"), folder_state(walk(root), skip)
     index = target / INDEX

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from neco.backbones.checkpoint import is_safetensors
 from neco.backbones.fetch import fetch_and_convert
 from neco.backbones.load import load_backbone, weights_digest
 from neco.data.dataset import Dataset, read_dataset, splits_of
@@ -16,7 +15,7 @@ from neco.export.source import INNER, Source, source_of
 from neco.files import file_digest
 from neco.fit.machine import this_machine
 from neco.fit.order import Order
-from neco.fit.settle import look, prepare_backbone, settle, trainable, training_split
+from neco.fit.settle import look, prepare_backbone, refuse, settle, training_split
 from neco.fit.show import show
 from neco.fit.stages import Stages, stopped_at
 from neco.processes import number_of
@@ -40,9 +39,7 @@ def fit(order: Order) -> Path:
     """
     began = time.monotonic()
     root, listing, plan = look(order)
-    trainable(order.backbone)  # before anything is written
-    if order.weights is not None:
-        is_safetensors(order.weights)  # so is a file that is missing or no weights at all
+    refuse(order, plan)  # before anything is written
     order.into.mkdir(parents=True, exist_ok=True)
     stages = Stages(order.into)
     with ProgressLine(1.0, left=False) as line:
