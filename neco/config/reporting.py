@@ -32,6 +32,11 @@ class Report(Settings):
     images."""
     dataset: str = "pascal-voc"
     """Dataset whose held-out images the figures show."""
+    against: str | None = None
+    """Model (a backbone, or a run with all its seeds) that the summary compares every other model
+    with, as the difference and its interval by paired bootstrap over images. `compare.level`,
+    `compare.replicas` and `compare.seed` are its settings. Null takes the first backbone of a
+    project without runs; a project with runs shows gains over starting backbones instead."""
     run: str | None = None
     """Run that the figures compare with its start; null takes the project's first."""
     images: int = Field(6, ge=1)

@@ -81,7 +81,7 @@ def test_other_settings(changes, told, monkeypatch):
 
 def test_foreground_needs_a_class_token():
     with torch.device("meta"):
-        hollow = as_backbone(build_network(backbone_spec("timm:vit_tiny_patch16_gap_224")))
+        hollow = as_backbone(build_network(backbone_spec("timm:vit_medium_patch16_gap_240")))
     refuse_impossible(hollow, 9, settings_of())
     with pytest.raises(UserError, match="no class token"):
         refuse_impossible(hollow, 9, settings_of(loss={"patches": "foreground"}))
