@@ -54,8 +54,8 @@ class Paired:
     def note(self) -> str:
         """Return what the brackets mean."""
         return (
-            f"Below a number stands how far it lies above {self.baseline.title}'s, in points, with "
-            f"its {100 * self.level:g} % interval by paired bootstrap over images; * marks an "
+            f"With a number stands how far it lies above that of {self.baseline.title}, in points, "
+            f"with its {100 * self.level:g} % interval by paired bootstrap over images; * marks an "
             "interval that does not hold zero."
         )
 
@@ -111,8 +111,9 @@ def paired(
             paired._titles[group.handle] = group.title
     if bare:
         paired.lacking.append(
-            f"No intervals of {', '.join(sorted(bare))}: the metrics were measured before results "
-            "of single images were kept; delete them and evaluate again."
+            f"No intervals of {', '.join(sorted(bare))}: no results of single images lie beside "
+            "the metrics. For metrics of an earlier version, delete them and evaluate again; "
+            "Segmenter keeps none."
         )
     return paired
 

@@ -130,7 +130,7 @@ def contents(folder: Path) -> dict[str, str]:
     found = {}
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
-        if path.is_dir() or "tensorboard" in name or name.endswith("record.json"):
+        if path.is_dir() or "tensorboard" in name or name.endswith(("record.json", ".record")):
             continue
         found[name] = hashlib.sha256(_timeless(path)).hexdigest()[:12]
     return found
