@@ -75,7 +75,7 @@ def write_parts(path: Path, key: str, parts: Sequence[PerImage]) -> None:
         for name in ARRAYS
     }
     with opened_whole(path, "wb") as file:
-        np.savez_compressed(file, key=np.array(key), about=np.array(json.dumps(about)), **arrays)  # type: ignore[arg-type]
+        np.savez_compressed(file, key=np.array(key), about=np.array(json.dumps(about)), **arrays)
 
 
 def read_parts(path: Path, key: str) -> list[PerImage] | None:

@@ -88,8 +88,8 @@ LONG = {
     ),
     "Segmenter, long step": lambda world, into: world.fine_tune(
         into / "rate.json", "segmenter.iterations=1000", "segmenter.batch_size=8",
-        "segmenter.crop_size=448", "segmenter.image_scale=[896, 896]",
-        "segmenter.window_stride=448",
+        "segmenter.crop_size=224", "segmenter.image_scale=[448, 448]",
+        "segmenter.window_stride=224",
     ),
 }  # fmt: skip
 """Commands that compute for minutes inside of a library or a loop."""
