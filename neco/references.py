@@ -60,12 +60,17 @@ def _choose(images: int, patches: int, settings: References, generator: torch.Ge
         rows = 1 if settings.shared else images
         return dealt(rows, images * patches, settings, generator)
     own = torch.arange(images).unsqueeze(1)
+    choices = choices_of(images, patches, settings)
+    refuse_too_few(choices, settings)
     if settings.scope == "intra":
-        _refuse_too_few(patches, settings)
         return own * patches + distinct(images, patches, settings.count, generator)
-    _refuse_too_few((images - 1) * patches, settings)
-    chosen = distinct(images, (images - 1) * patches, settings.count, generator)
+    chosen = distinct(images, choices, settings.count, generator)
     return chosen + (chosen // patches >= own) * patches  # leave out the image itself
+
+
+def choices_of(images: int, patches: int, settings: References) -> int:
+    """Return how many patches one draw chooses from, of P `patches` in each of B `images`."""
+    return {"batch": images, "inter": images - 1, "intra": 1}[settings.scope] * patches
 
 
 def dealt(rows: int, choices: int, settings: References, generator: torch.Generator) -> Tensor:
@@ -74,7 +79,7 @@ def dealt(rows: int, choices: int, settings: References, generator: torch.Genera
     No row has a number twice, and no number is dealt again before (nearly) all others were: what is
     left of a deck and does not fill a row is put away.
     """
-    _refuse_too_few(choices, settings)
+    refuse_too_few(choices, settings)
     hands = choices // settings.count
     decks = [
         torch.randperm(choices, generator=generator)[: hands * settings.count]
@@ -108,7 +113,8 @@ def distinct(rows: int, choices: int, count: int, generator: torch.Generator) ->
         drawn[again] = torch.randint(choices, (missing,), generator=generator)
 
 
-def _refuse_too_few(choices: int, settings: References) -> None:
+def refuse_too_few(choices: int, settings: References) -> None:
+    """Raise UserError where a draw has fewer patches to choose from than it takes."""
     if settings.count > choices:
         raise UserError(
             f"loss.references.count {settings.count} (scope {settings.scope}) needs at least as "

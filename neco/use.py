@@ -1,6 +1,7 @@
 """A model and the patch tokens of images, for use from Python."""
 
 import io
+from numbers import Integral, Real
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, overload
@@ -12,10 +13,11 @@ from torch.nn.functional import interpolate
 
 from neco.backbones.backbone import Backbone
 from neco.backbones.load import load_backbone
-from neco.backbones.registry import backbone_spec
+from neco.backbones.registry import BACKBONES, backbone_spec, is_known, shown
 from neco.backbones.timm_models import FOLDER
+from neco.config.base import nearest
 from neco.data.photographs import colours_of, read_photograph
-from neco.errors import UserError, from_os_error
+from neco.errors import MachineError, UserError, explained, from_os_error
 from neco.export.source import source_of
 from neco.features import device_of, frozen_tokens
 from neco.normalisation import IMAGENET, Normalisation
@@ -48,16 +50,70 @@ def load(what: str | PathLike[str], backbone: str | None = None, block: int | No
     block: whose output the tokens are, from the end where negative; None is the last one.
     Raises UserError for a place that holds no model, an unknown name, and weights that do not fit.
     """
-    path = Path(what)
+    path = _place(what)
+    _refuse_block(block)
     if not path.exists():
         name = fspath(what)
+        _refuse_unknown(name, path)
+        if backbone is not None:
+            raise UserError(
+                f"load: '{shown(name)}' is a backbone's name, so leave out backbone=, which says "
+                "whose weights a file holds"
+            )
         return Model(load_backbone(name, None, block=block), backbone_spec(name).normalisation)
+    if backbone is not None and not isinstance(backbone, str):
+        raise UserError(f"load: backbone is {backbone!r}; give a name of docs/backbones.md")
     if (path / "config.json").exists():
         name = f"{FOLDER}{path}"
         return Model(load_backbone(name, None, block=block), backbone_spec(name).normalisation)
     source = source_of(path, backbone)
     normalisation = backbone_spec(source.backbone).normalisation
     return Model(load_backbone(source.backbone, source.weights, block=block), normalisation)
+
+
+WANTED = (
+    "give the folder that `neco fit`, `neco train` or `neco export` wrote, a weights file, a name "
+    "of docs/backbones.md, a name of timm, or hf-hub:OWNER/NAME"
+)
+
+
+def _place(what: Any) -> Path:
+    """Return the argument of `load` as a path, whether something is there or not."""
+    name = fspath(what) if isinstance(what, str | PathLike) else what
+    if not isinstance(name, str):
+        raise UserError(f"load: what is of type {type(what).__name__} names no model; {WANTED}")
+    if not name.strip():
+        raise UserError(f"load: the name is empty; {WANTED}")
+    path = _at_home(name)
+    try:
+        path.exists()
+    except OSError as error:  # a name that no file system takes
+        raise UserError(f"load: '{shown(name)}': {error.strerror}; {WANTED}") from None
+    return path
+
+
+def _at_home(name: str) -> Path:
+    """Return a path; `~` is the home folder, as in a shell."""
+    return Path(name).expanduser() if name.startswith("~/") else Path(name)
+
+
+def _refuse_unknown(name: str, path: Path) -> None:
+    """Raise UserError for what is neither there nor a name."""
+    if is_known(name):
+        return
+    near = nearest(name, BACKBONES)
+    near = near if path.parent == Path() and "did you mean" in near else ""
+    raise UserError(
+        f"load: there is no file or folder '{shown(name)}' and no backbone of that name"
+        f"{near or f'; {WANTED}'}"
+    )
+
+
+def _refuse_block(block: Any) -> None:
+    if block is not None and (isinstance(block, bool) or not isinstance(block, Integral)):
+        raise UserError(
+            f"load: block {block!r}; give a whole number, from the end where negative, or None"
+        )
 
 
 @overload
@@ -89,8 +145,9 @@ def patch_tokens(model: Model, images: Any, size: int | None = None) -> Any:
         raise UserError(
             f"patch_tokens: a {type(model).__name__} is no model; give what `neco.load` returns"
         )
-    if size is not None and not size >= 1:
-        raise UserError(f"patch_tokens: size {size}; give 1 pixel or more, or None to keep sizes")
+    number = isinstance(size, Real) and not isinstance(size, bool)
+    if size is not None and not (number and 1 <= size < float("inf")):
+        raise UserError(f"patch_tokens: size {size!r}; give 1 pixel or more, or None to keep sizes")
     if isinstance(images, list | tuple):
         return [patch_tokens(model, image, size) for image in images]
     if isinstance(images, Tensor):
@@ -119,15 +176,18 @@ def _opened(picture: Any) -> Image.Image:
         _refuse_nothing(picture.size)
         return colours_of(picture, getattr(picture, "filename", "") or "the image")
     if not isinstance(picture, str | PathLike):
+        arrays = ", which PIL.Image.fromarray makes of an array" * hasattr(picture, "__array__")
         raise UserError(
-            f"patch_tokens: a {type(picture).__name__} is no image; give a file, a PIL image, a "
-            "tensor (B, 3, H, W), or a list of files or PIL images"
+            f"patch_tokens: a {type(picture).__name__} is no image; give a file, a PIL image"
+            f"{arrays}, a tensor (B, 3, H, W), or a list of files or PIL images"
         )
-    path = Path(picture)
+    if not fspath(picture):
+        raise UserError("patch_tokens: the name of the image is empty; give a file")
+    path = _at_home(fspath(picture))
     try:
         data = path.read_bytes()
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such image") from None
+    except (FileNotFoundError, ValueError):  # also what no file system takes
+        raise UserError(f"{shown(fspath(picture))}: no such image; check the path") from None
     except OSError as error:
         raise from_os_error(error) from None
     photograph = read_photograph(data, path)
@@ -149,11 +209,15 @@ def _pixels(image: Image.Image) -> Tensor:
 def _colours(images: Tensor) -> Tensor:
     """Return (B, 3, H, W) of colours from 0 to 1."""
     if images.ndim not in (3, 4) or images.shape[-3] != 3:
+        last = images.ndim in (3, 4) and images.shape[-1] == 3
+        turned = f"; turn it by .movedim(-1, {images.ndim - 3})" if last else ""
         raise UserError(
             f"patch_tokens: a tensor of shape {tuple(images.shape)}; (3, H, W) or (B, 3, H, W) is "
-            "wanted"
+            f"wanted{turned}"
         )
     _refuse_nothing(tuple(images.shape))
+    if images.layout != torch.strided:
+        raise UserError("patch_tokens: a sparse tensor; give images.to_dense()")
     if images.dtype == torch.bool or images.is_complex():
         raise UserError(
             f"patch_tokens: a tensor of {images.dtype}; give integers from 0 to 255 or floats from "
@@ -175,4 +239,13 @@ def _fitted(pixels: Tensor, patch_size: int, size: int | None) -> Tensor:
     wanted = rounded_size(pixels.shape[-2], pixels.shape[-1], patch_size, size)
     if wanted == tuple(pixels.shape[-2:]):
         return pixels
-    return interpolate(pixels, wanted, mode="bilinear", antialias=True).clamp(0, 1)
+    try:
+        return interpolate(pixels, wanted, mode="bilinear", antialias=True).clamp(0, 1)
+    except RuntimeError as error:
+        if explained(error) is None and "overflow" not in str(error):
+            raise
+        height, width = wanted
+        raise MachineError(
+            f"patch_tokens: images of {width} x {height} pixels do not fit into memory; give a "
+            "smaller size"
+        ) from None

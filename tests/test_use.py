@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -149,7 +150,9 @@ def test_images_models_and_sizes_that_are_none(model, photo, tmp_path):
     closed.close()
     with pytest.raises(UserError, match="closed"):
         patch_tokens(model, closed)
-    for size in (0, -5, float("nan")):
+    with pytest.raises(UserError, match="do not fit into memory"):
+        patch_tokens(model, path, 10**9)
+    for size in (0, -5, float("nan"), float("inf"), "224", (224, 224), True):
         with pytest.raises(UserError, match="1 pixel or more"):
             patch_tokens(model, path, size)
     for other in ("demo-vit", None, model.backbone):
@@ -157,13 +160,74 @@ def test_images_models_and_sizes_that_are_none(model, photo, tmp_path):
             patch_tokens(other, path)
 
 
+@pytest.mark.parametrize(
+    "what", ["/nowhere", "runs/mine", Path("/nowhere"), "weights.safetensors", "~/nowhere",
+             "https://example.org/w.pth", "a\0b", "a\nb", "a" * 5000, "", "  ", None, 3,
+             b"demo-vit", ["demo-vit"], {"a": 1}],
+)  # fmt: skip
+def test_what_names_no_model_is_told_what_does(tmp_path, monkeypatch, what):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError) as refused:
+        load(what)
+    told = str(refused.value)
+    assert told.startswith("load: ") and "\n" not in told and len(told) < 400
+    for form in ("`neco fit`", "`neco export`", "weights file", "docs/backbones.md", "hf-hub:"):
+        assert form in told
+    if isinstance(what, str | Path) and str(what).isprintable():
+        assert str(what).strip()[:90] in told
+
+
+def test_files_and_folders_that_hold_no_model(tmp_path, photo):
+    for name, data in (("a.txt", b"hello"), ("c.json", b"{}"), ("n.npy", b"\x93NUMPY" + bytes(9))):
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(UserError, match="is no file of weights"):
+            load(tmp_path / name)
+    with pytest.raises(UserError, match="is no file of weights"):
+        load(photo[0], backbone="demo-vit")
+    torch.save({"a": torch.ones(3)}, tmp_path / "w.pth")
+    with pytest.raises(UserError, match="does not say whose weights"):
+        load(tmp_path / "w.pth")
+    with pytest.raises(UserError, match="patch-colours has no network"):
+        load(tmp_path / "w.pth", backbone="patch-colours")
+    with pytest.raises(UserError, match=r"unknown backbone .nope.; docs/backbones\.md lists"):
+        load(tmp_path / "w.pth", backbone="nope")
+    with pytest.raises(UserError, match=r"backbone is 3"):
+        load(tmp_path / "w.pth", backbone=3)
+    with pytest.raises(UserError, match="leave out backbone="):
+        load("demo-vit", backbone="demo-vit")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "fit.json").write_text("{}")
+    with pytest.raises(UserError, match="`neco fit` is not finished"):
+        load(tmp_path / "out")
+    for block in ("last", 1.5, True):
+        with pytest.raises(UserError, match="give a whole number"):
+            load("demo-vit", block=block)
+
+
+def test_the_home_folder_is_found(tmp_path, monkeypatch, model, photo):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert patch_tokens(model, f"~/{photo[0].name}").shape == (5, 3, model.dim)
+    with pytest.raises(UserError, match=r"/mine: holds no run"):
+        (tmp_path / "mine").mkdir()
+        load("~/mine")
+
+
 def test_what_is_refused(model, tmp_path):
-    with pytest.raises(UserError, match="unknown backbone"):
+    with pytest.raises(UserError, match="no backbone of that name; did you mean 'demo-vit'"):
         load("demo-vitt")
     with pytest.raises(UserError, match="holds no run"):
         load(tmp_path)
     with pytest.raises(UserError, match="no such image"):
         patch_tokens(model, tmp_path / "a.jpg")
+    for name in ("", "a\0b", "https://example.org/a.jpg"):
+        with pytest.raises(UserError, match=r"no such image|is empty"):
+            patch_tokens(model, name)
+    with pytest.raises(UserError, match=r"turn it by .movedim\(-1, 1\)"):
+        patch_tokens(model, torch.rand(2, 8, 8, 3))
+    with pytest.raises(UserError, match=r"PIL\.Image\.fromarray"):
+        patch_tokens(model, np.zeros((8, 8, 3), dtype=np.uint8))
+    with pytest.raises(UserError, match="sparse"):
+        patch_tokens(model, torch.rand(3, 8, 8).to_sparse())
     (tmp_path / "b.jpg").write_text("no image")
     with pytest.raises(UserError, match=r"b\.jpg"):
         patch_tokens(model, tmp_path / "b.jpg")

@@ -171,6 +171,13 @@ class Backbone(nn.Module):
                 if hasattr(part, "fused_attn"):
                     part.fused_attn = False
 
+    def refuse_without_class_token(self) -> None:
+        """Raise UserError for a backbone without a class token, which has no class attention."""
+        if getattr(self.model, "cls_token", None) is None:
+            raise UserError(
+                "this backbone has no class token, hence no class attention; name another backbone"
+            )
+
     @torch.no_grad()
     def class_attention(self, images: Tensor) -> Tensor:
         """Return the last block's attention of the class token to patches.
@@ -178,10 +185,7 @@ class Backbone(nn.Module):
         images (B, 3, H, W). Returns (B, heads, rows, columns): the sum of a head is at most 1.
         Raises UserError for a backbone without a class token or without such an attention.
         """
-        if getattr(self.model, "cls_token", None) is None:
-            raise UserError(
-                "this backbone has no class token, hence no class attention; name another backbone"
-            )
+        self.refuse_without_class_token()
         self._fit(images)
         blocks = self.blocks()
         rows, columns = self.grid(images)

@@ -94,6 +94,10 @@ def _is_safetensors(start: bytes) -> bool:
     return start[8:9] == b"{"
 
 
+_WRITTEN_BY_TORCH = (b"PK\x03\x04", b"\x80")
+"""How zip archives and pickles begin, the two forms of torch.save."""
+
+
 def _harmless() -> list[Any]:
     """Return what training scripts keep beside weights and what loading may rebuild: plain data."""
     scalar = np._core.multiarray.scalar  # type: ignore[attr-defined]
@@ -138,6 +142,11 @@ def _refuse_impostors(start: bytes, path: Path) -> None:
         raise BadFileError(
             f"{path}: is a web page{named}, not weights; its address asks for a log-in or a "
             "click: download it in a browser and put the file there"
+        )
+    if not _is_safetensors(start) and not start.startswith(_WRITTEN_BY_TORCH):
+        raise BadFileError(
+            f"{path}: is no file of weights, neither safetensors nor what torch.save writes; name "
+            "the weights themselves, or fetch them again"
         )
 
 

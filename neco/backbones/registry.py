@@ -291,11 +291,32 @@ def backbone_spec(name: str) -> BackboneSpec:
             row, name=name, method=f"{row.method} (weights of {Path(path).name})",
             source=LocalFile(Path(path)), start=None, note=f"weights of {path}",
         )  # fmt: skip
-    from neco.backbones.timm_models import FOLDER, HUB, is_timm_name, timm_spec
+    from neco.backbones.timm_models import timm_spec
 
-    if name.startswith(("timm:", HUB, FOLDER)) or is_timm_name(name):
+    if is_known(name):
         return timm_spec(name)
-    raise UserError(f"unknown backbone '{name}'{nearest(name, BACKBONES)}")
+    near = nearest(name, BACKBONES)
+    raise UserError(f"unknown backbone '{shown(name)}'{near if 'did you' in near else LISTED}")
+
+
+def is_known(name: str) -> bool:
+    """Return whether a name has one of the forms above; what stands behind a prefix is not read."""
+    from neco.backbones.timm_models import FOLDER, HUB, is_timm_name
+
+    forms = ("file:", "timm:", HUB, FOLDER)
+    return name in BACKBONES or name.startswith(forms) or is_timm_name(name)
+
+
+def shown(name: str) -> str:
+    """Return a name as an error quotes it: on one line, and cut where it is long."""
+    plain = "".join(letter if letter.isprintable() else "?" for letter in name)
+    return plain if len(plain) <= 100 else f"{plain[:97]}..."
+
+
+LISTED = (
+    "; docs/backbones.md lists the names, and timm:NAME, hf-hub:OWNER/NAME, local-dir:FOLDER and "
+    "file:PATH@NAME lead to other networks"
+)
 
 
 class Named(NamedTuple):

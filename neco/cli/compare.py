@@ -83,7 +83,7 @@ def _compare(args: argparse.Namespace) -> None:
     if not project.compare.protocols:
         raise UserError("--protocols: name at least one")
     from neco.cli.arguments import use_threads
-    from neco.compare.candidates import candidates
+    from neco.compare.candidates import candidates, refuse_unfit
     from neco.compare.folders import datasets
     from neco.compare.run import CSV, JSON, PAGE, compare, left_out_lines
     from neco.compare.table import text
@@ -96,6 +96,12 @@ def _compare(args: argparse.Namespace) -> None:
     backbones = candidates(args.backbone)
     asked = {"train": args.train_split, "val": args.val_split}
     splits = {part: split for part, split in asked.items() if split}
+    if args.csv is not None and args.csv.is_dir():
+        raise UserError(f"--csv {args.csv}: is a folder; name a file in it")
+    refuse_unfit(
+        backbones, project.extraction.block, args.out / "weights", project.all_mirrors(),
+        args.downloads,
+    )  # fmt: skip
     data = datasets(args.data, args.out / "data", project.compare, splits, args.skip)
     comparison = compare(data, backbones, project, args.out, args.downloads, args.quick)
     print(text(comparison.rows, project.compare.level))

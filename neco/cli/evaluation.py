@@ -76,7 +76,7 @@ def _add_protocol(command: argparse.ArgumentParser, record: ProtocolRecord) -> N
 
 def _evaluate(args: argparse.Namespace) -> None:
     from neco.data.dataset import read_dataset
-    from neco.evaluate.result import write_result
+    from neco.evaluate.result import write_parts_beside, write_result
 
     record = PROTOCOLS[args.protocol]
     asked = {part: getattr(args, f"{part}_split") for part in record.reads("splits")}
@@ -110,6 +110,7 @@ def _evaluate(args: argparse.Namespace) -> None:
         if not inputs.features:
             given["about"] = _about(args)
     metrics = record.evaluate()(settings=settings, **datasets, **given)
+    write_parts_beside(args.into, metrics)
     write_result(args.into, metrics)
     if "checkpoints" in options:
         from neco.training.checkpoint import remove_checkpoint

@@ -122,7 +122,8 @@ def _train(args: argparse.Namespace) -> None:
     from neco.data.dataset import read_dataset
     from neco.training import train
     from neco.training.about import about_start
-    from neco.training.launch import launch, refuse_unequal_shares
+    from neco.training.check import refuse_impossible
+    from neco.training.launch import launch
     from neco.training.stopping import held_together
 
     project = project_of(args)
@@ -146,7 +147,7 @@ def _train(args: argparse.Namespace) -> None:
     backbone = load_backbone(backbone_name, args.weights, drop_path=settings.drop_path)
     backbone.prepare_training(settings.crops.global_size, settings.crops.local_size)
     dataset = read_dataset(args.data, settings.split)
-    refuse_unequal_shares(settings, args.devices * args.nodes)
+    refuse_impossible(backbone, len(dataset), settings, args.devices * args.nodes)
     fabric = launch(args.devices, args.nodes, settings.precision)
     try:
         with held_together(fabric, args.into, "neco train"):

@@ -136,7 +136,9 @@ def _summary(args: argparse.Namespace) -> None:
 
     project = _checked_project(args)
     measured = read_measured(_place(args, project, "metrics"), _groups(args, project))
-    overview = build_overview(measured, Footer.of(project))
+    overview = build_overview(
+        measured, Footer.of(project), project.compared_with(), project.compare
+    )
     write_summary(overview, _place(args, project, "into", "tables"))
     print_summary(overview)
 
@@ -182,6 +184,8 @@ def _report(args: argparse.Namespace) -> None:
             runs=runs,
             config=args.config,
             rerun=[footer.command],
+            against=project.compared_with(),
+            paired=project.compare,
         )
     )
 

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -180,6 +180,15 @@ def _content(path: Path) -> tuple[dict[str, tuple[int, ...]], str | None]:
     except (ValueError, AttributeError):
         stated = None
     return shapes, stated if isinstance(stated, str) else None
+
+
+def refuse_unfit(
+    backbones: Sequence[Candidate], block: int | None, weights: Path, mirrors: list[str],
+    downloads: Path,
+) -> None:  # fmt: skip
+    """Raise UserError where a backbone cannot be loaded, before the first one is measured."""
+    for one in backbones:
+        load(one, block, weights, mirrors, downloads)
 
 
 def load(

@@ -1,7 +1,6 @@
 """What `--data` names: a prepared dataset, its splits, and what can be asked of them."""
 
 import hashlib
-import os
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from itertools import count
@@ -10,16 +9,20 @@ from pathlib import Path
 import numpy as np
 
 from neco.backbones.registry import file_stem
+from neco.config.base import nearest
 from neco.config.compare import Compare
 from neco.data.dataset import Dataset, read_dataset, splits_of
+from neco.data.folder.match import make_plan
+from neco.data.folder.plan import read_settings
+from neco.data.folder.walk import walk
 from neco.data.prepare import prepare_folder
+from neco.data.state import folder_state
 from neco.errors import UserError
 from neco.evaluate.patch_labels import has_background
 from neco.evaluate.protocol import PROTOCOLS
 from neco.files import file_digest, read_text, write_text
 
 INDEX = "index.csv"
-DESCRIPTION = "dataset.yaml"
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,8 @@ def datasets(
     into: where prepared datasets are written. splits: those that were asked for, by `train` and
     `val`. skip: how many files may be unusable. Raises UserError for a folder without images.
     """
+    for folder in given:
+        _refuse(folder, into, splits)
     found: list[Data] = []
     for folder in given:
         one = _data(_prepared(folder, into, skip), settings, splits)
@@ -75,17 +80,32 @@ def datasets(
     return found
 
 
-def _prepared(folder: Path, into: Path, skip: int | None) -> Path:
-    """Return a prepared dataset, made of the folder anew only where its files have changed."""
+def _refuse(folder: Path, into: Path, splits: dict[str, str]) -> None:
+    """Raise UserError for a folder or a split that is not there, before any folder is prepared."""
     if not folder.is_dir():
         raise UserError(f"--data {folder}: there is no such folder")
+    root = folder.resolve()
+    prepared = (folder / INDEX).is_file()
+    if not prepared and into.resolve().is_relative_to(root):
+        raise UserError(f"{into.parent}: lies inside of {folder}; name another --out, beside it")
+    if prepared:
+        there = splits_of(folder)
+    else:
+        there = list(make_plan(walk(root), read_settings(root)).splits)
+    for part, split in splits.items():
+        if split not in there:
+            raise UserError(
+                f"--{part}-split {split}: {folder} has no such split{nearest(split, there)}"
+            )
+
+
+def _prepared(folder: Path, into: Path, skip: int | None) -> Path:
+    """Return a prepared dataset, made of the folder anew only where its files have changed."""
     if (folder / INDEX).is_file():
         return folder
     root = folder.resolve()
-    if into.resolve().is_relative_to(root):
-        raise UserError(f"{into.parent}: lies inside of {folder}; name another --out, beside it")
     target = into / f"{file_stem(root.name) or 'data'}-{_short_digest(str(root))}"
-    note, state = target.with_name(f"{target.name}.files"), _state(root, skip)
+    note, state = target.with_name(f"{target.name}.files"), folder_state(walk(root), skip)
     index = target / INDEX
     there = index.is_file() and note.is_file()
     if there and read_text(note).strip() == f"{state} {file_digest(index)}":
@@ -97,21 +117,6 @@ def _prepared(folder: Path, into: Path, skip: int | None) -> Path:
 
 def _short_digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:8]
-
-
-def _state(root: Path, skip: int | None) -> str:
-    """Return what changes with any file of a folder: names, sizes and times, and its settings."""
-    parts = [str(skip)]
-    for place, folders, names in os.walk(root):
-        folders.sort()
-        for name in sorted(names):
-            path = Path(place) / name
-            about = path.stat() if path.exists() else None
-            size = (about.st_size, about.st_mtime_ns) if about else ()
-            parts.append(f"{path.relative_to(root)} {size}")
-    if (root / DESCRIPTION).is_file():
-        parts.append(file_digest(root / DESCRIPTION))
-    return _short_digest("\n".join(parts)) + f" {len(parts) - 1} files"
 
 
 def _data(folder: Path, settings: Compare, splits: dict[str, str]) -> Data:

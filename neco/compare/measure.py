@@ -15,11 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
-import numpy as np
 import torch
-from scipy.sparse import csr_matrix
 
 from neco.backbones.backbone import Backbone
 from neco.backbones.load import image_normalisation
@@ -29,18 +26,14 @@ from neco.config.load import digest
 from neco.config.project import DatasetSplits, Project
 from neco.data.dataset import Dataset
 from neco.errors import MachineError, UserError
-from neco.evaluate.per_image import PerImage, parts_of
+from neco.evaluate.per_image import DAMAGED, PerImage, parts_of, read_parts, write_parts
 from neco.evaluate.protocol import PROTOCOLS
 from neco.evaluate.result import Metrics, read_result, write_result
 from neco.evaluate.unsupervised.attention import read_attention, write_attention
 from neco.features import Features, extract_features, read_features
-from neco.files import opened_whole
 from neco.identity import model_digest
 from neco.training.finish import code_digest
 from neco.transforms import input_side
-
-DAMAGED = (OSError, ValueError, KeyError, EOFError, BadZipFile)
-"""What reading a file of arrays raises that is absent, damaged or of an earlier version."""
 
 
 @dataclass(frozen=True)
@@ -225,40 +218,19 @@ def _write_kept(path: Path, key: str, metrics: Metrics) -> Measured:
     known = [part for part in parts if part is not None]
     if len(known) != len(parts):
         raise ValueError(f"{metrics.protocol} does not keep what its numbers are made of")
-    arrays: dict[str, np.ndarray] = {}
-    about = []
-    for number, part in enumerate(known):
-        about.append([part.kind, part.absent, part.zeros, *part.parts.shape])
-        for name in ("data", "indices", "indptr"):
-            arrays[f"{name}{number}"] = getattr(part.parts, name)
     write_result(path, metrics)
-    with opened_whole(path.with_suffix(".npz"), "wb") as file:
-        np.savez_compressed(file, key=np.array(key), about=np.array(json.dumps(about)), **arrays)  # type: ignore[arg-type]
+    write_parts(path.with_suffix(".npz"), key, known)
     return Measured(metrics, known, kept=False)
 
 
 def _read_kept(path: Path, key: str) -> Measured | None:
     """Return what was measured earlier of exactly the same, None where there is no such thing."""
     try:
-        metrics = read_result(path)
-        with np.load(path.with_suffix(".npz")) as stored:
-            if str(stored["key"]) != key:
-                return None
-            about = json.loads(str(stored["about"]))
-            parts = [
-                PerImage(
-                    csr_matrix(
-                        tuple(stored[f"{name}{number}"] for name in ("data", "indices", "indptr")),
-                        shape=shape,
-                    ),
-                    kind,
-                    absent,
-                    zeros,
-                )
-                for number, (kind, absent, zeros, *shape) in enumerate(about)
-            ]
+        metrics, parts = read_result(path), read_parts(path.with_suffix(".npz"), key)
     except MachineError:
         raise
     except (UserError, *DAMAGED):
         return None  # absent, of an earlier version, or damaged: it is measured again
-    return Measured(metrics, parts, kept=True) if len(parts) == len(metrics.results) else None
+    if parts is None or len(parts) != len(metrics.results):
+        return None
+    return Measured(metrics, parts, kept=True)

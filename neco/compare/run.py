@@ -12,7 +12,6 @@ import numpy as np
 
 import neco
 from neco.compare.candidates import Candidate, load
-from neco.compare.differences import comparable, difference, scores, settings_of
 from neco.compare.folders import Data, wanted
 from neco.compare.measure import Bench, Measured
 from neco.compare.page.build import write_page
@@ -20,6 +19,7 @@ from neco.compare.page.shown import Shown, images_shown, shown
 from neco.compare.table import Row, write_csv
 from neco.config.project import Project
 from neco.errors import MachineError, UserError
+from neco.evaluate.differences import comparable, difference, scores, settings_of
 from neco.files import write_json
 from neco.progress import ProgressLine
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from neco.compare.differences import Difference, Score
+from neco.evaluate.differences import Difference, Score
 from neco.files import opened_whole
 
 COLUMNS = (

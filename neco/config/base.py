@@ -45,9 +45,10 @@ class Settings(BaseModel):
 def nearest(name: str, choices: Iterable[str]) -> str:
     """Return `'; did you mean 'x'?'` or the list of what there is, to close an error message."""
     choices = sorted(choices)
-    close = difflib.get_close_matches(name, choices, n=1, cutoff=0.5)
+    small = {choice.lower(): choice for choice in choices}
+    close = difflib.get_close_matches(name.lower(), small, n=1, cutoff=0.5)
     if close:
-        return f"; did you mean '{close[0]}'?"
+        return f"; did you mean '{small[close[0]]}'?"
     return "; valid: " + ", ".join(choices) if choices else ""
 
 

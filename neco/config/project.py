@@ -200,6 +200,9 @@ class Project(Settings):
                 self.training(run)
             if self.report.run is not None:
                 _refuse_unknown([self.report.run], self.runs, "report: run")
+            if self.report.against is not None:
+                known = [*self.runs, *self.frozen_backbones()]
+                _refuse_unknown([self.report.against], known, "report: against")
             trained = [model for model, (_, run, _) in self.models().items() if run]
             _refuse_unknown(self.publish.checkpoints or [], trained, "publish: checkpoint")
             seen: set[tuple[str, str, str]] = set()
@@ -257,6 +260,11 @@ class Project(Settings):
             name: getattr(self, name).model_dump(mode="json", exclude_unset=True) for name in names
         }
         return self.model_dump(mode="json") | asked
+
+    def compared_with(self) -> str | None:
+        """Return the model that the summary takes differences from, None without one."""
+        first = None if self.runs else next(iter(self.frozen_backbones()), None)
+        return self.report.against or first
 
     def all_mirrors(self) -> list[str]:
         """Return where archives and weights are asked for, in order."""

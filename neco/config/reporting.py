@@ -31,6 +31,11 @@ class Report(Settings):
     """Figures of the paper, by number, and `overlays`, which shows segments on held-out images."""
     dataset: str = "pascal-voc"
     """Name of the dataset whose held-out images the figures show."""
+    against: str | None = None
+    """Model (a backbone, or a run with all its seeds) that the summary compares every other model
+    with. The summary shows the difference and its interval, by paired bootstrap over images with
+    `compare.level`, `compare.replicas` and `compare.seed`. Null takes the first backbone of a
+    project without runs; a project with runs shows gains over starting backbones instead."""
     run: str | None = None
     """Name of the run that the figures compare with its start; null takes the project's first."""
     images: int = Field(6, ge=1)

@@ -13,6 +13,7 @@ from neco.demo.records import TYPICAL, Records
 from neco.errors import StoppedError, UserError
 from neco.files import read_text
 from neco.locks import held
+from neco.processes import EndedError, number_of
 from neco.progress import ProgressLine
 
 TOLD = 12
@@ -61,7 +62,7 @@ def _followed(
         def stop(number: int, frame: object) -> None:
             """Pass on what only this process was told, and stop as for Ctrl-C."""
             process.send_signal(signal.SIGINT)
-            raise KeyboardInterrupt
+            raise EndedError(number)
 
         before = signal.signal(signal.SIGTERM, stop)
         try:
@@ -76,12 +77,12 @@ def _followed(
                         line.at(heard.done / heard.total, heard.step or "choose the next jobs")
                 if not process.wait():
                     line.at(1.0, "done")
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as ended:
             # Ctrl-C reached Snakemake and its jobs too: a training saves its state first.
             _end(process)
             raise StoppedError(
                 "stopped; what is finished stays, and the same command continues from there",
-                signal.SIGINT,
+                number_of(ended),
             ) from None
         finally:
             signal.signal(signal.SIGTERM, before)

@@ -24,7 +24,7 @@ from neco.evaluate.matching import match_one_to_one
 from neco.evaluate.metrics import Tally, confusion
 from neco.evaluate.patch_labels import PatchLabels, read_patch_labels, transfer_labels
 from neco.evaluate.result import Metrics, Result, metrics_of
-from neco.evaluate.search.backends import Search, build_search, recall
+from neco.evaluate.search.backends import Search, build_search, recall, refuse_missing
 from neco.evaluate.search.bank import Bank, unit_length
 from neco.evaluate.search.exact import ExactSearch
 from neco.evaluate.search.fill_bank import fill_augmented_bank, fill_bank
@@ -118,6 +118,7 @@ def evaluate(
     if settings.augmentation.epochs:
         train = None
     _needed(train, train_dataset, val, settings, backbone)
+    refuse_missing(settings)
     if bank_folder is None and settings.mapped:
         bank_folder = Path(tempfile.gettempdir())
     labels = _labels(val, train_dataset, settings)

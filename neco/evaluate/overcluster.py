@@ -39,12 +39,7 @@ def cluster_maps(
     Raises UserError for more clusters than patches.
     """
     tokens = features.tokens
-    points = int(np.prod(tokens.shape[:3]))
-    if clusters > points:
-        raise UserError(
-            f"overcluster.clusters {clusters}: more clusters than the {points} patches of the "
-            "split; ask for fewer or use more images"
-        )
+    _refuse_too_many(clusters, features)
     if reduced is None:
         reduced = reduced_tokens(tokens.reshape(-1, tokens.shape[-1]), settings.components)
     assigned = kmeans(
@@ -56,6 +51,15 @@ def cluster_maps(
         points_per_cluster=settings.points_per_cluster,
     )
     return assigned.reshape(tokens.shape[:3])
+
+
+def _refuse_too_many(clusters: int, features: Features) -> None:
+    points = int(np.prod(features.tokens.shape[:3]))
+    if clusters > points:
+        raise UserError(
+            f"overcluster.clusters {clusters}: more clusters than the {points} patches of the "
+            "split; ask for fewer or use more images"
+        )
 
 
 def enlarged(maps: np.ndarray, size: int, at: Resampling = "centre") -> np.ndarray:
@@ -89,6 +93,8 @@ def evaluate(
     began = time.perf_counter()
     val.matches(val_dataset)
     val, val_dataset = whole_batches(val, val_dataset, settings.whole_batches)
+    for wanted in settings.clusters:  # before any of them is clustered
+        _refuse_too_many(len(val_dataset.classes) if wanted == "classes" else wanted, val)
     side = val.about["image_size"]
     masks = read_masks(val_dataset, settings.mask_size, side, settings.resampling)
     tokens = val.tokens

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+from zipfile import BadZipFile
 
 import numpy as np
 from scipy.sparse import csr_matrix, vstack
+
+from neco.files import opened_whole
 
 if TYPE_CHECKING:
     from neco.evaluate.result import Result
@@ -50,6 +56,47 @@ def of_margins(rows: list[csr_matrix], absent: Absent, zeros: int) -> PerImage |
 def of_values(values: np.ndarray) -> PerImage:
     """Return the parts of a mean over images, values float (images,), 0 to 1."""
     return PerImage(csr_matrix(np.asarray(values, np.float64)[:, None]), "mean")
+
+
+DAMAGED = (OSError, ValueError, KeyError, EOFError, BadZipFile)
+"""What reading a file of arrays raises that is absent, damaged or of an earlier version."""
+ARRAYS = ("data", "indices", "indptr")
+
+
+def write_parts(path: Path, key: str, parts: Sequence[PerImage]) -> None:
+    """Write the parts of several numbers (.npz), under a key that says what they belong to.
+
+    A number of 1,500 images takes about 100 kB.
+    """
+    about = [[part.kind, part.absent, part.zeros, *part.parts.shape] for part in parts]
+    arrays = {
+        f"{name}{number}": getattr(part.parts, name)
+        for number, part in enumerate(parts)
+        for name in ARRAYS
+    }
+    with opened_whole(path, "wb") as file:
+        np.savez_compressed(file, key=np.array(key), about=np.array(json.dumps(about)), **arrays)
+
+
+def read_parts(path: Path, key: str) -> list[PerImage] | None:
+    """Return what `write_parts` wrote under this key, None where none of it can be read."""
+    try:
+        with np.load(path) as stored:
+            if str(stored["key"]) != key:
+                return None
+            return [
+                PerImage(
+                    csr_matrix(tuple(stored[f"{name}{number}"] for name in ARRAYS), shape=shape),
+                    kind,
+                    absent,
+                    zeros,
+                )
+                for number, (kind, absent, zeros, *shape) in enumerate(
+                    json.loads(str(stored["about"]))
+                )
+            ]
+    except DAMAGED:
+        return None
 
 
 def parts_of(result: Result) -> PerImage | None:

@@ -29,13 +29,15 @@ from neco.config.evaluation import Evaluated
 from neco.data.dataset import Dataset
 from neco.errors import UserError
 from neco.evaluate.conditions import Conditions
-from neco.evaluate.per_image import PerImage
+from neco.evaluate.per_image import PerImage, parts_of, read_parts, write_parts
 from neco.evaluate.protocol import PROTOCOLS
 from neco.files import read_text, write_json
 
 if TYPE_CHECKING:  # tables and figures read metrics, and need no torch for it
     from neco.features import Features
 
+PARTS = ".images.npz"
+"""Suffix of the file beside a metrics file that says what its numbers are made of."""
 FULL_RESOLUTION = "full resolution"
 """Setting of a linear result on masks of the images' own size; '' is that on 100x100 masks."""
 
@@ -173,6 +175,32 @@ def write_result(path: Path, metrics: Metrics) -> None:
     """
     content = {**metrics.model_dump(), "digest": _digest(metrics)}
     write_json(path, content, allow_nan=False)
+
+
+def write_parts_beside(path: Path, metrics: Metrics) -> None:
+    """Write what just measured numbers are made of to <path>.images.npz, image by image.
+
+    Write it before the metrics file itself: it says nothing without that. Nothing is written of
+    metrics that were read from a file.
+    """
+    parts = [part for part in map(parts_of, metrics.results) if part is not None]
+    if len(parts) == len(metrics.results):
+        write_parts(path.with_suffix(PARTS), _numbers_digest(metrics), parts)
+
+
+def parts_beside(path: Path, metrics: Metrics) -> list[PerImage] | None:
+    """Return what the numbers of a metrics file are made of, None where that was not kept."""
+    return read_parts(path.with_suffix(PARTS), _numbers_digest(metrics))
+
+
+def _numbers_digest(metrics: Metrics) -> str:
+    """Return the digest of all numbers, without times: the same numbers have the same parts."""
+    numbers = [
+        [result.setting, result.seed, result.quantity, result.mIoU, result.per_class_iou]
+        for result in metrics.results
+    ]
+    told = [metrics.protocol, metrics.dataset, metrics.model, numbers]
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def read_result(path: Path) -> Metrics:

@@ -8,12 +8,13 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from neco.backbones.checkpoint import is_safetensors
+from neco.backbones.registry import backbone_spec
 from neco.errors import UserError
 from neco.files import read_json
 from neco.training.finish import ABOUT, WEIGHTS
 
-INNER = "run"
-"""Where `neco fit` keeps the run inside of its own folder."""
+INNER, RECORD = "run", "fit.json"
+"""Where `neco fit` keeps the run inside of its own folder, and its record beside that."""
 NAME_IT = "say what it is of by `--backbone NAME`, in Python `backbone=NAME` (docs/backbones.md)"
 
 
@@ -38,9 +39,12 @@ def source_of(path: Path, backbone: str | None = None) -> Source:
     if not path.exists():
         raise UserError(f"{path}: no such run or weights file; name what `neco train` wrote")
     is_safetensors(path)  # a file that is no weights at all is told first
-    name = backbone or _written_name(path)
+    written = _written_name(path)
+    name = backbone or written
     if name is None:
         raise UserError(f"{path}: does not say whose weights it holds; {NAME_IT}")
+    if name != written and not backbone_spec(name).architecture:
+        raise UserError(f"{path}: {name} has no network that a file could fill; {NAME_IT}")
     return Source(name, path)
 
 
@@ -62,9 +66,14 @@ def _run(folder: Path, backbone: str | None) -> Source:
 def _why_no_run(folder: Path) -> str:
     if any(folder.glob("checkpoint*.ckpt")):
         return "its training is not finished; call the command that started it again"
+    if (folder / RECORD).exists():
+        return "its `neco fit` is not finished; call the same command again"
     if (folder / "config.json").exists():
         return "is a model folder already (config.json); timm loads it as local-dir:FOLDER"
-    return f"holds no run ({ABOUT}); name what `neco train` or `neco fit` wrote"
+    return (
+        f"holds no run ({ABOUT}) and no exported model (config.json); name the folder that "
+        "`neco fit`, `neco train` or `neco export` wrote, or a weights file"
+    )
 
 
 def _written_name(file: Path) -> str | None:

@@ -5,20 +5,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from neco.backbones.checkpoint import is_safetensors
 from neco.backbones.fetch import fetch_and_convert
 from neco.backbones.load import load_backbone, weights_digest
 from neco.data.dataset import Dataset, read_dataset, splits_of
-from neco.data.folder.walk import Listing
 from neco.data.prepare import prepare_folder
+from neco.data.state import folder_state
 from neco.export.export import export
 from neco.export.source import INNER, Source, source_of
 from neco.files import file_digest
 from neco.fit.machine import this_machine
 from neco.fit.order import Order
-from neco.fit.settle import look, prepare_backbone, settle, trainable, training_split
+from neco.fit.settle import look, prepare_backbone, refuse, settle, training_split
 from neco.fit.show import show
-from neco.fit.stages import Stages, listing_digest, stopped_at
+from neco.fit.stages import Stages, stopped_at
 from neco.processes import number_of
 from neco.progress import ProgressLine
 from neco.training import train
@@ -39,15 +38,13 @@ def fit(order: Order) -> Path:
     Raises UserError for what the user can mend, and StoppedError where a signal ended it.
     """
     began = time.monotonic()
-    root, listing, _ = look(order)
-    trainable(order.backbone)  # before anything is written
-    if order.weights is not None:
-        is_safetensors(order.weights)  # so is a file that is missing or no weights at all
+    root, listing, plan = look(order)
+    refuse(order, plan)  # before anything is written
     order.into.mkdir(parents=True, exist_ok=True)
     stages = Stages(order.into)
     with ProgressLine(1.0, left=False) as line:
         with _stage(line, "prepare"):
-            dataset = _prepared(order, root, listing, stages)
+            dataset = _prepared(order, root, folder_state(listing, order.skip, plan), stages)
         with _stage(line, "weights"):
             start = _start(order, stages)
         with _stage(line, "measure"):
@@ -63,9 +60,8 @@ def fit(order: Order) -> Path:
             return _exported(source_of(order.into, order.backbone), order.into / MODEL, stages)
 
 
-def _prepared(order: Order, root: Path, listing: Listing, stages: Stages) -> Dataset:
-    into = order.into / DATASET
-    inputs = {"files": listing_digest(listing), "root": str(root), "skip": order.skip}
+def _prepared(order: Order, root: Path, state: str, stages: Stages) -> Dataset:
+    into, inputs = order.into / DATASET, {"folder": state}
     index = into / "index.csv"
     digest = stages.found("prepare", inputs, [index])
     if digest is None or digest != file_digest(index):

@@ -5,6 +5,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
+import torch
+
 from neco.backbones.backbone import Backbone
 from neco.backbones.load import as_backbone, build_network, load_backbone, weights_digest
 from neco.backbones.registry import backbone_spec
@@ -22,6 +24,7 @@ from neco.fit.order import Order
 from neco.fit.stages import Stages
 from neco.plan.arithmetic import Shape, shape_of
 from neco.progress import ProgressLine
+from neco.training.check import refuse_impossible
 
 TRIAL = ".trial"
 FINISH = 20.0
@@ -53,6 +56,27 @@ def look(order: Order) -> tuple[Path, Listing, Plan]:
     return root, listing, make_plan(listing, read_settings(root))
 
 
+def refuse(order: Order, plan: Plan) -> None:
+    """Raise UserError for what a later stage would refuse: settings, backbone, weights.
+
+    Nothing is written or downloaded but the description of a model on the hub.
+    """
+    split = training_split(list(plan.splits))
+    images, asked, rules = len(plan.splits[split]), order.asked, order.rules
+    shape, machine = trainable(order.backbone), this_machine()
+    settings = first_settings(images, plan.root.name, split, machine, shape, asked, rules)
+    given = asked.steps or settings.steps
+    for steps in {given} if given else {1, rules.most_steps}:  # either preset
+        with_length(settings, int(steps), asked, rules)
+    if order.weights is not None:
+        backbone = load_backbone(order.backbone, order.weights)
+    else:
+        with torch.device("meta"):
+            backbone = as_backbone(build_network(backbone_spec(order.backbone)))
+    prepare_backbone(backbone, settings)
+    refuse_impossible(backbone, images, settings)
+
+
 def estimate(order: Order) -> Settled:
     """Return what `fit` would train, without writing anything that stays.
 
@@ -61,6 +85,7 @@ def estimate(order: Order) -> Settled:
     """
     began = time.monotonic()
     root, _, plan = look(order)
+    refuse(order, plan)
     split = training_split(list(plan.splits))
     paths = plan.splits[split]
     shape = trainable(order.backbone)
@@ -139,8 +164,6 @@ def _paced(
     backbone: Backbone, dataset: Dataset, settings: Train, order: Order, scratch: Path
 ) -> tuple[Pace, Train]:
     """Return the pace, and the settings with a batch in more parts where memory did not suffice."""
-    import torch
-
     while True:
         try:
             steps = order.rules.trial_steps

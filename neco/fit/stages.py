@@ -1,16 +1,12 @@
 """What a stage was done with: a stage whose inputs are the same is not done again."""
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
-from neco.data.folder.plan import FILE
-from neco.data.folder.walk import Listing
 from neco.errors import StoppedError
+from neco.export.source import RECORD
 from neco.files import write_json
-
-RECORD = "fit.json"
 
 
 class Stages:
@@ -44,20 +40,6 @@ class Stages:
         """Note that what a stage wrote is about to change."""
         if self._stages.pop(stage, None) is not None:
             write_json(self.path, {"stages": self._stages})
-
-
-def listing_digest(listing: Listing) -> str:
-    """Return what changes when a file of a folder is added, removed, renamed, or written anew.
-
-    It covers names, sizes and times of images and of dataset.yaml; no content is read.
-    """
-    content = hashlib.sha256()
-    for name in [*listing.images, *listing.unread, *listing.others]:
-        about = (listing.root / name).stat()
-        content.update(json.dumps([name, about.st_size, about.st_mtime_ns]).encode())
-    settings = listing.root / FILE
-    content.update(settings.read_bytes() if settings.is_file() else b"")
-    return content.hexdigest()
 
 
 def _plain(inputs: dict[str, Any]) -> Any:

@@ -2,28 +2,16 @@
 
 from dataclasses import dataclass
 
+from neco.config.compare import Compare
 from neco.evaluate.protocol import PROTOCOLS
 from neco.paper.reported import DATASET_TITLES
 from neco.report.cells import Footer, signed
 from neco.report.groups import Group
 from neco.report.measured import Measured, Score
+from neco.report.paired import Paired, Quantity, paired
 
 FLOORS = ("random", "colour")
 """Parts of names of models that any start has to score higher than."""
-
-
-@dataclass(frozen=True)
-class Quantity:
-    """A column: one dataset, protocol and setting."""
-
-    dataset: str
-    protocol: str
-    setting: str
-
-    @property
-    def title(self) -> str:
-        setting = f" {self.setting}" if self.setting else ""
-        return f"{DATASET_TITLES.get(self.dataset, self.dataset)} {self.protocol}{setting}"
 
 
 @dataclass(frozen=True)
@@ -66,11 +54,19 @@ class Overview:
     fairness: list[str]
     """Whether each start is above random weights and patch colours, in words."""
     footer: Footer
+    paired: Paired | None = None
+    """Differences to one model; None where none were asked for."""
 
 
-def build_overview(measured: Measured, footer: Footer | None = None) -> Overview:
+def build_overview(
+    measured: Measured,
+    footer: Footer | None = None,
+    against: str | None = None,
+    settings: Compare | None = None,
+) -> Overview:
     """Return the headline scores of every model, and gains over the start where it has one.
 
+    against: name of the model that others are compared with, by the draws of `settings`.
     Headline settings are in-context with all training images, overclustering with the most
     clusters, and linear at 100x100. Runs that are cells of an ablation are left out.
     """
@@ -92,6 +88,7 @@ def build_overview(measured: Measured, footer: Footer | None = None) -> Overview
         gains=gains,
         fairness=_fairness(measured, groups, quantities),
         footer=(footer or Footer()).completed(measured.commits, measured.date),
+        paired=paired(measured, against, quantities, settings or Compare()) if against else None,
     )
 
 
@@ -158,4 +155,5 @@ def _fairness(measured: Measured, groups: list[Group], quantities: list[Quantity
 def verdicts(overview: Overview) -> list[str]:
     """Return sentences: is the start fair, does NeCo beat it; one that says so when none ran."""
     lines = overview.fairness + [gain.sentence for gain in overview.gains]
+    lines += overview.paired.sentences() if overview.paired else []
     return lines or ["No run and its starting backbone were both evaluated yet."]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from neco.config.compare import Compare
 from neco.evaluate.result import Metrics, read_result
 from neco.files import write_text
 from neco.paper.figures import FIGURES
@@ -41,12 +42,15 @@ def write_report(
     config: Path | None = None,
     rerun: Sequence[str] = (),
     reported: Path = REPORTED,
+    against: str | None = None,
+    paired: Compare | None = None,
 ) -> Path:
     """Write the report to `path` and return it.
 
     figures: folder of the figures' PNGs; those that are missing are named as not drawn.
     runs: metrics.csv of every training seed, by run; the curves are drawn to `figures`.
     config: the configuration that was run, shown whole. rerun: commands, one per line.
+    against: model that the summary compares others with, by the draws of `paired`.
     """
     measured = read_measured(metrics, groups)
     numbers = read_reported(reported)
@@ -55,7 +59,7 @@ def write_report(
     drawn = {stem: figures / f"{stem}.png" for stem in stems}
     drawn["curves"] = _curves(runs or {}, figures)
     sections = [
-        ("summary", TITLES["summary"], _summary(measured)),
+        ("summary", TITLES["summary"], _summary(measured, against, paired)),
         ("pictures", "Pictures", _pictures(drawn, FIRST)),
         ("training", TITLES["curves"], _pictures(drawn, ("curves",), titled=False)),
         ("tables", "Tables of the paper, with ours", _tables(tables, measured, numbers)),
@@ -91,8 +95,9 @@ def _caption(name: str) -> str:
     return f'<p class="caption">{escape(CAPTIONS[name])}</p>'
 
 
-def _summary(measured: Measured) -> str:
-    return _caption("summary") + summary.html(build_overview(measured), footer=False)
+def _summary(measured: Measured, against: str | None, settings: Compare | None) -> str:
+    overview = build_overview(measured, None, against, settings)
+    return _caption("summary") + summary.html(overview, footer=False)
 
 
 def _claims(measured: Measured, numbers: list[Reported]) -> str:

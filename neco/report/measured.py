@@ -61,6 +61,8 @@ class Measured:
     commits: list[str] = field(default_factory=list)
     date: str = ""
     """Day and time (UTC) of the newest metrics file."""
+    files: dict[Place, dict[str, tuple[Path, Metrics]]] = field(default_factory=dict)
+    """The metrics files themselves, by model."""
     left_out: list[str] = field(default_factory=list)
     """Metrics files of models that the project does not have."""
 
@@ -104,6 +106,7 @@ def read_measured(
         newest = max(newest, path.stat().st_mtime)
         commits[result.conditions.git_commit or "unknown"] = None
         found.setdefault(place, {})[path.stem] = result
+        measured.files.setdefault(place, {})[path.stem] = path, result
     by_handle = {group.handle: group for group in measured.groups}
     for (handle, dataset, protocol), results in found.items():
         group = by_handle[handle]

@@ -12,8 +12,10 @@ from rich.table import Table as RichTable
 from neco.paper.reported import DATASET_TITLES
 from neco.report.cells import NOT_RUN, signed
 from neco.report.gains import Gain, Overview, verdicts
+from neco.report.groups import Group
 from neco.report.measured import Score
 from neco.report.page import markdown_text, page, write_texts
+from neco.report.paired import Quantity
 
 TITLE = "Models and gains over their starting backbones (mIoU in percent)"
 
@@ -42,8 +44,11 @@ def _rows(overview: Overview, block: list[int]) -> list[list[str]]:
             continue
         line = [group.title, str(len(group.members)) if group.is_run else ""]
         for index in block:
-            gain = gains.get((group.handle, overview.quantities[index]))
-            line += [_text(scores[index]), _gain_text(gain) if gain else ""]
+            quantity = overview.quantities[index]
+            gain = gains.get((group.handle, quantity))
+            apart = overview.paired.text(group, quantity) if overview.paired else ""
+            below = ", ".join(filter(None, (_gain_text(gain) if gain else "", apart)))
+            line += [_text(scores[index]), below]
         lines.append(line)
     return lines
 
@@ -60,7 +65,20 @@ def notes(overview: Overview) -> list[str]:
         "else over evaluation seeds. A gain is run minus start; in brackets, in how many training "
         "seeds it is positive."
     )
-    return [spread, *overview.footer.lines()]
+    apart = [overview.paired.note()] if overview.paired and overview.paired.found else []
+    return [spread, *apart, *overview.footer.lines()]
+
+
+def _below(overview: Overview) -> str:
+    """Return the heading of what stands below, or beside, a number."""
+    apart = overview.paired if overview.paired and overview.paired.found else None
+    told = [f"difference to {apart.baseline.title}"] if apart else []
+    return ", ".join(["gain (seeds better)"] * bool(overview.gains or not told) + told)
+
+
+def _notes(overview: Overview, footer: bool) -> list[str]:
+    told = notes(overview)
+    return told if footer else told[: len(told) - len(overview.footer.lines())]
 
 
 def print_summary(overview: Overview, console: Console | None = None) -> None:
@@ -77,6 +95,7 @@ def print_summary(overview: Overview, console: Console | None = None) -> None:
             table.add_column(named, justify="right")
         for name, seeds, *texts in _rows(overview, block):
             cells = ["\n".join(filter(None, texts[i : i + 2])) for i in range(0, len(texts), 2)]
+            cells = [cell.replace(" [", "\n[") for cell in cells]
             table.add_row(*map(escape_markup, (name, seeds, *cells)))
         console.print(table)
     for sentence in verdicts(overview):
@@ -91,7 +110,7 @@ def markdown(overview: Overview) -> str:
         for index in block:
             quantity = overview.quantities[index]
             name = markdown_text(f"{quantity.protocol} {quantity.setting}".strip())
-            header += [name, "gain (seeds better)"]
+            header += [name, _below(overview)]
         lines += [f"## {markdown_text(title)}", "", "| " + " | ".join(header) + " |"]
         lines.append("| --- |" + " ---: |" * (len(header) - 1))
         for line in _rows(overview, block):
@@ -121,7 +140,7 @@ def html(overview: Overview, footer: bool = True) -> str:
             parts.append("</tr>")
         parts.append("</tbody></table></div>")
     said = "".join(f"<li>{escape(sentence)}</li>" for sentence in verdicts(overview))
-    closing = "<br>".join(map(escape, notes(overview) if footer else notes(overview)[:1]))
+    closing = "<br>".join(map(escape, _notes(overview, footer)))
     return f'{"".join(parts)}<ul class="verdict">{said}</ul><p class="notes">{closing}</p>'
 
 
@@ -130,7 +149,8 @@ def as_csv(overview: Overview) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     columns = ("model", "kind", "start", "dataset", "protocol", "setting", "mIoU", "std", "spread")
-    writer.writerow((*columns, "gain", "gain_std", "seeds_better", "seeds"))
+    apart = ("against", "difference", "difference_low", "difference_high", "sure")
+    writer.writerow((*columns, "gain", "gain_std", "seeds_better", "seeds", *apart))
     gains = {(gain.run.handle, gain.quantity): gain for gain in overview.gains}
     for group, scores in overview.rows:
         for quantity, score in zip(overview.quantities, scores, strict=True):
@@ -148,9 +168,19 @@ def as_csv(overview: Overview) -> str:
                     _number(gain.score.std if gain else None),
                     gain.wins if gain else "",
                     len(gain.score.by_seed) if gain else "",
+                    *_apart(overview, group, quantity),
                 ]
             )
     return buffer.getvalue()
+
+
+def _apart(overview: Overview, group: Group, quantity: Quantity) -> list[str]:
+    paired = overview.paired
+    apart = paired.found.get((group.handle, quantity)) if paired else None
+    if paired is None or apart is None:
+        return [""] * 5
+    numbers = [_number(value + 0.0) for value in (apart.value, *apart.interval)]
+    return [paired.baseline.handle, *numbers, str(apart.sure)]
 
 
 def _number(value: float | None) -> str:

@@ -23,6 +23,7 @@ from neco.loading import batches
 from neco.loss import LossTerms, effective_rank
 from neco.precision import device_name
 from neco.training.batches import total_steps, view_loader
+from neco.training.check import refuse_impossible
 from neco.training.checkpoint import (
     checkpoint_there,
     identity_of,
@@ -31,7 +32,7 @@ from neco.training.checkpoint import (
 )
 from neco.training.clock import Clock
 from neco.training.finish import publish, published
-from neco.training.launch import launch, refuse_unequal_shares
+from neco.training.launch import launch
 from neco.training.metrics import MetricsWriter, StepMetrics
 from neco.training.step import Training
 from neco.training.stopping import BrokenStepError, StopRequest, agree, hear_in_backward, stopped
@@ -58,7 +59,7 @@ def train(
     no longer finite, and when the folder holds the checkpoint of another training.
     """
     fabric = fabric or launch(1, 1, settings.precision)
-    refuse_unequal_shares(settings, fabric.world_size)
+    refuse_impossible(backbone, len(dataset), settings, fabric.world_size)
     steps = total_steps(len(dataset), settings)
     checkpoint, first, rows = folder / "checkpoint.ckpt", 0, None
     identity = identity_of(backbone, dataset.digest(masks=False), settings)

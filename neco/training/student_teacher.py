@@ -53,15 +53,21 @@ def freeze_early_blocks(backbone: Backbone, trainable: int | None) -> None:
     all."""
     if trainable is None:
         return
+    refuse_too_many_blocks(backbone, trainable)
     blocks = backbone.blocks()
-    if trainable > len(blocks):
-        raise UserError(
-            f"train.trainable_blocks {trainable}: the backbone has only {len(blocks)} blocks; "
-            "lower it, or set it to null to train all"
-        )
     backbone.model.requires_grad_(False)
     for part in (*blocks[len(blocks) - trainable :], backbone.final_norm()):
         part.requires_grad_(True)
+
+
+def refuse_too_many_blocks(backbone: Backbone, trainable: int | None) -> None:
+    """Raise UserError where more blocks are to be trained than there are."""
+    count = len(backbone.blocks())
+    if trainable is not None and trainable > count:
+        raise UserError(
+            f"train.trainable_blocks {trainable}: the backbone has only {count} blocks; "
+            "lower it, or set it to null to train all"
+        )
 
 
 def make_student(backbone: Backbone, settings: Train) -> Projected:

@@ -6,6 +6,7 @@ import re
 from importlib.util import find_spec
 
 import pytest
+import torch
 
 from neco.cli import main
 from neco.evaluate.result import read_result
@@ -125,11 +126,23 @@ def test_several_folders_are_a_leaderboard(tmp_path, photographs, capsys):
         (["--data", "photos", "--backbone", "x/y.pth"], "there is no such file or folder"),
         (["--data", "photos", "--backbone", "demo-vit=no.pth"], "no file or folder no.pth"),
         (["--data", "photos", "--backbone", "empty"], "holds no backbone.safetensors"),
-        (["--data", "photos", "--backbone", "photos/images/00.png"], "name the architecture"),
+        (["--data", "photos", "--backbone", "photos/images/00.png"], "is no file of weights"),
+        (["--data", "photos", "--backbone", "other.pth"], "name the architecture"),
         (["--data", "photos", "--backbone", "demo-vit", "--protocols", "segmenter"],
          "--protocols: unknown protocol 'segmenter'; valid: "),
         (["--data", "photos", "--backbone", "demo-vit", "--protocols", "lineer"], "mean 'linear'"),
         (["--data", "photos", "--backbone", ""], "--backbone: is empty"),
+        (["--data", "photos", "--data", "nowhere", "--backbone", "demo-vit"], "no such folder"),
+        (["--data", "photos", "--backbone", "demo-vit", "--val-split", "tset"],
+         "--val-split tset: photos has no such split"),
+        (["--data", "photos", "--backbone", "patch-colours", "--backbone", "demo-vit", "--block",
+          "99"], "block 99: "),
+        (["--data", "photos", "--backbone", "patch-colours", "--backbone", "demo-vit=other.pth"],
+         "other.pth: holds nothing"),
+        (["--data", "photos", "--backbone", "demo-vit", "--set", "compare.nope=1"],
+         "'compare.nope'"),
+        (["--data", "photos", "--backbone", "demo-vit", "--csv", "empty"],
+         "--csv empty: is a folder"),
         (["--data", "photos", "--backbone", "demo-vit="], "there is no file or folder"),
         (["--data", "photos", "--backbone", "patch-colours", "--protocols", "linear"],
          "nothing can be measured: linear: the held-out images have no masks"),
@@ -139,10 +152,13 @@ def test_what_cannot_be_compared_is_one_line(tmp_path, monkeypatch, capsys, argu
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
     write_photographs(tmp_path / "photos", count=3, masks=False)
+    torch.save({"a": torch.ones(1)}, tmp_path / "other.pth")
     assert compare(tmp_path / "out", *arguments, settings=()) == 1
     lines = capsys.readouterr().err.strip().splitlines()
     assert lines[-1].startswith("neco compare: ") and told in lines[-1]
     assert not (tmp_path / "out" / "comparison.json").exists()
+    if "nothing can" not in told and told != "empty: ":
+        assert not (tmp_path / "out").exists()  # nor has a folder been prepared
 
 
 def test_a_name_that_takes_no_weights_is_told(tmp_path, capsys):

@@ -32,6 +32,20 @@ def test_a_folder_is_prepared_once_and_anew_when_it_changes(tmp_path):
     assert again.train.digest() != first.train.digest() or again.val.digest() != first.val.digest()
 
 
+def test_masks_count_and_what_is_passed_over_does_not(tmp_path):
+    folder, into = write_photographs(tmp_path / "photos", count=10), tmp_path / "out" / "data"
+    index = data(folder, into).val.folder / "index.csv"
+    stamp = index.stat().st_mtime_ns
+    (folder / ".DS_Store").write_bytes(b"x")
+    (folder / "images" / "Thumbs.db").write_bytes(b"x")
+    data(folder, into)
+    assert index.stat().st_mtime_ns == stamp
+    mask = next((folder / "masks").iterdir())
+    Image.open(mask).rotate(180).save(mask)
+    data(folder, into)
+    assert index.stat().st_mtime_ns != stamp
+
+
 def test_an_index_that_lost_lines_is_made_again(tmp_path):
     folder, into = write_photographs(tmp_path / "photos", count=10), tmp_path / "out" / "data"
     index = data(folder, into).val.folder / "index.csv"

@@ -88,7 +88,7 @@ def test_a_signal_is_one_line_and_reaches_snakemake(snakemake, number):
     else:
         demo.send_signal(number)
     out, err = demo.communicate(timeout=60)
-    assert demo.returncode == 130
+    assert demo.returncode == 128 + number
     assert Path("told").exists() and out == ""
     assert err.splitlines()[-1].startswith("neco demo: stopped")
     assert "Traceback" not in err

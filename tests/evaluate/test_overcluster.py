@@ -7,6 +7,7 @@ from sklearn.metrics import jaccard_score
 from neco.backbones.backbone import PatchColours
 from neco.config.evaluation import Extraction, Overcluster
 from neco.errors import UserError
+from neco.evaluate import overcluster
 from neco.evaluate.matching import contingency, match_by_precision
 from neco.evaluate.overcluster import cluster_maps, enlarged, evaluate, read_masks
 from neco.features import Features, extract_features
@@ -79,3 +80,13 @@ def test_more_clusters_than_patches_are_refused(coloured):
     features = Features(tokens, [item.id for item in coloured[1].items], about)
     with pytest.raises(UserError, match="clusters 25: more clusters than the 24 patches"):
         cluster_maps(features, 25, Overcluster())
+
+
+def test_a_number_that_cannot_be_is_told_before_the_others_are_clustered(monkeypatch, coloured):
+    about = {"dataset": "coloured", "split": "val", "image_size": 16}
+    tokens = np.zeros((len(coloured[1]), 2, 2, 3), np.float32)
+    features = Features(tokens, [item.id for item in coloured[1].items], about)
+    monkeypatch.setattr(Features, "matches", lambda *_: None)
+    monkeypatch.setattr(overcluster, "kmeans", lambda *_, **__: pytest.fail("clusters"))
+    with pytest.raises(UserError, match="clusters 9999: more clusters"):
+        overcluster.evaluate(features, coloured[1], Overcluster(clusters=["classes", 9999]))

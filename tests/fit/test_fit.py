@@ -83,6 +83,49 @@ def test_other_images_are_prepared_and_trained_anew(capsys, photos, tmp_path):
     assert "| training images | 8 |" in (out / "model" / "README.md").read_text()
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["--set", "train.nope=1"], "unknown key 'nope'"),
+        (["--set", "train.drop_path=2"], "drop_path"),
+        (["--set", "train.batch_size=100"], "more than the 9 images"),
+        (["--set", "train.loss.references.gradient=true", "--set", "train.accumulate=2"],
+         "accumulate to 1"),
+        (["--set", "train.trainable_blocks=99"], "only 6 blocks"),
+        (["--set", "train.loss.references.count=1000"], "as many patches to draw from"),
+        (["--set", "fit.least_images=10"], "9 images to train on"),
+        (["--backbone", "nope"], "unknown backbone 'nope'"),
+        (["--backbone", "resnet18"], "cannot be trained"),
+        (["--weights", "nowhere.pth"], "no such weights"),
+        (["--weights", "0.jpg"], "no file of weights"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_told_before_anything_is_written(
+    capsys, photos, tmp_path, monkeypatch, given, told
+):
+    monkeypatch.chdir(photos)
+    monkeypatch.setattr(fitting, "prepare_folder", lambda *_, **__: pytest.fail("prepares"))
+    before = sorted(tmp_path.rglob("*"))
+    assert fit(photos, tmp_path / "out", *given) == 1
+    assert told in last_line(capsys)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_masks_beside_the_images_prepare_nothing_anew(photos, tmp_path):
+    root, out = tmp_path / "labelled", tmp_path / "out"
+    (root / "masks").mkdir(parents=True)
+    photos.rename(root / "images")
+    for number in range(9):
+        grey = np.arange(48, dtype=np.uint8).reshape(6, 8) % 2
+        Image.fromarray(grey).resize((80, 60), 0).save(root / "masks" / f"{number}.png")
+    assert fit(root, out) == 0
+    before = times(out)
+    mask = root / "masks" / "3.png"
+    Image.open(mask).rotate(180).save(mask)
+    assert fit(root, out) == 0
+    assert times(out) == before
+
+
 def test_an_index_that_lost_lines_is_made_again(photos, tmp_path):
     out = tmp_path / "out"
     assert fit(photos, out) == 0

@@ -130,7 +130,7 @@ def contents(folder: Path) -> dict[str, str]:
     found = {}
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
-        if path.is_dir() or "tensorboard" in name or name.endswith("record.json"):
+        if path.is_dir() or "tensorboard" in name or name.endswith(("record.json", ".record")):
             continue
         found[name] = hashlib.sha256(_timeless(path)).hexdigest()[:12]
     return found
@@ -144,7 +144,7 @@ def _timeless(path: Path) -> bytes:
         rows = [line.split(",") for line in path.read_text().splitlines()]
         kept = [i for i, name in enumerate(rows[0]) if not TIMED.search(name)]
         return "\n".join(",".join(row[i] for i in kept) for row in rows).encode()
-    if path.suffix == ".zip":  # its members bear the time of writing
+    if path.suffix in (".zip", ".npz"):  # its members bear the time of writing
         with zipfile.ZipFile(path) as archive:
             return repr([(member.filename, member.CRC) for member in archive.infolist()]).encode()
     return path.read_bytes()

@@ -1,5 +1,6 @@
 """The commands that are killed."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from tests.reliability.damage import copied
@@ -16,6 +17,9 @@ def scenarios(world: World) -> list[Scenario]:
             copied(world.data, into / "set")
         return world.prepare(world.folder, into / "set")
 
+    segmenter = [
+        Scenario("Segmenter", lambda into: world.fine_tune(into / "rate.json"), 8, 2)
+    ] * (find_spec("mmseg") is not None)  # fmt: skip
     return [
         Scenario("training", lambda into: world.train(into / "run"), 24, 4),
         Scenario("preparation", lambda into: world.prepare(world.folder, into / "set"), 12, 2),
@@ -23,6 +27,9 @@ def scenarios(world: World) -> list[Scenario]:
         Scenario("extraction", lambda into: world.extract(into / "features"), 8, 2),
         Scenario("attention", lambda into: world.attend(into / "attention.npz"), 5),
         Scenario("evaluation", lambda into: world.evaluate(into / "metrics.json"), 5, 1),
+        Scenario("k-means", lambda into: world.cluster(into / "metrics.json"), 5, 1),
+        Scenario("linear head", lambda into: world.learn(into / "metrics.json"), 5, 1),
+        *segmenter,
         Scenario(
             "weights",
             lambda into: ["weights", "demo-vit", "--into", into / "w.safetensors",

@@ -8,6 +8,7 @@ import pytest
 from tests.reliability import counts
 from tests.reliability.killing import Scenario, contents, killed, points, run
 from tests.reliability.scenarios import scenarios
+from tests.reliability.world import call
 
 NAMES = [scenario.name for scenario in scenarios(None)]
 WITHIN = 10.0
@@ -74,6 +75,40 @@ def test_sigterm_is_answered(world, tmp_path, name):
     again = run(scenario.command(place), place)
     assert again.code == 0, again.told
     assert contents(place) == whole
+
+
+LONG = {
+    "k-means, 300 clusters": lambda world, into: world.cluster(
+        into / "metrics.json", "overcluster.clusters=[300]", "overcluster.iterations=100000",
+        "overcluster.redos=1000", "overcluster.components=50", "overcluster.image_size=224",
+        features=world.root / "features" / "large",
+    ),
+    "linear head, many epochs": lambda world, into: world.learn(
+        into / "metrics.json", "linear.epochs=1000000"
+    ),
+    "Segmenter, long step": lambda world, into: world.fine_tune(
+        into / "rate.json", "segmenter.iterations=1000", "segmenter.batch_size=8",
+        "segmenter.crop_size=224", "segmenter.image_scale=[448, 448]",
+        "segmenter.window_stride=224",
+    ),
+}  # fmt: skip
+"""Commands that compute for minutes inside of a library or a loop."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LONG)
+def test_sigterm_is_answered_in_a_long_computation(world, tmp_path, name):
+    if name.startswith("Segmenter"):
+        pytest.importorskip("mmseg.version", reason="needs the extra `segmenter`")
+    if name.startswith("k-means"):
+        assert call(*world.extract(world.root / "features" / "large", side=224)).status == 0
+    place = tmp_path / "long"
+    ended = run(LONG[name](world, place), place, after=15.0, number=signal.SIGTERM)
+    assert ended.code == 128 + signal.SIGTERM, ended.told
+    assert "Traceback" not in ended.told
+    counts.slowest[name] = ended.seconds
+    assert not [*place.rglob("*.part"), *place.rglob("*.json")]
+    assert counts.slowest[name] < WITHIN
 
 
 @pytest.mark.slow

@@ -38,10 +38,11 @@ COMMAND = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "S
            "--configfile", "project.yaml", "--cores", "2"]  # fmt: skip
 
 
-def start(folder: Path) -> subprocess.Popen[str]:
+def start(folder: Path, steps: int = 3) -> subprocess.Popen[str]:
     """Start the workflow in a process group of its own."""
     folder.mkdir(exist_ok=True)
-    (folder / "project.yaml").write_text(yaml.safe_dump(PROJECT))
+    project = {**PROJECT, "train": {**PROJECT["train"], "steps": steps}}
+    (folder / "project.yaml").write_text(yaml.safe_dump(project))
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
     with (folder / "told").open("w") as told:
         return subprocess.Popen(
@@ -93,3 +94,91 @@ def test_a_killed_workflow_goes_on(tmp_path):
     wrong += [f"differs: {n}" for n in found.keys() | wanted if found.get(n) != wanted.get(n)]
     counts.note(wrong)
     assert not wrong, "\n".join(wrong)
+
+
+LONG = 60
+"""Steps of a training that is still at work when the signal comes."""
+
+
+def in_training(folder: Path, running: subprocess.Popen[str]) -> int:
+    """Wait until the training of a workflow has a checkpoint; return the process that trains."""
+    until = time.monotonic() + LIMIT
+    while not [*folder.rglob("checkpoint.ckpt")]:
+        assert running.poll() is None and time.monotonic() < until, (folder / "told").read_text()
+        time.sleep(0.1)
+    listed = subprocess.run(
+        ["ps", "-o", "pid=,args=", "-g", str(running.pid)], capture_output=True, text=True
+    )
+    return next(int(line.split()[0]) for line in listed.stdout.splitlines() if " train " in line)
+
+
+def ended(process: int) -> bool:
+    """Return whether a process is gone, or waits for its parent to notice that it is."""
+    state = Path(f"/proc/{process}/stat")
+    try:
+        return state.read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def until_ended(process: int, seconds: float) -> bool:
+    """Return whether a process ends in that time."""
+    until = time.monotonic() + seconds
+    while not ended(process) and time.monotonic() < until:
+        time.sleep(0.1)
+    return ended(process)
+
+
+def locked(folder: Path) -> bool:
+    locks = folder / ".snakemake" / "locks"
+    return locks.is_dir() and any(locks.iterdir())
+
+
+@pytest.mark.slow
+def test_sigterm_to_all_processes_of_a_workflow(tmp_path):
+    """As a scheduler sends it: the training saves its state, no lock stays, the rest is done."""
+    place = tmp_path / "ended"
+    running = start(place, LONG)
+    training = in_training(place, running)
+    began = time.monotonic()
+    os.killpg(running.pid, signal.SIGTERM)
+    assert until_ended(training, 60)
+    counts.slowest["workflow's training"] = time.monotonic() - began
+    assert running.wait(LIMIT) == 1
+    counts.slowest["workflow with its jobs"] = time.monotonic() - began
+    assert not locked(place)
+    assert not [*place.rglob("*.part")]
+    log = place / "results" / "killed" / "logs" / "train" / "neco.seed0.log"
+    assert "SIGTERM" in log.read_text()
+    assert start(place, LONG).wait(LIMIT) == 0, (place / "told").read_text()[-2000:]
+    assert "continues at step" in log.read_text()
+
+
+@pytest.mark.slow
+def test_sigterm_to_snakemake_alone_waits_for_the_jobs(tmp_path):
+    place = tmp_path / "alone"
+    running = start(place, LONG)
+    training = in_training(place, running)
+    running.terminate()
+    assert running.wait(LIMIT) == 1
+    assert ended(training) and not locked(place)
+    assert "Will exit after finishing currently running jobs" in (place / "told").read_text()
+    assert [*place.rglob("training.json")]
+    assert start(place, LONG).wait(LIMIT) == 0, (place / "told").read_text()[-2000:]
+
+
+@pytest.mark.slow
+def test_kill_9_of_snakemake_alone_is_told_with_the_way_on(tmp_path):
+    place = tmp_path / "killed"
+    running = start(place, LONG)
+    training = in_training(place, running)
+    running.kill()
+    running.wait()
+    counts.kills["Snakemake alone"] += 1
+    assert not ended(training) and locked(place)  # its jobs go on
+    assert start(place, LONG).wait(LIMIT) == 1
+    assert "--unlock" in (place / "told").read_text()
+    assert until_ended(training, LIMIT)
+    unlock(place)
+    assert not locked(place)
+    assert start(place, LONG).wait(LIMIT) == 0, (place / "told").read_text()[-2000:]

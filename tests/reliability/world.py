@@ -32,6 +32,16 @@ TRAINING = [
 READING = ["extraction.workers=0", "extraction.batch_size=4"]
 EVALUATING = [*READING, "in_context.image_size=16", "in_context.fractions=[1]",
               "in_context.seeds=[0]", "in_context.neighbours=5"]  # fmt: skip
+CLUSTERING = ["overcluster.image_size=16", "overcluster.mask_size=16", "overcluster.clusters=[8]",
+              "overcluster.components=4", "overcluster.seeds=[0, 1]"]  # fmt: skip
+LEARNING = [*READING, "linear.image_size=16", "linear.mask_size=16", "linear.augment=false",
+            "linear.batch_size=4", "linear.epochs=2"]  # fmt: skip
+FINE_TUNING = [
+    "segmenter.iterations=4", "segmenter.batch_size=2", "segmenter.crop_size=32",
+    "segmenter.window_stride=32", "segmenter.image_scale=[64, 64]", "segmenter.decoder_layers=1",
+    "segmenter.validate_every=2", "segmenter.checkpoint_every=1", "segmenter.log_every=1",
+    "segmenter.bootstrap=0",
+]  # fmt: skip
 
 
 class Hanging(BaseException):
@@ -146,11 +156,13 @@ class World:
                 "--into", into, *sets([*TRAINING, *more])]  # fmt: skip
 
     def extract(
-        self, into: Path, split: str = "val", weights: Path | None = None, data: Path | None = None
-    ) -> list[object]:
+        self, into: Path, split: str = "val", weights: Path | None = None, data: Path | None = None,
+        side: int = 16,
+    ) -> list[object]:  # fmt: skip
         return ["extract", "--model", "demo-vit", "--backbone", "demo-vit",
                 "--weights", weights or self.weights, "--data", data or self.data,
-                "--split", split, "--image-size", 16, "--into", into, *sets(READING)]  # fmt: skip
+                "--split", split, "--image-size", side, "--into", into,
+                *sets(READING)]  # fmt: skip
 
     def attend(self, into: Path) -> list[object]:
         return ["attend", "--backbone", "demo-vit", "--weights", self.weights, "--data", self.data,
@@ -164,6 +176,22 @@ class World:
                 "--train-features", train or self.features("train"),
                 "--val-features", val or self.features("val"),
                 "--into", into, *sets(EVALUATING)]  # fmt: skip
+
+    def cluster(self, into: Path, *more: str, features: Path | None = None) -> list[object]:
+        return ["evaluate", "overcluster", "--data", self.data,
+                "--val-features", features or self.features("val"), "--into", into,
+                *sets([*CLUSTERING, *more])]  # fmt: skip
+
+    def learn(self, into: Path, *more: str) -> list[object]:
+        return ["evaluate", "linear", "--data", self.data,
+                "--train-features", self.features("train"),
+                "--val-features", self.features("val"), "--into", into,
+                *sets([*LEARNING, *more])]  # fmt: skip
+
+    def fine_tune(self, into: Path, *more: str) -> list[object]:
+        return ["evaluate", "segmenter", "--data", self.data, "--backbone", "demo-vit",
+                "--weights", self.weights, "--learning-rate", "1e-3", "--seed", 0, "--into", into,
+                *sets([*FINE_TUNING, *more])]  # fmt: skip
 
 
 def copied_archive(mirror: Path) -> None:

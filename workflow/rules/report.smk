@@ -1,6 +1,10 @@
 # metrics and features -> tables, figures, report
 
 MODELS_FILE = f"{RESULTS}/models.json"
+AGAINST = [
+    PROJECT.compared_with(),
+    PROJECT.compare.model_dump(include={"replicas", "level", "seed"}),
+]
 
 
 # Every model with what is known of its training: for publishing, and for those who take results along.
@@ -69,6 +73,7 @@ use rule table as summary with:
         f"{RESULTS}/logs/summary.log",
     params:
         step="summary",
+        against=AGAINST,
 
 
 use rule table as verify with:
@@ -106,7 +111,7 @@ use rule table as figure with:
     params:
         step=lambda wildcards: f"figure {wildcards.figure.removeprefix('figure-')}",
         read=figure_arguments,
-        report=PROJECT.report.model_dump(mode="json"),
+        report=PROJECT.report.model_dump(mode="json", exclude={"against"}),
 
 
 # What is there now, in one file: no input, so it starts no other job.
@@ -147,3 +152,4 @@ use rule report_now as report with:
         runtime=minutes("report"),
     params:
         into=lambda wildcards, output: output[0],
+        against=AGAINST,

@@ -29,6 +29,14 @@ class Search(Protocol):
         """
 
 
+def refuse_missing(settings: InContext) -> None:
+    """Raise UserError where the package or the GPU of `settings.search` is missing."""
+    if settings.search in ("scann", "faiss-gpu"):
+        from neco.evaluate.search.libraries import imported_scann, refuse_without_gpu
+
+        (imported_scann if settings.search == "scann" else refuse_without_gpu)()
+
+
 def build_search(bank: Bank, settings: InContext, device: torch.device) -> Search:
     """Return the backend that `settings.search` names, over a bank.
 

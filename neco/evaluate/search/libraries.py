@@ -49,13 +49,18 @@ def faiss_flat(bank: Bank) -> FaissSearch:
 
 def faiss_gpu(bank: Bank) -> FaissSearch:
     """Return exact search by faiss on the GPU. Raises UserError without faiss-gpu or a GPU."""
+    refuse_without_gpu()
+    index = faiss.index_cpu_to_all_gpus(faiss.IndexFlatIP(bank.dim))
+    return FaissSearch(index, bank, "faiss flat (float32, GPU)", exact=True)
+
+
+def refuse_without_gpu() -> None:
+    """Raise UserError where faiss has no GPU to search on."""
     if not hasattr(faiss, "StandardGpuResources") or faiss.get_num_gpus() == 0:
         raise UserError(
             "in_context.search: faiss-gpu needs the faiss-gpu package and a GPU, and one is "
             "missing; use search: exact, which runs on a GPU without it"
         )
-    index = faiss.index_cpu_to_all_gpus(faiss.IndexFlatIP(bank.dim))
-    return FaissSearch(index, bank, "faiss flat (float32, GPU)", exact=True)
 
 
 def faiss_ivf(bank: Bank, settings: Ivf) -> FaissSearch:
@@ -74,19 +79,24 @@ def faiss_ivf(bank: Bank, settings: Ivf) -> FaissSearch:
     return found
 
 
+def imported_scann() -> Any:
+    """Return the package scann. Raises UserError where it is not installed."""
+    try:
+        return import_module("scann")
+    except ImportError:
+        raise UserError(
+            "in_context.search: scann needs the package of that name (pip install scann); "
+            "search: exact needs nothing further and finds the true neighbours"
+        ) from None
+
+
 class ScannSearch:
     """ScaNN as the paper's open implementation of the benchmark configures it."""
 
     exact = False
 
     def __init__(self, bank: Bank, k: int, settings: Scann) -> None:
-        try:
-            scann = import_module("scann")
-        except ImportError:
-            raise UserError(
-                "in_context.search: scann needs the package of that name (pip install scann); "
-                "search: exact needs nothing further and finds the true neighbours"
-            ) from None
+        scann = imported_scann()
         leaves = min(settings.leaves, max(len(bank) // 16, 1))
         self.name = f"ScaNN ({leaves} leaves, {settings.leaves_to_search} searched)"
         self.searcher = (

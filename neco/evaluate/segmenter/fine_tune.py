@@ -24,7 +24,7 @@ from neco.training.checkpoint import (
     read_checkpoint,
     save_checkpoint,
 )
-from neco.training.stopping import BrokenStepError, StopRequest, stopped
+from neco.training.stopping import BrokenStepError, StopRequest, hear_in_backward, stopped
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +75,8 @@ def fine_tune(
     checkpoint is saved), for a loss that is no longer finite and for a checkpoint of other
     settings.
     """
+    if device.type == "cpu":  # where a step may take many seconds
+        hear_in_backward(network)
     optimiser = torch.optim.Adam(network.parameters(), lr=rate, weight_decay=settings.weight_decay)
     identity = fine_tuning_identity(network, dataset, settings, rate, seed, origin)
     checkpoint, first = folder / "checkpoint.ckpt", 0

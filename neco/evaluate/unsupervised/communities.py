@@ -109,7 +109,7 @@ def communities(
     """
     found = np.zeros(count, np.int64)
     if edges:
-        infomap = _infomap()
+        infomap = imported_infomap()
         network = infomap.Network()
         for first, second, weight in edges:
             network.add_link(first, second, weight)
@@ -129,7 +129,8 @@ def communities(
     return found
 
 
-def _infomap() -> Any:
+def imported_infomap() -> Any:
+    """Return the package infomap. Raises UserError where it is not installed."""
     import faiss  # noqa: F401 (before infomap: in the other order their SWIG iterators crash)
 
     try:

@@ -22,7 +22,13 @@ from neco.evaluate.matching import contingency, match_one_to_one
 from neco.evaluate.metrics import Tally
 from neco.evaluate.overcluster import IMAGES, enlarged, read_masks
 from neco.evaluate.result import Metrics, Result, metrics_of
-from neco.evaluate.unsupervised.parameters import Clustered, search, segments_of
+from neco.evaluate.unsupervised.communities import imported_infomap
+from neco.evaluate.unsupervised.parameters import (
+    Clustered,
+    imported_optuna,
+    search,
+    segments_of,
+)
 from neco.evaluate.unsupervised.segment import (
     Foreground,
     Patches,
@@ -56,6 +62,9 @@ def evaluate(
     train.matches(train_dataset)
     val.matches(val_dataset)
     train.agrees(val)
+    imported_infomap()  # what is missing is told before minutes of clustering
+    if settings.trials:
+        imported_optuna()
     side = val.about["image_size"]
     masks = read_masks(val_dataset, settings.mask_size, side, settings.resampling)
     train_masks = read_masks(train_dataset, settings.mask_size, side, settings.resampling)

@@ -38,6 +38,18 @@ class Found:
     """How many parameter sets were refused, because they left more segments than classes."""
 
 
+def imported_optuna() -> Any:
+    """Return the package optuna. Raises UserError where it is not installed."""
+    try:
+        import optuna
+    except ImportError:
+        raise UserError(
+            "the search needs optuna; install the extra: "
+            "pip install 'neco-reproduction[unsupervised]'"
+        ) from None
+    return optuna
+
+
 def search(clustered: Callable[[int], Clustered], settings: Unsupervised) -> Found:
     """Return the best of `settings.trials` parameter sets (TPE) by the mean over `seeds`.
 
@@ -46,13 +58,7 @@ def search(clustered: Callable[[int], Clustered], settings: Unsupervised) -> Fou
     clustered: returns the clustering into K clusters. It is called several times with the same K.
     Raises UserError where optuna is not installed and where all sets were refused.
     """
-    try:
-        import optuna
-    except ImportError:
-        raise UserError(
-            "the search needs optuna; install the extra: "
-            "pip install 'neco-reproduction[unsupervised]'"
-        ) from None
+    optuna = imported_optuna()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
 
     def between(suggest: Any, name: str, bounds: tuple[Any, Any, Any]) -> Any:

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neco.compare.differences import Score, difference, image_weights, interval
 from neco.data.dataset import IGNORED
+from neco.evaluate.differences import Score, difference, image_weights, interval
 from neco.evaluate.metrics import Tally
 from neco.evaluate.per_image import of_values, parts_of
 

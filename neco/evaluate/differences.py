@@ -9,14 +9,27 @@ Tibshirani, An Introduction to the Bootstrap, 1993 (percentile intervals, paired
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from neco.compare.measure import Measured
 from neco.evaluate.per_image import PerImage
+from neco.evaluate.result import Metrics
 
 BLOCK = 4_000_000
 """Weights drawn at a time."""
+
+
+class Measured(Protocol):
+    """What one protocol gave of one model on one dataset."""
+
+    @property
+    def metrics(self) -> Metrics:
+        """The numbers."""
+
+    @property
+    def parts(self) -> list[PerImage]:
+        """Of each of the metrics' results."""
 
 
 @dataclass(frozen=True)
