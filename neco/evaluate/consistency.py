@@ -109,7 +109,7 @@ def aligned_views(
     for batch in images:
         boxes = batch.boxes.to(device)  # (B, 2, 4)
         region = intersection(boxes[:, 0], boxes[:, 1])
-        pixels = batch.global_crops.flatten(0, 1).to(device)  # (B * 2, 3, side, side)
+        pixels = batch.global_views.flatten(0, 1).to(device)  # (B * 2, 3, side, side)
         changed = recoloured(pixels, draw_changes(len(pixels), settings.photometric, generator))
         flipped = torch.rand(len(pixels), generator=generator) < settings.flip_probability
         turned = flipped.to(device)[:, None, None, None]

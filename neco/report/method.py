@@ -63,7 +63,7 @@ def compute(backbone: Backbone, dataset: Dataset, settings: Train, seed: int) ->
     views = MultiCropDataset(dataset, settings.crops, seed)
     batch = collate([views[(0, int(index))] for index in chosen])
     crops = [
-        photometric(batch.global_crops[:, which], settings.photometric, generator)
+        photometric(batch.global_views[:, which], settings.photometric, generator)
         for which in (0, 1)
     ]  # each (B, 3, H, W)
     grids = [backbone(crop).float() for crop in crops]  # each (B, rows, columns, D)

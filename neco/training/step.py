@@ -29,7 +29,7 @@ from neco.training.student_teacher import (
     make_teacher,
     some_tokens,
 )
-from neco.views import Photographs, Views, crops_on_device, photometric
+from neco.views import Photographs, Views, photometric, views_on_device
 
 
 class Training:
@@ -174,7 +174,7 @@ class Training:
 
         The crops are normalised, in groups (B, count, 3, H, W) of one size, global crops first.
         """
-        groups, boxes = crops_on_device(views, self.settings.crops, self.fabric.device)
+        groups, boxes = views_on_device(views, self.settings.crops, self.fabric.device)
         changes = self.settings.photometric
         coloured = [
             photometric(crops.flatten(0, 1), changes, generator, self.share).unflatten(

@@ -1,4 +1,4 @@
-"""Reading an image no larger than its crops need it."""
+"""Decoding an image no larger than its views need it: a file comes in, pixels come out."""
 
 import numpy as np
 from PIL import Image
@@ -8,9 +8,9 @@ REDUCTIONS = (8, 4, 2)
 
 
 def reduction(boxes: np.ndarray, sides: np.ndarray) -> int:
-    """Return by how much an image can shrink so that no crop is enlarged: 8, 4, 2 or 1.
+    """Return by which factor an image can shrink so that no crop is enlarged: 8, 4, 2 or 1.
 
-    boxes: (V, 4) in pixels of the image. sides: (V,), the crops' width and height in pixels.
+    boxes: (V, 4) in pixels of the image. sides: (V,), the views' width and height in pixels.
     """
     extents = boxes[:, 2:] - boxes[:, :2]  # (V, 2)
     smallest = (extents / sides[:, None]).min()
@@ -20,8 +20,8 @@ def reduction(boxes: np.ndarray, sides: np.ndarray) -> int:
 def decoded(image: Image.Image, factor: int) -> np.ndarray:
     """Return the pixels of an opened image, uint8 (H, W, 3), at 1/factor of its size, rounded up.
 
-    Each pixel is the mean of factor x factor pixels. Of a JPEG the decoder computes it from the
-    cosine transform; other formats are decoded first. Raises OSError where the image is damaged.
+    Each pixel is the mean of factor x factor pixels. A JPEG's decoder computes it from the cosine
+    transform. Other formats are decoded first. Raises OSError where the image is damaged.
     """
     drafted = None
     if factor > 1:

@@ -1,5 +1,4 @@
-"""What a worker does when the device cuts the crops: it reads and decodes an image and draws
-boxes."""
+"""What a worker does when the device cuts the views: images come in, pixels and boxes come out."""
 
 from typing import NamedTuple
 
@@ -26,10 +25,11 @@ class Photograph(NamedTuple):
 
 
 class Photographs(NamedTuple):
-    """A batch of B images of any size, one after the other in one buffer, for one copy to a device.
+    """A batch of B images of any size.
 
-    Small arrays stay in numpy, because a worker hands over every tensor by a connection of its own,
-    which costs the process that trains most of a millisecond.
+    All pixels lie in one buffer, so that one copy brings them to the device. Small arrays stay in
+    numpy: a worker hands over each tensor through a connection of its own, which costs the process
+    that trains almost a millisecond.
     """
 
     pixels: Tensor
@@ -43,14 +43,13 @@ class Photographs(NamedTuple):
 
 
 class PhotographDataset(TorchDataset[Photograph]):
-    """Single images with their boxes. An item's key (draw, index) fixes them as in
-    MultiCropDataset."""
+    """Single images with their boxes, which an item's key decides as in MultiCropDataset."""
 
     def __init__(self, dataset: Dataset, crops: Crops, seed: int) -> None:
         self.items = dataset.items
         self.crops = crops
         self.seed = seed
-        self.sides = crop_sides(crops)
+        self.sides = view_sides(crops)
 
     def __len__(self) -> int:
         return len(self.items)
@@ -67,7 +66,7 @@ class PhotographDataset(TorchDataset[Photograph]):
         return Photograph(part, boxes, placed)
 
 
-def crop_sides(crops: Crops) -> np.ndarray:
+def view_sides(crops: Crops) -> np.ndarray:
     """Return the side in pixels of every view (V,), global crops first."""
     counts = [crops.global_count, crops.local_count]
     return np.repeat(np.array([crops.global_size, crops.local_size], dtype=np.float32), counts)
@@ -76,9 +75,10 @@ def crop_sides(crops: Crops) -> np.ndarray:
 def needed(
     pixels: np.ndarray, boxes: np.ndarray, sides: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the part of `pixels` (H, W, 3) that resizing reads, and the boxes within it.
+    """Return the part of `pixels` (H, W, 3) that resizing reads, and the boxes in that part.
 
-    Around a box the filter reads as many pixels more as one pixel of the crop is made of.
+    boxes: (V, 4) in `pixels`. sides: (V,), those of the views in pixels. On each edge of a box, the
+    filter reads as many pixels more as one pixel of the view is made of.
     """
     reach = np.maximum((boxes[:, 2:] - boxes[:, :2]) / sides[:, None], 1)  # (V, 2)
     limit = np.array([pixels.shape[1], pixels.shape[0]])
