@@ -1,6 +1,7 @@
 """A batch cut into parts that are trained on one after the other.
 
-A step then needs the memory of one part and has the gradient of the whole batch.
+What was computed for the parts comes in, and what holds for the batch comes out. So a step needs
+the memory of one part and has the gradient of the whole batch.
 """
 
 import torch
@@ -10,7 +11,7 @@ from neco.loss import LossTerms
 
 
 def parts_of(images: int, count: int) -> list[slice]:
-    """Return which of B `images` each of `count` equal parts holds."""
+    """Return which of the B images each of `count` equal parts holds."""
     size = images // count
     return [slice(part * size, (part + 1) * size) for part in range(count)]
 
@@ -18,7 +19,7 @@ def parts_of(images: int, count: int) -> list[slice]:
 def joined(parts: list[list[Tensor]]) -> list[Tensor]:
     """Return, for each crop, the tokens (B, rows, columns, D) of all images.
 
-    parts: for each part, the same of the part's images.
+    parts: for each part of the batch, the tokens of its images, crop by crop.
     """
     return parts[0] if len(parts) == 1 else [torch.cat(grids) for grids in zip(*parts, strict=True)]
 
