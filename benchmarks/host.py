@@ -157,7 +157,7 @@ def main() -> None:
     photographs = collate_photographs([Ready("device", (16, 16)).item] * chosen.batch)
     # As many operations as for a batch, on crops of one image.
     groups = [
-        (group[0], changes.of_images([0], group.shape[1]))
+        (group[0], changes._replace(strengths=changes.strengths[:, : group.shape[1]]))
         for group, changes in zip(views_on_device(photographs, small, CPU)[0], draws(), strict=True)
     ]
     order = iter(StepSampler(IMAGES, settings, IMAGES // chosen.batch - 1 - chosen.steps // 2))

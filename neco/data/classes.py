@@ -1,4 +1,7 @@
-"""Class names that the archives do not hold: they are read from classes.yaml."""
+"""Class names that the archives do not hold: a dataset's name comes in, its classes come out.
+
+They are read from classes.yaml.
+"""
 
 from functools import cache
 from importlib.resources import files

@@ -1,4 +1,5 @@
-"""The tables in docs/data.md, made from sources.yaml and from the settings of dataset.yaml.
+"""The tables in docs/data.md: sources.yaml and the settings of dataset.yaml come in, Markdown
+comes out.
 
 python -m neco.data.describe docs/data.md
 """

@@ -7,7 +7,6 @@ import csv
 import logging
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple
 
 from rich.console import Console
@@ -82,12 +81,7 @@ class MetricsWriter:
             self._bar.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         if self._interactive:
             self._bar.stop()
         self._file.close()

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import FrameType
 
 import torch
 from lightning_fabric import Fabric
@@ -67,12 +67,7 @@ class StopRequest:
             self._hearing.enter_context(heard_at_once(self._hurry))
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self._hearing.close()
         StopRequest.latest = self.asked
         for number, handler in self._before.items():

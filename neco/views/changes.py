@@ -15,7 +15,7 @@ class Changes(NamedTuple):
     """The colour changes of N views, on the CPU.
 
     Every process draws them for the whole batch and takes those of its own views. So several
-    processes, or several parts of a batch, change views as one process would.
+    processes change views as one process would.
     """
 
     strengths: Tensor
@@ -26,11 +26,6 @@ class Changes(NamedTuple):
     """The order of the four jitter changes: 0 brightness, 1 contrast, 2 saturation, 3 hue."""
     radius: int
     """How many pixels the widest blur of the batch reaches."""
-
-    def of_images(self, images: slice | list[int], views_per_image: int) -> "Changes":
-        """Return the changes of some images' views, where the views lie image by image."""
-        by_image = self.strengths.unflatten(1, (-1, views_per_image))
-        return self._replace(strengths=by_image[:, images].flatten(1))
 
 
 def draw_changes(views: int, settings: Photometric, generator: torch.Generator) -> Changes:

@@ -134,15 +134,15 @@ def convert(
         for split, paths in plan.splits.items()
     }
     kinds = Counter(kind for entry in done if entry.row for kind in entry.kinds)
-    said = [f"guessed: {'; '.join(plan.guessed)}"] if plan.guessed else []
-    said += [*plan.said, *([f"images {counted(kinds.items())}"] if kinds else [])]
+    remarks = [f"guessed: {'; '.join(plan.guessed)}"] if plan.guessed else []
+    remarks += [*plan.remarks, *([f"images {counted(kinds.items())}"] if kinds else [])]
     return Description(
         names,
         has_background(plan.settings, tuple(names)),
         rows,
         without if plan.labelled else {},
         {"left_out": left_out.counts(), "converted": dict(kinds), "guessed": plan.guessed},
-        said,
+        remarks,
     )
 
 

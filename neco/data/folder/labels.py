@@ -95,7 +95,7 @@ def _whole(values: np.ndarray, where: Path) -> np.ndarray:
     return values
 
 
-def packed(colours: np.ndarray) -> np.ndarray:
+def colour_numbers(colours: np.ndarray) -> np.ndarray:
     """Return colours (H, W, 3) as one number each, int32 (H, W): 65536 R + 256 G + B."""
     red, green, blue = colours.astype(np.int32).transpose(2, 0, 1)
     return (red << 16) + (green << 8) + blue
@@ -110,12 +110,12 @@ def values_in(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def colour_text(number: int) -> str:
-    """Return a packed colour as `#804000`."""
+    """Return a colour number as `#804000`."""
     return f"#{number:06x}"
 
 
 def colour_number(text: str) -> int:
-    """Return `#804000` or `128 64 0` (or with commas) as a packed colour. Raises ValueError."""
+    """Return `#804000` or `128 64 0` (or with commas) as a colour number. Raises ValueError."""
     if found := re.fullmatch(r"#?([0-9a-fA-F]{6})", text.strip()):
         return int(found[1], 16)
     parts = [int(part) for part in re.split(r"[\s,;]+", text.strip("()[] \t"))]
@@ -131,7 +131,7 @@ class ClassMap:
     kind: Kind
     names: tuple[str, ...]
     table: dict[int, int]
-    """Class id, or 255, of every id or packed colour."""
+    """Class id, or 255, of every id or colour number."""
     others: bool = False
     """Whether what the table does not hold is ignored; else it is refused."""
 
@@ -161,9 +161,9 @@ class ClassMap:
 
     def _numbers(self, values: np.ndarray, data: bytes) -> np.ndarray:
         if values.ndim == 3:
-            return packed(values)
+            return colour_numbers(values)
         colours = palette_colours(data)
-        return packed(np.stack([values] * 3, axis=-1) if colours is None else colours)
+        return colour_numbers(np.stack([values] * 3, axis=-1) if colours is None else colours)
 
     def _refuse(self, where: Path, value: int, share: float) -> None:
         if self.kind == "colours":

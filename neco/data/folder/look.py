@@ -80,7 +80,7 @@ def _words(plan: Plan, listing: Listing, seen: Survey | None, trouble: str) -> s
         lines[0] += f", {len(plan.masks):,} masks"
     if plan.annotated:
         lines[0] += f", {len(plan.annotated):,} annotated"
-    lines += [*plan.guessed, *plan.said]
+    lines += [*plan.guessed, *plan.remarks]
     for name, paths in plan.splits.items():
         labels = sum(plan.has_labels(path) for path in paths)
         lines.append(

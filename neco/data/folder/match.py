@@ -168,7 +168,7 @@ def _annotate(plan: Plan, keys: dict[str, Key], found: list[Annotations], listin
             plan.annotated[path] = image
             by_split[annotations.split].append(path)
         if annotations.without_outline:
-            plan.said.append(
+            plan.remarks.append(
                 f"{annotations.path}: {annotations.without_outline:,} annotations are boxes "
                 "without an outline and are not drawn"
             )

@@ -25,7 +25,7 @@ class Plan:
     """With patterns and splits filled in; `classes` may still be unknown."""
     guessed: list[str] = field(default_factory=list)
     """What was guessed, in words."""
-    said: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
     """What was noticed, in words."""
     splits: dict[str, list[str]] = field(default_factory=dict)
     """Image paths below the folder."""

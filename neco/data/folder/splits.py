@@ -118,4 +118,4 @@ def _say_shared(plan: Plan) -> None:
     seen = Counter(path for paths in plan.splits.values() for path in set(paths))
     shared = sum(count > 1 for count in seen.values())
     if shared and "trainaug" not in plan.splits and "trainval" not in plan.splits:
-        plan.said.append(f"{shared:,} images are in more than one split")
+        plan.remarks.append(f"{shared:,} images are in more than one split")

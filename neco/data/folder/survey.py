@@ -9,8 +9,8 @@ import numpy as np
 
 from neco.data.folder.labels import (
     Kind,
+    colour_numbers,
     colour_text,
-    packed,
     palette_colours,
     read_values,
     values_in,
@@ -33,9 +33,9 @@ class Survey:
     total: int = 0
     """How many masks there are; `masks` of them were looked at."""
     pixels: Counter[int] = field(default_factory=Counter)
-    """Per id or packed colour."""
+    """Per id or colour number."""
     held_by: Counter[int] = field(default_factory=Counter)
-    """Per id or packed colour: how many masks hold it."""
+    """Per id or colour number: how many masks hold it."""
     unusable: list[Unusable] = field(default_factory=list)
 
     def values(self) -> list[int]:
@@ -89,11 +89,11 @@ def _look(mask: Path, upright: bool) -> _Found | Unusable:
     except OSError as error:
         return Unusable("unreadable", f"{mask}: cannot be read ({error.strerror})")
     if values.ndim == 3:
-        return _Found("colours", _counted(packed(values)), {})
+        return _Found("colours", _counted(colour_numbers(values)), {})
     colours = palette_colours(data)
     if colours is None and values.dtype == np.uint8:
         colours = np.stack([values] * 3, axis=-1)
-    as_colours = {} if colours is None else _counted(packed(colours))
+    as_colours = {} if colours is None else _counted(colour_numbers(colours))
     return _Found("ids", _counted(values), as_colours)
 
 
