@@ -18,7 +18,7 @@ from neco.errors import UserError
 
 SUFFIXES = {*IMAGE_SUFFIXES, ".npy"}
 MOST = 255
-"""Classes; a mask has 8 bits and 255 stands for ignored."""
+"""Most classes: a mask has 8 bits, and 255 stands for ignored."""
 Kind = Literal["ids", "colours"]
 SMALL = 1 << 16
 
@@ -26,8 +26,9 @@ SMALL = 1 << 16
 def read_values(data: bytes, where: Path, upright: bool = True) -> np.ndarray:
     """Return what a mask's file holds: ids, any integer type (H, W), or colours, uint8 (H, W, 3).
 
-    A colour image whose channels are equal everywhere holds ids, and so does a grey image with
-    transparency, which is not looked at. Raises UnusableError naming `where`.
+    A colour image whose channels are equal everywhere holds ids. So does a grey image with
+    transparency, and the transparency is not looked at. Raises UnusableError naming `where` for a
+    file that cannot be read as a mask.
     """
     values = _numpy(data, where) if where.suffix.lower() == ".npy" else _image(data, where, upright)
     if values.ndim == 3 and (values == values[..., :1]).all():
@@ -133,13 +134,13 @@ class ClassMap:
     table: dict[int, int]
     """Class id, or 255, of every id or colour number."""
     others: bool = False
-    """Whether what the table does not hold is ignored; else it is refused."""
+    """Whether values that the table does not hold are ignored. Else they are refused."""
 
     def labels(self, values: np.ndarray, where: Path, data: bytes = b"") -> np.ndarray:
-        """Return the class ids (H, W), uint8 with 255 = ignored, of what `read_values` returned.
+        """Return the class ids, uint8 (H, W) with 255 for ignored, of what `read_values` returned.
 
-        data: the file, for the colours of a palette. Raises UserError naming `where` and the
-        remedy for an id or a colour that means nothing.
+        data: the file's content, which has the colours of a palette. Raises UserError naming
+        `where` and the remedy for an id or a colour that means nothing.
         """
         if self.kind == "colours":
             values = self._numbers(values, data)
@@ -188,7 +189,7 @@ class ClassMap:
 
 
 def class_map(settings: Folder, where: object) -> ClassMap:
-    """Return the classes of a folder whose `classes` is known.
+    """Return the classes of a folder whose setting `classes` is known.
 
     Raises UserError naming `where` for colours that are none, or more classes than a mask can hold.
     """

@@ -1,4 +1,7 @@
-"""Which split each image belongs to: by dataset.yaml, by folders, by lists, or held out."""
+"""Which split each image belongs to: a plan with images comes in, its splits are filled in.
+
+dataset.yaml decides, or else folders, lists or a share that is held out.
+"""
 
 from collections import Counter, defaultdict
 
