@@ -45,13 +45,11 @@ ALIKE = {
     "block": "block",
     "dim": "length of a token",
 }
-"""Keys of about.json that training and held-out features must have in common, and what messages
-call them."""
+"""Keys of about.json in which training and held-out features must agree, and their names."""
 NEEDED = (
     *("model_digest", "dataset_digest", "digest", "image_size", "patch_size", "grid", "ids", "dim"),
 )
-"""Keys of about.json that say what the features were made from. Features that lack one are
-refused."""
+"""Keys of about.json that say what the features were made from. They are needed."""
 AGAIN = "extract them again"
 
 

@@ -1,5 +1,4 @@
-"""Digests of what a result was made from: tensors, networks or arrays come in, short texts come
-out.
+"""Digests of what a result was made from: tensors or networks come in, short texts come out.
 
 Two results whose digests differ must not be mixed.
 """

@@ -48,8 +48,7 @@ ALONE = Share()
 class _Sum(torch.autograd.Function):
     """The sum over processes.
 
-    Every process computes with the sum. So the gradient of a summand is the sum of all processes'
-    gradients.
+    Every process computes with the sum, so the gradient of a summand is the sum of all gradients.
     """
 
     @staticmethod

@@ -1,5 +1,4 @@
-"""The tables in docs/data.md: sources.yaml and the settings of dataset.yaml come in, Markdown
-comes out.
+"""The tables in docs/data.md: archives and dataset.yaml's keys come in, Markdown comes out.
 
 python -m neco.data.describe docs/data.md
 """

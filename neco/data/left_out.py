@@ -29,8 +29,7 @@ class UnusableError(UserError):
         self.reason = reason
 
     def __reduce__(self) -> tuple[type["UnusableError"], tuple[str, str]]:
-        """Let worker processes raise it. Without this, the message alone would rebuild the
-        error."""
+        """Let worker processes raise it, which an error rebuilt from its message alone cannot."""
         return type(self), (self.reason, str(self))
 
     def entry(self) -> Unusable:

@@ -1,5 +1,4 @@
-"""Names that others wrote in archives, lists and annotations: a name comes in, a safe one comes
-out.
+"""Names that others wrote, in archives or lists: a name comes in, a safe one comes out.
 
 None may lead out of its folder.
 """

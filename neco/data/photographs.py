@@ -29,8 +29,7 @@ OTHER_SUFFIXES = {
 LARGEST = 2 * (Image.MAX_IMAGE_PIXELS or 0)
 """Most pixels of a photograph. Pillow calls a larger one a decompression bomb."""
 SMALLEST = 16
-"""Fewest pixels of the shorter side. A ViT's patch has 14 or 16, so a smaller image has nothing to
-compare."""
+"""Fewest pixels of the shorter side: a ViT's patch has 14 or 16."""
 ORIENTATION = 0x0112
 PLAIN = ("RGB", "L", "P", "1", "CMYK", "YCbCr")
 """Modes that `convert("RGB")` converts as one would expect."""

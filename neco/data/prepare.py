@@ -24,8 +24,7 @@ from neco.files import whole_folder
 from neco.progress import console
 
 OURS = {"images", "converted", "masks", "shards", "index.csv", "classes.json"}
-"""What a prepared folder holds beside hidden files. A folder with anything else is never
-replaced."""
+"""What a prepared folder holds beside hidden files. One with anything else is never replaced."""
 
 VERSIONS: dict[str, int] = {}
 """Versions of the code that prepares each dataset; 1 where the dataset is not named. `folder`

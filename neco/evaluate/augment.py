@@ -1,5 +1,4 @@
-"""Random crops, flips and colours of labelled images: a dataset comes in, tensors and masks come
-out.
+"""Random crops, flips and colours: a labelled dataset comes in, tensors and masks come out.
 
 The protocols that train on labelled images use it.
 """
@@ -85,8 +84,7 @@ class AugmentedImages(TorchDataset):
     resampling: Resampling = "centre"
     """How masks are resized to `mask_size`."""
     through: int | None = None
-    """Size that Pillow resizes masks to before that, and at which they are flipped; None skips
-    it."""
+    """Size to which Pillow resizes masks before that, to flip them there; None skips it."""
     jitter: float = 0.0
     jitter_probability: float = 0.0
     normalisation: Normalisation = IMAGENET

@@ -1,5 +1,4 @@
-"""The conditions under which a number was measured: features and settings come in, a record comes
-out.
+"""The conditions of a measurement: features and settings come in, a record comes out.
 
 A number without its conditions is not a result.
 """

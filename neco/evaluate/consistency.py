@@ -92,8 +92,9 @@ def aligned_views(
     extraction: Extraction,
     normalisation: Normalisation = IMAGENET,
 ) -> tuple[Tensor, Tensor]:
-    """Return the tokens of the same places in both views, each float32 (images, S*S, dim) on the
-    CPU.
+    """Return the tokens of the same places in both views, on the CPU.
+
+    Each is float32 (images, S*S, dim).
 
     chosen: indices of images. side: of a view, in pixels. The tokens of a flipped view are flipped
     back before they are aligned.
@@ -126,8 +127,7 @@ def aligned_views(
 
 
 def _renormalised(views: Tensor, normalisation: Normalisation) -> Tensor:
-    """Return views (N, 3, H, W), which ImageNet's colours normalised, as the backbone expects
-    them."""
+    """Return views (N, 3, H, W), normalised for ImageNet, normalised for the backbone instead."""
     if normalisation == IMAGENET:
         return views
     (mean, std), (own_mean, own_std) = (
@@ -186,8 +186,7 @@ def _result(
     seed: int,
     details: dict[str, Any],
 ) -> Result:
-    """Return the mean of `numbers` (images,) in percent, with its bootstrap interval over
-    images."""
+    """Return the mean of `numbers` (images,) in percent, with its bootstrap interval."""
     interval = None
     if settings.bootstrap:
         generator = np.random.default_rng(0)

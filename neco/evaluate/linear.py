@@ -32,8 +32,7 @@ from neco.transforms import resize_bilinear, small_mask
 BEST_EPOCH, LAST_EPOCH = "best epoch", "last epoch"
 """The settings of a metrics file that have the epoch that is not the reported one."""
 Batches = Iterator[tuple[Tensor, Tensor]]
-"""The batches of one epoch: tokens (B, rows, columns, dim) and masks, int64 (B, mask_size,
-mask_size)."""
+"""The batches of one epoch: tokens (B, rows, columns, dim) and masks int64 (B, size, size)."""
 
 
 def cached_batches(

@@ -1,5 +1,4 @@
-"""Overclustering: features of a split come in, clusters matched to classes are scored, metrics come
-out.
+"""Overclustering: features of a split come in, the metrics of matched clusters come out.
 
 Source: paper, appendix A.2, with the settings of the released code. Where there are as many
 clusters as classes, they are matched one to one (Hungarian on IoU). Of more clusters, each goes to

@@ -1,5 +1,4 @@
-"""What a number is made from, image by image: margins or values come in, resampled numbers come
-out.
+"""What a number is made from, image by image: margins come in, resampled numbers come out.
 
 Images can be drawn anew, and the number is then computed from those that were drawn.
 """

@@ -1,5 +1,4 @@
-"""Which images are used: a split comes in, shares of it (1/8, 1/64, 1/128) or whole batches come
-out."""
+"""Which images are used: a split comes in, a share of it or its whole batches come out."""
 
 from dataclasses import replace
 

@@ -1,4 +1,5 @@
-"""Overlays and Figure 6: the same images, segmented with the start and with the NeCo run."""
+"""Overlays and Figure 6: features of the start and of the NeCo run come in, both segment the same
+images, and the figures come out."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -60,7 +61,8 @@ class Compared:
     name: str
     """As the figure calls it: `DINOv2R`, `NeCo`."""
     features: Mapping[str, Features]
-    """`train` and `val` split as in-context reads them, `cluster` as overclustering does."""
+    """Those of the `train` and `val` split as in-context reads them, and `cluster` as
+    overclustering reads the `val` split."""
 
 
 def _models(given: Given) -> tuple[Compared, Compared]:
@@ -93,15 +95,14 @@ def draw_overlays(
     overcluster: Overcluster,
     clusters: int,
     images: int,
-    seed: int = 0,
 ) -> Figure:
     """Return the overlays.
 
-    One row per image: input, ground truth, in-context prediction of the start and of NeCo (with
-    the image's mIoU over the classes it shows), clusters of the start and of NeCo. The memory holds
-    all training images, as in the evaluation's 1/1 setting.
+    Each image has a row with input, ground truth, the in-context predictions of the start and of
+    NeCo, and the clusters of both. A prediction states the image's mIoU over the classes that the
+    image shows. The memory holds all training images, as in the evaluation's setting 1/1.
     """
-    chosen = choose(val, images, seed=seed)
+    chosen = choose(val, images)
     pictures = [read_picture(val, index) for index in chosen]
     columns: list[tuple[str, list[np.ndarray], list[str]]] = []
     truth = [val.items[index].read_mask() for index in chosen]
@@ -134,10 +135,9 @@ def draw_clusters(
     overcluster: Overcluster,
     clusters: int,
     images: int,
-    seed: int = 0,
 ) -> Figure:
     """Return Figure 6: inputs, clusters of the start, clusters of NeCo, in rows."""
-    chosen = choose(val, images, seed=seed)
+    chosen = choose(val, images)
     pictures = [read_picture(val, index) for index in chosen]
     rows = [("(a) Input", [picture.pixels for picture in pictures])]
     both = _cluster_tiles(models, clusters, overcluster, pictures, chosen)
@@ -163,7 +163,7 @@ def _cluster_tiles(
     pictures: list[Picture],
     chosen: list[int],
 ) -> list[list[np.ndarray]]:
-    """Return each model's clusters over the pictures; clusters that overlap share a colour."""
+    """Return each model's clusters over the pictures. Clusters that overlap most share a colour."""
     before, after = (
         cluster_maps(model.features["cluster"], clusters, settings, settings.seeds[0])
         for model in models
@@ -177,9 +177,10 @@ def _cluster_tiles(
 
 
 def renumbered(maps: np.ndarray, like: np.ndarray, clusters: int) -> np.ndarray:
-    """Return `maps` with clusters renumbered one to one to those of `like` they overlap most.
+    """Return `maps` with the numbers of the clusters in `like` that its clusters overlap most.
 
-    Both int (images, rows, columns), grids of the same images. Colours then compare by eye.
+    maps, like: int (images, rows, columns), of the same images. Clusters correspond one to one. A
+    reader can then compare colours.
     """
     if maps.shape != like.shape:
         return maps

@@ -34,8 +34,7 @@ class SortingLoss(NamedTuple):
     loss: Tensor
     """(N,), differentiable."""
     floor: Tensor
-    """(N,), without gradient: the smallest loss that these targets allow, which is their
-    entropy."""
+    """(N,), without gradient: the entropy of the targets, below which the loss cannot go."""
 
 
 def sorting_cross_entropy(

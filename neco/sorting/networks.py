@@ -19,6 +19,9 @@ from neco.errors import UserError
 NetworkName = Literal["bitonic", "odd_even"]
 
 WIDEST = 1024
+"""Most wires of a network."""
+ROWS = 2000
+"""How many random rows test whether a network sorts."""
 
 logger = logging.getLogger(__name__)
 
@@ -95,14 +98,14 @@ def sorting_network(name: NetworkName, width: int) -> Network:
     raise UserError(f"sorting network: unknown name {name!r}; use 'bitonic' or 'odd_even'")
 
 
-def sorts_sampled_rows(network: Network, rows: int = 2000) -> bool:
-    """Return whether the network, with hard comparisons, sorts `rows` fixed random 0/1 rows.
+def sorts_sampled_rows(network: Network) -> bool:
+    """Return whether the network, with hard comparisons, sorts ROWS fixed random 0/1 rows.
 
     A network sorts everything if and only if it sorts every row of zeros and ones (0-1 principle).
     So False is a proof, and True is evidence.
     """
     random = np.random.default_rng(0)
-    values = random.random((network.width, rows)) < random.random(rows)  # (wires, rows)
+    values = random.random((network.width, ROWS)) < random.random(ROWS)  # (wires, rows)
     for layer in network.layers:
         low, high = values[layer.low], values[layer.high]
         values[layer.low], values[layer.high] = low & high, low | high

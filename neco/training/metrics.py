@@ -116,8 +116,7 @@ class MetricsWriter:
         return _read(self.path)
 
     def _keep_rows_before(self, step: int, kept: str | None) -> None:
-        """Write the rows before `step`: those of the file, or those of `kept` where it has
-        others."""
+        """Write the rows before `step`: those of `kept`, or of the file where there is none."""
         found = _rows(_read(self.path)) if self.path.exists() else []
         before = [row for row in found if int(row[0]) < step]
         if kept is not None:

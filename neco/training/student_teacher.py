@@ -14,8 +14,7 @@ from neco.errors import UserError
 from neco.head import ProjectionHead
 
 RANKED = 2048
-"""How many tokens the logged rank is computed from. They are enough for a ViT-B's 768
-dimensions."""
+"""How many tokens the logged rank is computed from: enough for a ViT-B's 768 dimensions."""
 
 
 class Projected(nn.Module):

@@ -83,8 +83,7 @@ def _is_coco(file: Path) -> bool:
 
 
 def read_all(root: Path, pattern: str, others: list[str]) -> list[Annotations]:
-    """Return what the JSON files of a pattern say. Raises UserError when there is none or one is
-    wrong."""
+    """Return what a pattern's JSON files say. Raises UserError for none and for a wrong one."""
     # The name of a file is no `{id}`: the pattern stands for whole files.
     matcher = Pattern(pattern, root)
     found = []

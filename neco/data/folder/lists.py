@@ -21,8 +21,7 @@ Classes = list[str] | dict[int, str] | dict[str, str]
 
 
 def split_lists(others: Iterable[str]) -> dict[str, str]:
-    """Return the list file of every split, from the folder that has such files nearest to the
-    top."""
+    """Return the list file of every split, from the topmost folder that has such files."""
     by_folder: dict[PurePosixPath, dict[str, str]] = defaultdict(dict)
     for path in others:
         file = PurePosixPath(path)

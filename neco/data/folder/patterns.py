@@ -34,8 +34,7 @@ class Pattern:
     """One pattern of paths."""
 
     def __init__(self, text: str, where: object) -> None:
-        """Compile a pattern. Raises UserError naming `where` for unknown places and repeated
-        ones."""
+        """Compile a pattern. Raises UserError naming `where` for an unknown or repeated place."""
         self.text = text
         parts = []
         text = text.removeprefix("./")

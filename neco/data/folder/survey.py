@@ -1,5 +1,4 @@
-"""What masks hold: files come in, ids or colours come out, with the pixels and masks that have
-each."""
+"""What masks hold: files come in, their ids or colours come out, with how many pixels have each."""
 
 from collections import Counter
 from dataclasses import dataclass, field

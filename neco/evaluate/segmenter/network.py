@@ -1,5 +1,4 @@
-"""The network: this project's backbone comes in, it comes out with MMSegmentation's Segmenter
-head."""
+"""The network: a backbone comes in and comes out with MMSegmentation's Segmenter head."""
 
 import warnings
 from typing import Any

@@ -1,5 +1,4 @@
-"""Cluster-based foreground extraction (CBFE): clusters and attention come in, a threshold comes
-out.
+"""Cluster-based foreground (CBFE): clusters and attention come in, a threshold comes out.
 
 The attention of a single image is noisy. Averaged over a cluster of patches from all images it is
 much less so. Therefore a cluster is foreground or background as a whole. What decides is its

@@ -1,5 +1,4 @@
-"""The search for the parameters of the communities: clusterings come in, the best settings come
-out.
+"""The search for the communities' parameters: clusterings come in, the best settings come out.
 
 It reads the labels of the training split and never those of the held-out split. It needs the
 package `optuna`. Source: paper, appendix A.2; the released code.
