@@ -1,9 +1,10 @@
-# metrics and features -> tables, figures, report
+# Report: metrics and features come in, tables, figures and the report come out.
 
 MODELS_FILE = f"{RESULTS}/models.json"
 
 
-# Every model with what is known of its training: for publishing, and for those who take results along.
+# Every model with what is known of its training. Publishing reads it, and so can those who take
+# results along.
 rule models:
     input:
         [f"{RESULTS}/runs/{model}/training.json" for model in TRAINED],
@@ -109,7 +110,7 @@ use rule table as figure with:
         report=PROJECT.report.model_dump(mode="json"),
 
 
-# What is there now, in one file: no input, so it starts no other job.
+# What is there now, in one file. It has no input, so it starts no other job.
 rule report_now:
     log:
         f"{RESULTS}/logs/report_now.log",
