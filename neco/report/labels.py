@@ -13,8 +13,10 @@ from neco.data.dataset import IGNORED, Dataset
 from neco.errors import UserError
 from neco.report.given import Given
 from neco.report.pictures import (
+    ACROSS,
+    Column,
     choose,
-    grid,
+    draw_columns,
     justified,
     labelled,
     legend,
@@ -24,7 +26,6 @@ from neco.report.pictures import (
 )
 from neco.report.style import drawn
 
-ACROSS = 7.0
 PER_ROW = 6
 
 
@@ -68,26 +69,17 @@ def draw_segments(val: Dataset, models: Sequence[tuple[str, Path]], images: int)
     chosen = choose(val, images)
     pictures = [read_picture(val, index) for index in chosen]
     shown = [np.unique(picture.labels) for picture in pictures]
-    columns: list[tuple[str, list[np.ndarray]]] = [
-        ("input", [picture.pixels for picture in pictures]),
-        ("ground truth", [labelled(p, p.labels, val.classes) for p in pictures]),
+    columns: list[Column] = [
+        ("input", [picture.pixels for picture in pictures], []),
+        ("ground truth", [labelled(p, p.labels, val.classes) for p in pictures], []),
     ]
     for name, path in models:
         maps = _read_maps(path, val)[chosen]
         shown += [np.unique(found) for found in maps]
         tiles = [labelled(p, m, val.classes) for p, m in zip(pictures, maps, strict=True)]
-        columns.append((name, tiles))
+        columns.append((name, tiles, []))
     classes = np.unique(np.concatenate(shown))
-    classes = classes[classes != IGNORED].tolist()
-    bottom = legend_height(classes, ACROSS) + 0.05
-    heights = [1 / picture.aspect for picture in pictures]
-    figure, axes = grid([1.0] * len(columns), heights, across=ACROSS, top=0.2, bottom=bottom)
-    for column, (title, tiles) in enumerate(columns):
-        axes[0][column].set_title(title, fontsize=7, pad=3)
-        for row, tile in enumerate(tiles):
-            show(axes[row][column], tile)
-    legend(figure, val.classes, classes, bottom - 0.05)
-    return figure
+    return draw_columns(pictures, columns, val.classes, classes[classes != IGNORED].tolist())
 
 
 def _read_maps(path: Path, val: Dataset) -> np.ndarray:

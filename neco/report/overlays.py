@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.optimize import linear_sum_assignment
 
@@ -18,18 +17,18 @@ from neco.evaluate.overcluster import cluster_maps
 from neco.features import Features, read_features
 from neco.report.given import Given
 from neco.report.pictures import (
+    ACROSS,
+    Column,
     Picture,
     choose,
+    draw_columns,
     grid,
     labelled,
-    legend,
-    legend_height,
     read_picture,
     show,
 )
 from neco.report.style import cluster_colours, drawn
 
-ACROSS = 7.0
 CLUSTER_STRENGTH = 0.75
 
 
@@ -104,7 +103,7 @@ def draw_overlays(
     """
     chosen = choose(val, images)
     pictures = [read_picture(val, index) for index in chosen]
-    columns: list[tuple[str, list[np.ndarray], list[str]]] = []
+    columns: list[Column] = []
     truth = [val.items[index].read_mask() for index in chosen]
     columns.append(("input", [picture.pixels for picture in pictures], []))
     columns.append(
@@ -126,7 +125,7 @@ def draw_overlays(
         columns.append((f"{model.name}: K={clusters}", tiles, []))
     shown = np.unique(np.concatenate(seen))
     shown = shown[shown != IGNORED]
-    return _draw_columns(pictures, columns, val.classes, shown.tolist())
+    return draw_columns(pictures, columns, val.classes, shown.tolist())
 
 
 def draw_clusters(
@@ -198,30 +197,6 @@ def _clusters(picture: Picture, clusters: np.ndarray, colours: np.ndarray) -> np
     grey = np.repeat(picture.pixels.mean(axis=2, keepdims=True), 3, axis=2)
     flat = colours[picture.sized(clusters)]
     return (grey * (1 - CLUSTER_STRENGTH) + flat * CLUSTER_STRENGTH).round().astype(np.uint8)
-
-
-def _draw_columns(
-    pictures: list[Picture],
-    columns: list[tuple[str, list[np.ndarray], list[str]]],
-    classes: list[str],
-    shown: list[int],
-) -> Figure:
-    bottom = legend_height(shown, ACROSS) + 0.05
-    heights = [1 / picture.aspect for picture in pictures]
-    figure, axes = grid([1.0] * len(columns), heights, across=ACROSS, top=0.2, bottom=bottom)
-    for number, (title, tiles, scores) in enumerate(columns):
-        axes[0][number].set_title(title, fontsize=7, pad=3)
-        for place, (row, tile) in zip(axes, enumerate(tiles), strict=True):
-            show(place[number], tile)
-            if scores:
-                _corner(place[number], f"mIoU {scores[row]}")
-    legend(figure, classes, shown, bottom - 0.05)
-    return figure
-
-
-def _corner(axes: Axes, text: str) -> None:
-    box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
-    axes.text(0.03, 0.04, text, transform=axes.transAxes, fontsize=6, bbox=box)
 
 
 def _draw_rows(pictures: list[Picture], rows: list[tuple[str, list[np.ndarray]]]) -> Figure:

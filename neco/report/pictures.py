@@ -13,8 +13,12 @@ from neco.report.style import INK, label_colours, painted
 
 LONGEST = 320
 """Longest side of a picture in a figure, in pixels."""
+ACROSS = 7.0
+"""Width of a figure of pictures in inches."""
 GAP = 0.04
 """Inches between the pictures of a figure."""
+Column = tuple[str, list[np.ndarray], list[str]]
+"""A column of a figure: its title, a picture for each row, and the scores of these, if any."""
 
 
 @dataclass(frozen=True)
@@ -166,3 +170,25 @@ def legend_height(shown: Sequence[int], across: float) -> float:
     """Return the inches that `legend` needs for so many classes."""
     rows = -(-len(shown) // max(1, int(across / 1.05)))
     return 0.12 + 0.17 * rows
+
+
+def draw_columns(
+    pictures: list[Picture], columns: list[Column], classes: list[str], shown: list[int]
+) -> Figure:
+    """Return a figure with a row for each picture and a legend of the classes that are `shown`."""
+    bottom = legend_height(shown, ACROSS) + 0.05
+    heights = [1 / picture.aspect for picture in pictures]
+    figure, axes = grid([1.0] * len(columns), heights, across=ACROSS, top=0.2, bottom=bottom)
+    for number, (title, tiles, scores) in enumerate(columns):
+        axes[0][number].set_title(title, fontsize=7, pad=3)
+        for place, (row, tile) in zip(axes, enumerate(tiles), strict=True):
+            show(place[number], tile)
+            if scores:
+                _corner(place[number], f"mIoU {scores[row]}")
+    legend(figure, classes, shown, bottom - 0.05)
+    return figure
+
+
+def _corner(axes: Axes, text: str) -> None:
+    box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
+    axes.text(0.03, 0.04, text, transform=axes.transAxes, fontsize=6, bbox=box)

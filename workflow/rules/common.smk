@@ -37,9 +37,8 @@ BESIDE = next(
 try:
     PROJECT = validated(Project, with_included(config, BESIDE), "configuration")
     MODELS = PROJECT.models()
-    together(
-        PROJECT.only, PROJECT
-    )  # raises UserError for what this project cannot draw
+    # Raises UserError for what this project cannot draw.
+    together(PROJECT.only, PROJECT)
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
