@@ -13,7 +13,7 @@ Shapes in docstrings and comments have the same letters everywhere:
     V           all crops of an image, global and local, and so all its views
     pairs       ordered pairs of a global crop and another crop: G * (V - 1)
     H, W        height and width of an image in pixels
-    side        height and width of a square image in pixels
+    side        height and width of a square image in pixels; settings call it size
     rows, columns   height and width of a grid of patches
     S           rows (and columns) that are read from an aligned region: S * S aligned patches
     P           patches of one image that references are drawn from
@@ -28,7 +28,7 @@ student's and Qt the teacher's.
 
 Words have one meaning everywhere, too:
 
-    box         (left, top, right, bottom) in pixels of the image
+    box         (left, top, right, bottom) in pixels of the image, unless a text says otherwise
     crop        a part of an image: its box, and what is computed for that part
     view        the square image made from a crop: cut out and resized, then with changed colours
     patch       a square of pixels that the backbone makes one token of

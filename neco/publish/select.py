@@ -1,4 +1,4 @@
-"""Which files of results/<project>/ are published: those that cannot be made from the others."""
+"""Which files of results/<project>/ are published: those that readers use and cannot rebuild."""
 
 import shutil
 from pathlib import Path

@@ -20,7 +20,6 @@ from neco.loss import LossTerms, NeCoLoss
 from neco.schedules import cosine
 from neco.share import Share
 from neco.training.optimiser import build_optimiser, set_rates
-from neco.training.parts import joined, parts_of, total
 from neco.training.student_teacher import (
     Projected,
     compile_blocks,
@@ -217,3 +216,27 @@ class Training:
             self.teacher.load_state_dict(state["teacher"])
         if self.loss.queue is not None:
             self.loss.queue.load_state_dict(state["queue"])
+
+
+def parts_of(images: int, count: int) -> list[slice]:
+    """Return which of the B images each of `count` equal parts holds."""
+    size = images // count
+    return [slice(part * size, (part + 1) * size) for part in range(count)]
+
+
+def joined(parts: list[list[Tensor]]) -> list[Tensor]:
+    """Return, for each crop, the tokens (B, rows, columns, D) of all images.
+
+    parts: for each part of the batch, the tokens of its images, crop by crop.
+    """
+    return parts[0] if len(parts) == 1 else [torch.cat(grids) for grids in zip(*parts, strict=True)]
+
+
+def total(terms: list[LossTerms]) -> LossTerms:
+    """Return the terms of all images, given those of the parts."""
+    if len(terms) == 1:
+        return terms[0]
+    losses, floors, aligned = zip(*terms, strict=True)
+    return LossTerms(
+        torch.stack(losses).detach().sum(), torch.stack(floors).sum(), torch.cat(aligned)
+    )

@@ -4,13 +4,16 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
 from neco.config.training import Crops
 from neco.data.dataset import Dataset
 from neco.views.boxes import sample_boxes
-from neco.views.decoding import decoded, reduction
+
+REDUCTIONS = (8, 4, 2)
+"""Factors by which a JPEG decoder can shrink an image in less time than it decodes all of it."""
 
 
 class Photograph(NamedTuple):
@@ -70,6 +73,29 @@ def view_sides(crops: Crops) -> np.ndarray:
     """Return the side in pixels of every view (V,), global crops first."""
     counts = [crops.global_count, crops.local_count]
     return np.repeat(np.array([crops.global_size, crops.local_size], dtype=np.float32), counts)
+
+
+def reduction(boxes: np.ndarray, sides: np.ndarray) -> int:
+    """Return by which factor an image can shrink so that no crop is enlarged: 8, 4, 2 or 1.
+
+    boxes: (V, 4) in pixels of the image. sides: (V,), the views' width and height in pixels.
+    """
+    extents = boxes[:, 2:] - boxes[:, :2]  # (V, 2)
+    smallest = (extents / sides[:, None]).min()
+    return next((factor for factor in REDUCTIONS if smallest >= factor), 1)
+
+
+def decoded(image: Image.Image, factor: int) -> np.ndarray:
+    """Return the pixels of an opened image, uint8 (H, W, 3), at 1/factor of its size, rounded up.
+
+    Each pixel is the mean of factor x factor pixels. A JPEG's decoder computes it from the cosine
+    transform. Other formats are decoded first. Raises OSError where the image is damaged.
+    """
+    drafted = None
+    if factor > 1:
+        drafted = image.draft(None, (image.width // factor, image.height // factor))
+    whole = image if image.mode == "RGB" else image.convert("RGB")
+    return np.asarray(whole if factor == 1 or drafted else whole.reduce(factor))
 
 
 def needed(

@@ -13,8 +13,7 @@ from neco.config import Crops
 from neco.data.dataset import Item
 from neco.errors import UserError
 from neco.views import PhotographDataset, collate_photographs, cut_on_device, sample_boxes
-from neco.views.decoding import REDUCTIONS, decoded, reduction
-from neco.views.photographs import needed, view_sides
+from neco.views.photographs import REDUCTIONS, decoded, needed, reduction, view_sides
 from tests.views.conftest import photograph
 
 
