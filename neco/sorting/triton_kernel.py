@@ -39,10 +39,8 @@ ONE_OVER_PI = tl.constexpr(0.318309886)
 
 @triton.jit
 def partner_of(tensor, BIT: tl.constexpr):
-    """Return, for every wire, the value of the wire whose number differs in this bit.
-
-    The exclusive or of both values and one of them is exactly the other, which a sum would not be.
-    """
+    """Return, for every wire, the value of the wire whose number differs in this bit."""
+    # The exclusive or of both values and one of them is exactly the other; a sum would round.
     bits = tensor.to(tl.int32, bitcast=True)
     bits = bits ^ tl.xor_sum(bits, axis=len(tensor.shape) - 1 - BIT, keep_dims=True)
     return bits.to(tl.float32, bitcast=True)
@@ -86,10 +84,7 @@ def phi_factor(distance, phi_lambda):
 
 @triton.jit
 def comparator_weight(difference, steepness, phi_lambda, RELAXATION: tl.constexpr):
-    """Return the smaller of keep and swap, with the sign of difference = high - low.
-
-    A negative weight says that the comparator mostly swaps: then the smaller one is keep.
-    """
+    """Return the smaller of keep and swap, negative where it is keep, that is where high < low."""
     distance = tl.abs(difference)
     scaled = distance * steepness
     if RELAXATION == "cauchy":
@@ -201,10 +196,7 @@ def pull_values(
 
 @triton.jit
 def half_of_group(base, BITS: tl.constexpr):
-    """Return (1, 2, 1, ..., 1) bool: in which half of 2 ** (BITS + 1) wires the group is.
-
-    Its inputs have reached 2 ** BITS wires so far. The next stage joins these to as many others.
-    """
+    """Return (1, 2, 1, ..., 1) bool: in which half of 2 ** (BITS + 1) wires the group is."""
     half = tl.arange(0, 2) == (base >> BITS) % 2
     return tl.reshape(half, [1, 2] + [1] * BITS)
 
@@ -240,10 +232,7 @@ def identity_tile(base, discarded, GROUP_BITS: tl.constexpr):
 
 @triton.jit
 def push(tile, weights, base, EXPONENT: tl.constexpr, STAGE: tl.constexpr, STEP: tl.constexpr):
-    """Return the group's rows of Q from their tile before layer (STAGE, STEP).
-
-    The function calls itself for the layers that follow.
-    """
+    """Return the group's rows of Q, from their tile before layer (STAGE, STEP)."""
     if STEP == STAGE and len(tile.shape) < STAGE + 2:
         tile = grow(tile, base)
     offsets = layer_offsets(base, EXPONENT, STAGE, STEP, len(tile.shape) - 1)
