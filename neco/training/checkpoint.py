@@ -27,7 +27,7 @@ from neco.identity import model_digest
 log = logging.getLogger(__name__)
 
 Identity = Mapping[str, Any]
-"""What has to be the same for a training to continue from a checkpoint. WORDS has the usual keys."""
+"""What has to be the same for a training to continue. WORDS has the usual keys."""
 
 WORDS = {
     "settings": "other training settings",
