@@ -40,9 +40,9 @@ from neco.training.batches import StepSampler
 from neco.views import (
     collate,
     collate_photographs,
-    crops_on_device,
     draw_changes,
     sample_boxes,
+    views_on_device,
 )
 from neco.views.multicrop import Views
 from neco.views.photographs import Photograph
@@ -157,8 +157,8 @@ def main() -> None:
     photographs = collate_photographs([Ready("device", (16, 16)).item] * chosen.batch)
     # As many operations as for a batch, on crops of one image.
     groups = [
-        (group[0], changes.of_images([0], group.shape[1]))
-        for group, changes in zip(crops_on_device(photographs, small, CPU)[0], draws(), strict=True)
+        (group[0], changes._replace(strengths=changes.strengths[:, : group.shape[1]]))
+        for group, changes in zip(views_on_device(photographs, small, CPU)[0], draws(), strict=True)
     ]
     order = iter(StepSampler(IMAGES, settings, IMAGES // chosen.batch - 1 - chosen.steps // 2))
     parts = {
@@ -167,7 +167,7 @@ def main() -> None:
         "receive, views=device": receive("device", settings, chosen.steps),
         "draws": repeated(draws, chosen.steps),
         "cut, views=device": repeated(
-            lambda: crops_on_device(photographs, small, CPU), chosen.steps
+            lambda: views_on_device(photographs, small, CPU), chosen.steps
         ),
         "recolour": repeated(
             lambda: [recoloured_together(*group) for group in groups],

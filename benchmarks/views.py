@@ -38,9 +38,9 @@ from neco.views import (
     PhotographDataset,
     collate,
     collate_photographs,
-    crops_on_device,
     photometric,
     sample_boxes,
+    views_on_device,
 )
 
 CROPS = Crops()
@@ -177,13 +177,13 @@ def parts(photographs: PhotographDataset, paths: list[Path]) -> dict[str, float]
     few = range(min(16, len(paths)))
     rng = np.random.default_rng(0)
     batch = collate_photographs([photographs[(0, index)] for index in few])
-    groups = crops_on_device(batch, CROPS, CPU)[0]
+    groups = views_on_device(batch, CROPS, CPU)[0]
     generator = torch.Generator().manual_seed(0)
     calls: dict[str, Callable[[], Any]] = {
         "read": lambda: [paths[index].read_bytes() for index in few],
         "boxes": lambda: [sample_boxes(rng, 640, 480, CROPS) for _ in few],
         "read, boxes, decode": lambda: [photographs[(1, index)] for index in few],
-        "device's part on this core: crops": lambda: crops_on_device(batch, CROPS, CPU),
+        "device's part on this core: crops": lambda: views_on_device(batch, CROPS, CPU),
         "device's part on this core: colours": lambda: [
             photometric(group.flatten(0, 1), Photometric(), generator) for group in groups
         ],
@@ -211,7 +211,7 @@ def colours(
     )
     generator = torch.Generator().manual_seed(0)
     measured: dict[str, dict[str, list[float]]] = {}
-    for name, group in (("global", batch.global_crops), ("local", batch.local_crops)):
+    for name, group in (("global", batch.global_views), ("local", batch.local_views)):
         crops = group.flatten(0, 1)
         pictures = [functional.to_pil_image(crop) for crop in crops]
         ways: dict[str, Callable[[], Any]] = {

@@ -10,9 +10,10 @@ Shapes in docstrings and comments have the same letters everywhere:
 
     B           images of a batch, or of this process's share of it
     G           global crops of an image; they come first among its crops
-    V           all crops of an image, global and local
+    V           all crops of an image, global and local, and so all its views
     pairs       ordered pairs of a global crop and another crop: G * (V - 1)
-    H, W        height and width of an image in pixels, where both are the same: side
+    H, W        height and width of an image in pixels
+    side        height and width of a square image in pixels; settings call it size
     rows, columns   height and width of a grid of patches
     S           rows (and columns) that are read from an aligned region: S * S aligned patches
     P           patches of one image that references are drawn from
@@ -22,8 +23,24 @@ Shapes in docstrings and comments have the same letters everywhere:
     N           how many there are of what the sentence names, where it could be any number
     Q, k        queries of a search and how many neighbours each gets
 
-A box is (left, top, right, bottom). In texts on the sort, Q is a matrix: the relaxed permutation
-(R, R) of one row of values, Qs the student's and Qt the teacher's.
+In texts on the sort, Q is a matrix: the relaxed permutation (R, R) of one row of values, Qs the
+student's and Qt the teacher's.
+
+Words have one meaning everywhere, too:
+
+    box         (left, top, right, bottom) in pixels of the image, unless a text says otherwise
+    crop        a part of an image: its box, and what is computed for that part
+    view        the square image made from a crop: cut out and resized, then with changed colours
+    patch       a square of pixels that the backbone makes one token of
+    token       the backbone's output for a patch (dim), or the head's output for it (D)
+    features    all tokens of a dataset's split, extracted once and kept in a folder
+    cell        a pixel of a mask or map at the size at which it is evaluated
+    weights     the parameters of a network, and the file that holds them
+    checkpoint  the saved state of a training, from which it continues; others publish weights
+                inside of theirs
+    training    one execution of the training loop; a run is a backbone with training settings and a
+                seed, and everything that the workflow makes from them
+    released code   what the paper's authors and the evaluations they used have published
 """
 
 from typing import TYPE_CHECKING, Any

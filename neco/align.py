@@ -1,8 +1,8 @@
-"""Alignment of a pair of crops: the same places of the image, read from both crops' tokens.
+"""Alignment of a pair of crops: the same places of the image are read from both crops' tokens.
 
-In come a crop's tokens, its box and the region where the pair meets; out come the tokens of that
-region, S x S of them, by RoIAlign. Source: paper, section 3 (feature extraction and alignment) and
-appendix A.1. The released code uses `aligned=True` and boxes in units of patches; so does this.
+A crop's tokens, its box and the region where the pair overlaps come in; S x S tokens of that region
+come out, by RoIAlign. Source: paper, section 3 (feature extraction and alignment) and appendix A.1.
+As in the released code, boxes are in units of patches and RoIAlign is called with `aligned=True`.
 """
 
 import torch
@@ -11,9 +11,9 @@ from torchvision.ops import roi_align
 
 
 def intersection(first: Tensor, second: Tensor) -> Tensor:
-    """Return the boxes (B, 4) where boxes `first` and `second` (B, 4) meet, in image pixels.
+    """Return the boxes (B, 4) where boxes `first` and `second` (B, 4) overlap, in image pixels.
 
-    Where two do not meet, the right edge is left of the left one, or the lower above the upper.
+    Where two do not overlap, the width or the height of the returned box is negative.
     """
     corner = torch.maximum(first[:, :2], second[:, :2])
     opposite = torch.minimum(first[:, 2:], second[:, 2:])
@@ -23,7 +23,8 @@ def intersection(first: Tensor, second: Tensor) -> Tensor:
 def in_grid(region: Tensor, crop: Tensor, rows: int, columns: int) -> Tensor:
     """Return boxes (B, 4) of the region in units of patches of the crop.
 
-    region, crop: boxes (B, 4) in image pixels. The crop itself is (0, 0, columns, rows).
+    region, crop: boxes (B, 4) in image pixels. rows, columns: of the crop's tokens. In units of
+    patches, the crop itself is (0, 0, columns, rows).
     """
     origin = crop[:, :2].repeat(1, 2)
     size = (crop[:, 2:] - crop[:, :2]).repeat(1, 2)

@@ -1,11 +1,11 @@
 """Frozen features: the patch tokens of a split, extracted once and read by every evaluation.
 
-A backbone and a dataset's split come in; a folder comes out that says what it is of:
+A backbone and a dataset's split come in, and a folder comes out that says what it was made from:
 
     <folder>/features.npy   (images, rows, columns, dim), float16 or float32, memory-mapped
     <folder>/about.json     model, dataset, split, image_size, patch_size, ids, digests, seconds
 
-about.json is written last, so a folder that has one is whole.
+about.json is written last, so a folder that has one is complete.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ STATED = (
     *("dataset", "split", "image_size", "patch_size", "grid", "dtype", "digest", "device", "ids"),
     *("seconds", "model", "weights_digest", "model_digest", "dataset_digest", "dim", "colours"),
 )
-"""Keys of about.json that a metrics file states in its own fields or has no use for."""
+"""Keys of about.json that a metrics file has fields of its own for, or does not need."""
 ALIKE = {
     "model_digest": "weights",
     "backbone": "backbone",
@@ -45,29 +45,31 @@ ALIKE = {
     "block": "block",
     "dim": "length of a token",
 }
-"""Keys of about.json in which training and held-out features have to agree, and their names."""
+"""Keys of about.json in which training and held-out features must agree, and their names."""
 NEEDED = (
     *("model_digest", "dataset_digest", "digest", "image_size", "patch_size", "grid", "ids", "dim"),
 )
-"""Keys of about.json that say what the features are of. Features without one of them are
-refused."""
+"""Keys of about.json that say what the features were made from. They are needed."""
 AGAIN = "extract them again"
 
 
 @dataclass(frozen=True)
 class Features:
-    """Frozen patch tokens of one split: `tokens` (images, rows, columns, dim), memory-mapped."""
+    """Frozen patch tokens of one split."""
 
     tokens: np.ndarray
+    """(images, rows, columns, dim), float16 or float32, memory-mapped."""
     ids: list[str]
+    """The images' ids in the dataset, in the same order."""
     about: dict[str, Any]
+    """The content of about.json."""
 
     def identity(self) -> dict[str, Any]:
         """Return what about.json says of the model, without the keys in STATED."""
         return {key: value for key, value in self.about.items() if key not in STATED}
 
     def matches(self, dataset: Dataset) -> None:
-        """Raise UserError unless these are the features of exactly that split, in its order."""
+        """Raise UserError unless these features are those of exactly that split, in its order."""
         stated = self.about.get("dataset_digest")
         if stated is not None and stated != dataset.digest():
             raise UserError(
@@ -92,8 +94,8 @@ class Features:
                 )
 
 
-class _Images(TorchDataset):
-    """The images of a split, resized to squares and normalised, for workers to read."""
+class SquareImages(TorchDataset):
+    """The images of a split as workers read them: resized to squares and normalised."""
 
     def __init__(self, dataset: Dataset, side: int, normalisation: Normalisation) -> None:
         self.dataset = dataset
@@ -117,12 +119,12 @@ def stream_tokens(
 ) -> Iterator[np.ndarray]:
     """Yield a split's patch tokens, float32 (B, rows, columns, dim), in the order of its index.
 
-    side: width and height of the images in pixels, a multiple of the patch size. Computed on the
-    device of the backbone's parameters.
+    side: width and height of the images in pixels, a multiple of the patch size. The tokens are
+    computed on the device of the backbone's parameters.
     """
     on_gpu = device_of(backbone).type == "cuda"
     batches = loader(
-        _Images(dataset, side, normalisation),
+        SquareImages(dataset, side, normalisation),
         settings.batch_size,
         workers=settings.workers,
         pin_memory=on_gpu,
@@ -139,7 +141,7 @@ def frozen_tokens(
 ) -> Tensor:
     """Return the patch tokens, float32 (B, rows, columns, dim), of normalised images (B, 3, H, W).
 
-    Computed on the device of the backbone's parameters.
+    They are computed on the device of the backbone's parameters and stay there.
     """
     device = device_of(backbone)
     half = device.type == "cuda" if precision == "bf16-on-gpu" else False
@@ -165,7 +167,7 @@ def extract_features(
     about: what the caller knows of the model (`model`, `weights_digest`, ...). It goes into
     about.json, and so does the block, where the backbone was loaded with one.
     normalisation: mean and standard deviation of colours that the backbone expects.
-    Source: paper, appendix A.2 (tokens after the final norm; head discarded).
+    Source: paper, appendix A.2: tokens after the final norm, without the head.
     """
     began = time.perf_counter()
     patch_size = int(backbone.patch_size)  # type: ignore[arg-type]
@@ -190,7 +192,7 @@ def extract_features(
             content.update(stored.data)
         if file.tell() != size:
             raise ValueError(f"{into}: {file.tell()} bytes of {size} came from the backbone")
-        (into / "about.json").unlink(missing_ok=True)  # of other features: from here on of none
+        (into / "about.json").unlink(missing_ok=True)  # it describes the features before these
     chosen = getattr(backbone, "block", None)
     description = {
         **about,
@@ -216,8 +218,8 @@ def extract_features(
 def read_features(folder: Path) -> Features:
     """Return the features that `extract_features` wrote to `folder`.
 
-    Raises UserError where the folder holds none, where they lack the digests that say what they are
-    of, and where the tokens are no longer those that were written.
+    Raises UserError where the folder holds none, where about.json does not say what they were made
+    from, and where the tokens are no longer those that were written.
     """
     about = folder / "about.json"
     if not about.exists():
@@ -244,6 +246,6 @@ def read_features(folder: Path) -> Features:
 
 
 def device_of(backbone: nn.Module) -> torch.device:
-    """Return the device of the backbone's parameters, or the CPU for a backbone without any."""
+    """Return the device of the backbone's parameters, or the CPU where it has none."""
     parameter = next(backbone.parameters(), None)
     return parameter.device if parameter is not None else torch.device("cpu")

@@ -1,10 +1,10 @@
 """Which patches of an image are foreground, by the class token's attention.
 
-Attention of shape (B, heads, rows, columns) comes in, a mask (B, rows, columns) comes out.
-Unsupervised segmentation uses it, and the ablation of Table 5a. Source: released code. It averages
-the heads, smooths with a 7x7 Gaussian of sigma 0.6 that is mirrored at the border, keeps the
-patches with a share of the attention's mass, and drops components of at most two patches, where
-patches that touch at a corner are connected.
+Attention (B, heads, rows, columns) comes in, and a mask (B, rows, columns) comes out. Unsupervised
+segmentation and the ablation of Table 5a use it. Source: released code. It averages the heads,
+smooths the mean with a 7x7 Gaussian of sigma 0.6 that is mirrored at the border, keeps the patches
+that hold a share of the attention's mass, and drops components of at most two patches. Patches that
+touch at a corner are connected.
 """
 
 import numpy as np
@@ -28,7 +28,8 @@ def foreground_mask(attention: Tensor, mass: float) -> Tensor:
 
 
 def _largest_mass(attention: np.ndarray, mass: float) -> np.ndarray:
-    from scipy import ndimage  # a training on all patches does without
+    """Return the foreground of one image, bool (rows, columns)."""
+    from scipy import ndimage  # not above: a training on all patches does not need it
 
     smooth = ndimage.gaussian_filter(attention, SIGMA, radius=RADIUS, mode="mirror")
     order = np.argsort(smooth, axis=None)[::-1]

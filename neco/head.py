@@ -15,8 +15,8 @@ from neco.config.training import Head
 class ProjectionHead(nn.Module):
     """Linear layers with GELU between them. Source: paper, appendix A.1; released code.
 
-    `output` is the size of what it returns. Without layers, or as a residual, that is the size of
-    the tokens; a rotation or principal components are no more than those.
+    dim: the length of a token. `output` is D, the length of a projected token. Without layers, and
+    as a residual, it is `dim`. As a rotation or principal components it is at most `dim`.
     """
 
     def __init__(self, dim: int, settings: Head) -> None:
@@ -53,7 +53,8 @@ class ProjectionHead(nn.Module):
     def fit(self, tokens: Tensor) -> None:
         """Make the only layer the projection to the principal components of tokens (N, dim).
 
-        Where there are fewer tokens than components, directions at right angles to them follow.
+        Where tokens have fewer components than the layer has outputs, directions at right angles to
+        the components take the place of the others.
         """
         layer = self.layers[0]
         assert isinstance(layer, nn.Linear)  # noqa: S101 (for mypy)

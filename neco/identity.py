@@ -1,4 +1,7 @@
-"""Digests of what a result was made of. Two results whose digests differ must not be mixed."""
+"""Digests of what a result was made from: tensors or networks come in, short texts come out.
+
+Two results whose digests differ must not be mixed.
+"""
 
 import hashlib
 from collections.abc import Mapping
@@ -8,11 +11,13 @@ import torch
 from torch import Tensor, nn
 
 DIGITS = 16
-"""Hexadecimal digits of a digest: so many that two digests never agree by chance."""
+"""How many hexadecimal digits a digest has. With so many, two never agree by chance."""
+ROWS = 64
+"""How many rows of an array are read at a time, which may be memory-mapped."""
 
 
 def tensors_digest(state: Mapping[str, Tensor]) -> str:
-    """Return a digest of tensors: of their names, types, shapes and values, on whatever device."""
+    """Return a digest of tensors: of their names, types, shapes and values, not of their device."""
     content = hashlib.sha256()
     for name in sorted(state):
         tensor = state[name].detach().cpu().contiguous()
@@ -28,9 +33,9 @@ def model_digest(model: nn.Module) -> str:
     return hashlib.sha256(kind + state.encode()).hexdigest()[:DIGITS]
 
 
-def array_digest(array: np.ndarray, rows: int = 64) -> str:
-    """Return the sha256 of an array's values, read `rows` at a time (memory-mapped ones)."""
+def array_digest(array: np.ndarray) -> str:
+    """Return the sha256 of an array's values, in hexadecimal."""
     content = hashlib.sha256()
-    for start in range(0, len(array), rows):
-        content.update(np.ascontiguousarray(array[start : start + rows]).data)
+    for start in range(0, len(array), ROWS):
+        content.update(np.ascontiguousarray(array[start : start + ROWS]).data)
     return content.hexdigest()

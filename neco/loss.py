@@ -1,16 +1,16 @@
 """The NeCo loss: two views of a place should order the same reference patches alike.
 
 In come the projected patch tokens of all crops, from the student and from the teacher, and the
-crops' boxes; out come the loss and what is logged beside it. Every global crop g of the teacher is
+crops' boxes. Out come the loss and what is logged beside it. Every global crop g of the teacher is
 paired with every other crop v of the student. For a pair:
 
-1. Both crops' tokens are aligned to the region of the image where the crops meet.
+1. Both crops' tokens are aligned to the region of the image where the crops overlap.
 2. Each aligned patch is compared with R reference patches, which gives a row of R numbers.
 3. A relaxed sort turns the row into a permutation matrix.
 4. The loss is the cross-entropy of the student's matrix with the teacher's.
 
-Source: paper, section 3. docs/deviations.md lists the switches; neco/__init__.py says what the
-letters of shapes mean.
+Source: paper, section 3. docs/deviations.md lists the settings that change the loss, and
+neco/__init__.py says what the letters of shapes mean.
 """
 
 from typing import NamedTuple
@@ -26,16 +26,16 @@ from neco.share import ALONE, Share
 from neco.sorting import SortSettings, sorting_cross_entropy
 
 FULL_CELL = 0.999
-"""Least share of an aligned patch that lies in the foreground for the patch to be foreground; the
-same share decides for the background. Not 1, because RoIAlign interpolates."""
+"""Least share of an aligned patch that has to be foreground for the patch to count as foreground.
+The same share decides for the background. It is not 1, because RoIAlign interpolates."""
 
 
 class LossTerms(NamedTuple):
-    """The loss of a step and what is logged beside it. Training can lower `loss - floor` only."""
+    """The loss of a step and what is logged beside it. Training can only lower `loss - floor`."""
 
     loss: Tensor
-    """Scalar with gradient: the mean over aligned patches and pairs. Where several processes share
-    the batch, the mean of their values is the mean over the whole batch."""
+    """Scalar with gradient: the mean over images, pairs and aligned patches. Where several
+    processes share the batch, the mean of their values is the mean over the whole batch."""
     floor: Tensor
     """Scalar: the entropy of the targets, which the loss cannot go below."""
     aligned: Tensor
@@ -43,20 +43,23 @@ class LossTerms(NamedTuple):
 
 
 class Targets(NamedTuple):
-    """All that the student's crops are compared with. None of it has gradient, unless references
-    come from the student and `loss.references.gradient` is true."""
+    """All that the student's crops are compared with.
+
+    It has no gradient, unless references come from the student and `loss.references.gradient` is
+    true.
+    """
 
     aligned: Tensor
     """(pairs, B, S*S, D): the teacher's aligned patches."""
     references: Tensor
-    """(pairs or 1, B or 1, R, D): 1 where all pairs, or all images, have the same references."""
+    """(pairs or 1, B or 1, R, D): 1 in the place of what shares its references."""
     mask: Tensor | None
-    """(pairs, B, S*S) bool: which aligned patches enter the loss. None lets all of them enter."""
+    """(pairs, B, S*S) bool: which aligned patches enter the loss. None means that all enter."""
     global_crops: int
-    """G: how many crops the teacher has seen. They come first among the student's crops."""
+    """G: how many crops the teacher was given. They come first among the student's crops."""
     rows: Tensor | int
-    """How many aligned patches of all B images enter the loss. Sums are divided by this number,
-    also when the images are taken in parts, so that the parts' losses add up to the mean."""
+    """How many aligned patches of all B images enter the loss. Every sum is divided by this number.
+    So where images are taken in parts, the losses of the parts add up to the mean."""
 
     def of(self, images: slice) -> "Targets":
         """Return the targets of some of the B images; `rows` stays that of all of them."""
@@ -72,7 +75,8 @@ class Targets(NamedTuple):
 class NeCoLoss:
     """The loss of a batch, or of a process's share of one.
 
-    Holds the reference queue when the references come from one.
+    settings: `train.loss`. dim: D. device: where a queue of references lies. share: this process's
+    share of the batch. global_crops: G. It holds the queue, where references come from one.
     """
 
     def __init__(
@@ -96,7 +100,7 @@ class NeCoLoss:
         generator: torch.Generator,
         foreground: list[Tensor] | None = None,
     ) -> LossTerms:
-        """Return the loss over all pairs of crops, in one call of `targets` and `compare`.
+        """Return the loss over all pairs of crops, by one call of `targets` and one of `compare`.
 
         student: for each of the V crops, global crops first, its projected tokens
         (B, rows, columns, D). The other arguments are those of `targets`.
@@ -119,8 +123,8 @@ class NeCoLoss:
         student: the same from the student. Only references that come from the student need it.
         boxes: (B, V, 4), the crops' boxes in pixels of the image, global crops first.
         generator: draws the references; on the CPU.
-        foreground: for each global crop, which patches are foreground, bool (B, rows, columns).
-        Needed unless `loss.patches` is `both`.
+        foreground: for each global crop, which patches are foreground, bool (B, rows, columns). It
+        is needed unless `loss.patches` is `both`.
         Raises UserError when there are fewer patches to draw references from than R.
         """
         size = self.settings.aligned_size
@@ -138,11 +142,11 @@ class NeCoLoss:
         return Targets(together, references, mask, len(teacher), rows)
 
     def compare(self, student: list[Tensor], targets: Targets, boxes: Tensor) -> LossTerms:
-        """Return the loss of some images: their part of the mean over all images of the targets.
+        """Return the loss of some images, which is their part of the mean over all images.
 
         student: for each of the V crops, global crops first, its projected tokens
         (B, rows, columns, D).
-        targets, boxes: those of the same B images (see `Targets.of`), boxes (B, V, 4).
+        targets: those of the same B images (see `Targets.of`). boxes: (B, V, 4), theirs too.
         """
         size = self.settings.aligned_size
         aligned = []
@@ -223,13 +227,13 @@ def _pairs(global_crops: int, crops: int) -> list[tuple[int, int]]:
 
 
 @torch.no_grad()
-def effective_rank(features: Tensor) -> float:
-    """Return the effective rank of features (N, D), from 1 to D.
+def effective_rank(tokens: Tensor) -> float:
+    """Return the effective rank of tokens (N, D), from 1 to D.
 
     It is the exponential of the entropy of the covariance's spectrum. It falls towards 1 when
-    features collapse to one direction, which the loss does not show.
+    tokens collapse to one direction, which the loss does not show.
     """
-    centred = features.float() - features.float().mean(dim=0)
+    centred = tokens.float() - tokens.float().mean(dim=0)
     spectrum = torch.linalg.svdvals(centred) ** 2
     share = spectrum / spectrum.sum().clamp(min=1e-20)
     return float(torch.exp(-(share * share.clamp(min=1e-20).log()).sum()))

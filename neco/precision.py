@@ -1,4 +1,4 @@
-"""What a device is called, and which arithmetic the setting `auto` means on it."""
+"""Devices: a device comes in, its name and the arithmetic that `auto` means on it come out."""
 
 import logging
 import platform
@@ -12,10 +12,10 @@ log = logging.getLogger(__name__)
 
 @cache
 def fast_half(kind: str) -> torch.dtype | None:
-    """Return the half precision that is much faster than float32 on 'cuda' or this 'cpu', or None.
+    """Return the half precision that is much faster than float32, or None where none is.
 
-    None, too, where the environment holds PyTorch to older instructions than the processor has
-    (ATEN_CPU_CAPABILITY=avx2).
+    kind: 'cuda' or 'cpu'. None, too, where the environment holds PyTorch to older instructions than
+    the processor has (ATEN_CPU_CAPABILITY=avx2).
     """
     if kind == "cuda":
         return torch.float16

@@ -14,7 +14,7 @@ from types import FrameType
 END_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 """What a scheduler, a container or a closed terminal sends to end a command."""
 LEAVE = 4.5
-"""Seconds from a signal to a command's end, whatever it is at: some kill after 5."""
+"""Most seconds from a signal to a command's end. Some schedulers kill after 5."""
 
 
 class EndedError(KeyboardInterrupt):
@@ -110,11 +110,11 @@ os.register_at_fork(after_in_child=_deaf_child)
 def leave_after(
     number: int, told: str, still: Callable[[], bool] = lambda: True
 ) -> threading.Timer:
-    """Return a started timer that ends this process with the status of signal `number` after LEAVE
-    seconds.
+    """Return a started timer that ends this process after LEAVE seconds.
 
-    For work inside of a library that no signal reaches. Cancel it when the work is left; `still`
-    is asked at the end whether it is not.
+    The process ends with the status of signal `number` and prints `told`. The timer is for work
+    inside of a library that no signal reaches. Cancel it when the work is done. still: returns at
+    the end whether the work still lasts.
     """
 
     def leave() -> None:

@@ -1,9 +1,10 @@
 """The reference patches that every aligned patch is compared with.
 
 In come pools of patches, or the teacher's tokens for a queue; out come R references for each image,
-drawn at random. Source: released code (for every pair of crops and image 49 references, from the
-teacher's aligned patches of that pair or from a queue of the teacher's tokens); paper, section 3
-(a random fraction of the batch's patches, through the student) and Table 5c (`intra`, `inter`).
+drawn at random. Sources: in the released code, 49 references for every pair of crops and image,
+from the teacher's aligned patches of that pair or from a queue of the teacher's tokens. In the
+paper, section 3, a random fraction of the batch's patches, through the student, and in its Table 5c
+the scopes `intra` and `inter`.
 """
 
 import torch
@@ -20,11 +21,12 @@ def draw_references(
 ) -> Tensor:
     """Return references drawn without replacement, one draw from each pool of patches.
 
-    pools: (pairs or 1, B, P, D), in each pool P patches of each of B images. Returns
-    (pairs or 1, B, R, D), or (pairs or 1, 1, R, D) when one draw serves all images.
+    pools: (pairs or 1, B, P, D), in each pool P patches of each of B images.
+    generator: on the CPU. Where several processes share the batch, it has to be in the same state
+    in all of them.
     share: where several processes share the batch, pools and result are those of this process's
-    images, but references are drawn from the patches of all processes. `generator` must then be in
-    the same state in all of them.
+    images, but references are drawn from the patches of all processes.
+    Returns (pairs or 1, B, R, D), or (pairs or 1, 1, R, D) where one draw serves all images.
     Raises UserError when a pool holds fewer patches than R.
     """
     count, batch, patches, _ = pools.shape
@@ -76,8 +78,8 @@ def choices_of(images: int, patches: int, settings: References) -> int:
 def dealt(rows: int, choices: int, settings: References, generator: torch.Generator) -> Tensor:
     """Return (rows, R) numbers below `choices`, dealt out like cards.
 
-    No row has a number twice, and no number is dealt again before (nearly) all others were: what is
-    left of a deck and does not fill a row is put away.
+    No row has a number twice. A number is dealt again only after all others, except for the few
+    that were left of a deck because they did not fill a row.
     """
     refuse_too_few(choices, settings)
     hands = choices // settings.count
@@ -98,7 +100,7 @@ def shuffled(choices: int, count: int, generator: torch.Generator) -> Tensor:
 def distinct(rows: int, choices: int, count: int, generator: torch.Generator) -> Tensor:
     """Return (rows, count) numbers below `choices`; every row is a draw without replacement.
 
-    What a draw costs grows with `count`, not with `choices`: equal numbers are drawn again.
+    Equal numbers are drawn again. So the cost of a draw grows with `count`, not with `choices`.
     """
     if choices <= 8 * count:
         return torch.rand(rows, choices, generator=generator).topk(count, dim=1).indices
@@ -126,8 +128,8 @@ def refuse_too_few(choices: int, settings: References) -> None:
 class ReferenceQueue:
     """The teacher's last tokens, one first-in-first-out queue for each global crop.
 
-    A checkpoint saves and restores the queues. Where several processes share the batch, every
-    process holds the tokens of all of them.
+    Where several processes share the batch, every process holds the tokens of all of them. A
+    checkpoint saves and restores the queues.
     """
 
     def __init__(
@@ -135,7 +137,7 @@ class ReferenceQueue:
         share: Share = ALONE,
     ) -> None:  # fmt: skip
         self.settings, self.share = settings, share
-        self.features = torch.zeros(crops, settings.queue_length, dim, device=device)
+        self.tokens = torch.zeros(crops, settings.queue_length, dim, device=device)
         self.filled = 0
 
     def push(self, grids: list[Tensor], generator: torch.Generator) -> None:
@@ -149,7 +151,7 @@ class ReferenceQueue:
         added = min(self.settings.queue_per_image * images, choices, length)
         drawn = [shuffled(choices, added, generator) for _ in grids]
         taken = _taken(tokens, torch.stack(drawn), self.share).float()
-        self.features = torch.cat([taken, self.features[:, : length - added]], dim=1)
+        self.tokens = torch.cat([taken, self.tokens[:, : length - added]], dim=1)
         self.filled = min(self.filled + added, length)
 
     def ready(self) -> bool:
@@ -157,26 +159,27 @@ class ReferenceQueue:
         return self.filled >= self.settings.count
 
     def draw(self, crops: list[int], images: int, generator: torch.Generator) -> Tensor:
-        """Return references (pairs, B, R, D), one draw for each pair; (pairs, 1, R, D) when shared.
+        """Return references (pairs, B, R, D), drawn once for each pair.
 
-        crops: the global crop g of each pair. images: B of this process.
+        crops: the global crop g of each pair. images: B. Where all images share their references,
+        the result is (pairs, 1, R, D).
         """
         rows = 1 if self.settings.shared else images * self.share.processes
         chosen = torch.stack([dealt(rows, self.filled, self.settings, generator) for _ in crops])
         if not self.settings.shared:
             chosen = self.share.of(chosen.transpose(0, 1)).transpose(0, 1)
-        device = self.features.device
-        return self.features[
+        device = self.tokens.device
+        return self.tokens[
             torch.tensor(crops, device=device)[:, None, None], to_device(chosen, device)
         ]
 
     def state_dict(self) -> dict[str, Tensor | int]:
         """Return what a checkpoint holds of the queue."""
-        return {"features": self.features, "filled": self.filled}
+        return {"features": self.tokens, "filled": self.filled}
 
     def load_state_dict(self, state: dict[str, Tensor | int]) -> None:
         """Restore the queue of a checkpoint."""
-        features, filled = state["features"], state["filled"]
-        assert isinstance(features, Tensor)  # noqa: S101 (for mypy)
-        self.features = features.to(self.features.device)
+        tokens, filled = state["features"], state["filled"]
+        assert isinstance(tokens, Tensor)  # noqa: S101 (for mypy)
+        self.tokens = tokens.to(self.tokens.device)
         self.filled = int(filled)

@@ -4,8 +4,11 @@ import math
 
 
 def cosine(step: int, steps: int, start: float, end: float, warmup: int = 0) -> float:
-    """Return the value at `step` of `steps`: it rises in a line over `warmup` steps from 0 to
-    `start`, then follows half a cosine to `end`."""
+    """Return the value at `step`, which counts from 0, of `steps`.
+
+    It rises in a line from 0 to `start` over `warmup` steps, and then follows half a cosine to
+    `end`.
+    """
     if step < warmup:
         return start * (step + 1) / warmup
     progress = (step - warmup) / max(1, steps - warmup)

@@ -1,9 +1,10 @@
 """A process's share of a batch, where several processes train together.
 
 The images of a batch are cut into as many equal pieces as there are processes, and process r holds
-the r-th piece. Random numbers are drawn for the whole batch in every process, and each takes those
-of its images: so a batch is the same however many processes share it. A loss is scaled so that its
-mean over processes is the loss of the whole batch, since distributed training averages gradients.
+the r-th piece. Random numbers are drawn for the whole batch in every process, which takes those of
+its images. So a batch is the same, however many processes share it. A process's loss is scaled so
+that its mean over processes is the loss of the whole batch, because distributed training averages
+gradients.
 """
 
 from typing import Any, NamedTuple
@@ -45,8 +46,10 @@ ALONE = Share()
 
 
 class _Sum(torch.autograd.Function):
-    """The sum over processes. Every process computes with the sum, so the gradient of a summand is
-    the sum of the gradients in all processes."""
+    """The sum over processes.
+
+    Every process computes with the sum, so the gradient of a summand is the sum of all gradients.
+    """
 
     @staticmethod
     def forward(ctx: Any, values: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
-"""How images and masks reach their working size, the same way in every protocol.
+"""How images and masks are brought to their working size, the same way in every protocol.
 
-Images are stretched to a square and never cropped, so every pixel is evaluated, and the place of a
-patch's token in the mask follows from its row and column alone.
+Images are stretched to a square and never cropped. So every pixel is evaluated, and the place of a
+patch in the mask follows from its row and column alone.
 """
 
 from typing import Literal
@@ -31,16 +31,16 @@ def image_tensor(image: Image.Image, side: int, normalisation: Normalisation = I
 
 
 def normalised(pixels: Tensor, normalisation: Normalisation = IMAGENET) -> Tensor:
-    """Return uint8 (..., 3, H, W) as float32, less the mean, over the standard deviation."""
+    """Return images uint8 (..., 3, H, W) as float32, normalised by mean and standard deviation."""
     mean, std = (torch.tensor(part, device=pixels.device)[:, None, None] for part in normalisation)
     return (pixels.float() / 255.0 - mean) / std
 
 
 def nearest_index(source: int, target: int, at: Resampling = "centre") -> np.ndarray:
-    """Return which source cell each target cell reads, int64 (target,).
+    """Return which of `source` cells each of `target` cells reads, int64 (target,).
 
-    centre: the cell that holds the target cell's centre. floor: the one that holds its first
-    corner, computed in single precision, as PyTorch's `nearest` does.
+    centre: the one that holds the target cell's centre. floor: the one that holds its first corner,
+    computed in single precision, as PyTorch's `nearest` does.
     """
     if at == "centre":
         return (2 * np.arange(target) + 1) * source // (2 * target)
@@ -64,7 +64,7 @@ def pillow_nearest(mask: np.ndarray, side: int) -> np.ndarray:
 
 
 def small_mask(mask: np.ndarray, size: int, side: int, at: Resampling) -> np.ndarray:
-    """Return a mask (H, W) at (size, size), the size at which predictions are compared with it.
+    """Return a mask (H, W) at (size, size), at which predictions are compared with it.
 
     With `centre` the mask is resized at once. The released code (`floor`) resizes it to the input
     size (side, side) by Pillow first, and then by PyTorch's `nearest`.
@@ -75,9 +75,9 @@ def small_mask(mask: np.ndarray, size: int, side: int, at: Resampling) -> np.nda
 
 
 def resize_bilinear(scores: Tensor, height: int, width: int) -> Tensor:
-    """Return maps (B, channels, rows, columns) at (B, channels, height, width), bilinear.
+    """Return maps (B, channels, rows, columns) at another height and width, resized bilinearly.
 
-    Corners are not aligned.
+    Corners of pixels are not aligned (PyTorch's `align_corners=False`).
     """
     return torch.nn.functional.interpolate(
         scores, size=(height, width), mode="bilinear", align_corners=False

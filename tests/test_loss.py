@@ -162,7 +162,7 @@ def test_a_queue_holds_raw_tokens_of_its_own_global_crop():
     teacher = grids(2)[:2]
     targets = loss.targets(teacher, [], BOXES, torch.Generator().manual_seed(0))
     assert targets.references.shape == (4, BATCH, 7, DIM)
-    assert loss.queue.features.shape == (2, 30, DIM)
+    assert loss.queue.tokens.shape == (2, 30, DIM)
     for pair, g in enumerate((0, 0, 1, 1)):
         own = {tuple(token) for token in teacher[g].flatten(0, 2).tolist()}
         drawn = targets.references[pair].flatten(0, 1).tolist()

@@ -95,11 +95,11 @@ def test_queue_holds_the_latest_first():
         grids = [torch.full((2, 3, 1, 1), float(value) + crop) for crop in (0, 100)]
         queue.push(grids, generator)
     assert queue.ready() and queue.filled == 6
-    assert queue.features[0].flatten().tolist() == [4, 4, 3, 3, 2, 2]
-    assert queue.features[1].flatten().tolist() == [104, 104, 103, 103, 102, 102]
+    assert queue.tokens[0].flatten().tolist() == [4, 4, 3, 3, 2, 2]
+    assert queue.tokens[1].flatten().tolist() == [104, 104, 103, 103, 102, 102]
     drawn = queue.draw([0, 1, 1], 5, generator)
     assert drawn.shape == (3, 5, 4, 1)
     assert drawn[0].max() < 100 <= drawn[1:].min()
     copy = ReferenceQueue(settings, 2, 1, torch.device("cpu"))
     copy.load_state_dict(queue.state_dict())
-    assert torch.equal(copy.features, queue.features) and copy.filled == 6
+    assert torch.equal(copy.tokens, queue.tokens) and copy.filled == 6

@@ -1,7 +1,7 @@
 """ADE20K scene parsing (ADEChallengeData2016): 150 classes.
 
-The archive's ids are 0 for "other" and 1 to 150 for the classes. "Other" is not scored by any
-protocol, so it is stored as ignored (255) and the classes as 0 to 149.
+The archive's ids are 0 for "other" and 1 to 150 for the classes. No protocol scores "other", so it
+is stored as ignored (255). The classes are stored as 0 to 149.
 """
 
 from functools import partial
@@ -28,7 +28,7 @@ class _Pair(NamedTuple):
 
 
 def build(archives: Path, work: Path, prepared: Path, workers: int | None) -> Description:
-    """Write images and masks into `work`; return rows and classes."""
+    """Write images and masks into `work` and return the rows (see neco/data/__init__.py)."""
     archive = archives / ARCHIVE
     members = members_of(archive)
     classes = class_names("ade20k")
@@ -61,9 +61,9 @@ def _pairs(members: Members, split: str, folder: str) -> tuple[list[_Pair], int]
 
 
 def without_other(ids: np.ndarray) -> np.ndarray:
-    """Return the archive's ids (0 = other, 1..150) as 0..149 with other = 255, int32 (H, W).
+    """Return the archive's ids (0 is other, 1..150) as 0..149, with 255 for other, int32 (H, W).
 
-    An id past 150 stays past the classes (never 255), so that writing refuses it.
+    An id above 150 stays above the classes and never becomes 255, so that writing refuses it.
     """
     shifted = ids.astype(np.int32) - 1
     shifted[ids == 0] = IGNORED

@@ -1,4 +1,7 @@
-"""Files inside zip and tar archives, which any process can read without unpacking the archive."""
+"""Files inside zip and tar archives: an archive's path comes in, its members come out.
+
+Any process can read a member without unpacking the archive.
+"""
 
 import io
 import lzma
@@ -45,21 +48,21 @@ def broken(archive: Path, error: Exception) -> UserError:
 
 @dataclass(frozen=True)
 class Member:
-    """One file inside an archive. Small and picklable: workers read by themselves."""
+    """One file inside an archive. It is small and can be pickled, so that workers can read it."""
 
     archive: Path
     name: str
     offset: int
-    """Where the bytes start in an uncompressed tar; -1 in a zip."""
+    """Where the bytes start in an uncompressed tar. It is -1 in a zip."""
     size: int
 
     def __str__(self) -> str:
         return f"{self.archive}: {self.name}"
 
     def read(self) -> bytes:
-        """Return the bytes; a zip's checksum is verified.
+        """Return the bytes. A zip's checksum is verified.
 
-        Raises UserError when damaged, or larger than any file of these archives is.
+        Raises UserError for a damaged member, and for one larger than any file of these archives.
         """
         _refuse_giant(self, self.size, LARGEST)
         try:
@@ -90,7 +93,7 @@ def _zip(path: Path) -> zipfile.ZipFile:
 
 @lru_cache(maxsize=4)
 def _open_zip(path: Path, _inode: int, _modified: int) -> zipfile.ZipFile:
-    """Keep a zip's table of contents: COCO's takes a second to read."""
+    """Return an opened zip. It is kept, because reading COCO's table of contents takes a second."""
     return zipfile.ZipFile(path)
 
 
@@ -189,8 +192,8 @@ def member(members: Members, name: str, archive: Path) -> Member:
 def unpack_nested(outer: Member, into: Path) -> Members:
     """Copy a zip that lies inside a zip to `into`, and return its files by name.
 
-    The copy gives random access (the outer zip may be compressed); the caller deletes it. Raises
-    UserError for a damaged zip, or one that unpacks to more than LARGEST_NESTED.
+    The outer zip may be compressed, and the copy gives random access. The caller deletes it. Raises
+    UserError for a damaged zip, and for one that unpacks to more than LARGEST_NESTED.
     """
     _refuse_giant(outer, outer.size, LARGEST_NESTED)
     into.parent.mkdir(parents=True, exist_ok=True)

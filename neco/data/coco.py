@@ -1,16 +1,19 @@
-"""The photographs of COCO 2017, train and val, without labels. Other COCO datasets use these
-images."""
+"""The photographs of COCO 2017, train and val: archives come in, images without labels come out.
+
+Other COCO datasets use these images.
+"""
 
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from PIL import Image
 
 from neco.data.archives import AGAIN, Member, members_of
 from neco.data.dataset import read_rows
 from neco.data.pool import run_all
-from neco.data.writing import Description, Row, write_image
+from neco.data.writing import Description, Row, labelled, write_image, write_mask
 from neco.errors import UserError
 
 SPLITS = {"train": "train2017", "val": "val2017"}
@@ -25,12 +28,12 @@ class Shared(NamedTuple):
     """An image of the prepared `coco` that another dataset refers to."""
 
     path: str
-    """Relative to a sibling of `coco`."""
+    """Relative to the folder of the other dataset, which lies beside `coco`."""
     digest: str
 
 
 def build(archives: Path, work: Path, prepared: Path, workers: int | None) -> Description:
-    """Write the images into `work`; return their rows."""
+    """Write the images into `work` and return their rows (see neco/data/__init__.py)."""
     photographs = []
     for split, folder in SPLITS.items():
         archive = archives / f"{folder}.zip"
@@ -76,3 +79,22 @@ def photograph_size(path: Path) -> tuple[int, int]:
     """Return (width, height) of a prepared COCO image from its header."""
     with Image.open(path) as image:
         return image.size
+
+
+def write_labels(
+    labels: np.ndarray,
+    image: Shared,
+    split: str,
+    size: tuple[int, int],
+    work: Path,
+    classes: int,
+    where: object,
+) -> Row:
+    """Write the labels (H, W) of a photograph as its mask in `work`, and return their row.
+
+    size: the photograph's (width, height). Raises UserError as `write_mask` does.
+    """
+    name = Path(image.path).stem
+    mask = f"masks/{split}/{name}.png"
+    written = write_mask(labels, work, mask, size, classes, where)
+    return labelled(name, image.path, mask, split, image.digest, written)

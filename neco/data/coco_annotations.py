@@ -1,5 +1,7 @@
-"""COCO's annotation JSON, read piece by piece, since the largest would take several GB of
-memory."""
+"""COCO's annotation JSON: an archive's member comes in, what a preparation keeps comes out.
+
+It is read piece by piece, because the largest file would take several GB of memory.
+"""
 
 import codecs
 import json
@@ -15,7 +17,7 @@ from neco.progress import transfer_bar
 Kept = TypeVar("Kept")
 BLOCK = 1 << 20
 LARGEST = 64 << 20
-"""No single annotation has more characters; one that seems to is broken JSON."""
+"""Most characters of one annotation. One that seems to have more is broken JSON."""
 SPACE = " \t\r\n"
 
 
@@ -26,13 +28,14 @@ class Annotations(Generic[Kept]):
     source: Member
     categories: list[dict[str, Any]]
     file_names: dict[int, str]
-    """Per image id."""
+    """The file name of each image, by its id."""
     entries: list[Kept]
+    """What `keep` of `read_annotations` returned for each annotation."""
 
     def classes(self, keep: Callable[[dict[str, Any]], bool]) -> tuple[list[str], dict[int, int]]:
-        """Return the sorted supercategory names and, per category id, its class id.
+        """Return the sorted supercategory names, and the class id of every category id.
 
-        Categories that `keep` refuses are ignored pixels (255) and name no class.
+        A category that `keep` refuses names no class. Its id is 255, that of ignored pixels.
         """
         names = sorted({entry["supercategory"] for entry in self.categories if keep(entry)})
         label = {
@@ -80,7 +83,9 @@ def read_annotations(source: Member, keep: Callable[[dict[str, Any]], Kept]) -> 
     return Annotations(source, categories, file_names, entries)
 
 
-def refuse_strangers(images: Container[str], named: Iterable[str], annotations: object) -> None:
+def refuse_unknown_images(
+    images: Container[str], named: Iterable[str], annotations: object
+) -> None:
     """Raise UserError when the annotations name an image that the image archives lack."""
     for name in named:
         if name not in images:
@@ -124,7 +129,7 @@ class _Text:
         self._at = 0
 
     def _more(self) -> bool:
-        """Read on; return False at the end of the stream."""
+        """Read a block more, and return whether the stream had one."""
         block = self._stream.read(BLOCK)
         self._report(len(block))
         self._text = self._text[self._at :] + self._bytes.decode(block, final=not block)
@@ -148,7 +153,11 @@ class _Text:
         self._at += 1
 
     def value(self) -> Any:
-        """Return the next value (never a bare number at the end of the text so far)."""
+        """Return the next value.
+
+        A value that ends where the text so far ends may be the first half of a number. Then more
+        is read before it counts.
+        """
         self.peek()
         while True:
             try:

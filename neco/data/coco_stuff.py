@@ -1,8 +1,8 @@
 """COCO-Stuff: the 91 stuff categories merged into their 15 supercategories.
 
-Labels come from the stuff JSON, one run-length mask per image and category. The category "other"
-(everything that is no stuff, things included) and pixels without annotation are ignored. Class
-ids follow the sorted supercategory names.
+Labels come from the stuff JSON, which has one run-length mask for each image and category. The
+category "other" (everything that is no stuff, things included) and pixels without annotation are
+ignored. Class ids follow the sorted supercategory names.
 """
 
 from collections import defaultdict
@@ -14,20 +14,21 @@ import numpy as np
 from pycocotools import mask as run_length
 
 from neco.data.archives import AGAIN, member, members_of
-from neco.data.coco import SPLITS, Shared, photograph_size, photographs_of
-from neco.data.coco_annotations import Annotations, read_annotations, refuse_strangers
+from neco.data.coco import SPLITS, Shared, photograph_size, photographs_of, write_labels
+from neco.data.coco_annotations import Annotations, read_annotations, refuse_unknown_images
 from neco.data.dataset import IGNORED
 from neco.data.pool import run_all
-from neco.data.writing import Description, Row, labelled, write_mask
+from neco.data.writing import Description, Row
 from neco.errors import UserError
 
 ARCHIVE = "stuff_annotations_trainval2017.zip"
 
 
 class Region(NamedTuple):
-    """A run-length mask with its category id (in the JSON) or class id (in a mask)."""
+    """A run-length mask and what it shows."""
 
     label: int
+    """The category id of the JSON, and later the class id of the mask."""
     run_length: dict[str, Any]
     """{"counts", "size": [height, width]}."""
 
@@ -42,7 +43,10 @@ class _Stuff(NamedTuple):
 
 
 def build(archives: Path, work: Path, prepared: Path, workers: int | None) -> Description:
-    """Write the masks into `work`; images stay those of the prepared `coco`."""
+    """Write the masks into `work` and return the rows (see neco/data/__init__.py).
+
+    The images stay those of the prepared `coco`.
+    """
     archive = archives / ARCHIVE
     members = members_of(archive)
     rows: list[Row] = []
@@ -54,7 +58,7 @@ def build(archives: Path, work: Path, prepared: Path, workers: int | None) -> De
         annotations = read_annotations(source, _region)
         classes, label = annotations.classes(lambda entry: entry["supercategory"] != "other")
         regions = _by_image(annotations, label)
-        refuse_strangers(images, regions, source)
+        refuse_unknown_images(images, regions, source)
         jobs = (
             _Stuff(split, images[name], found, f"{source}: {name}")
             for name, found in regions.items()
@@ -85,9 +89,10 @@ def _by_image(
 
 
 def merged_labels(regions: list[Region], size: tuple[int, int], where: object) -> np.ndarray:
-    """Return class ids (H, W); `size` is (width, height).
+    """Return the class ids of an image's regions, uint8 (H, W).
 
-    Raises UserError when a region is no run-length mask or has another size than the image.
+    size: the image's (width, height). where: what messages call the source. Raises UserError when
+    a region is no run-length mask or has another size than the image.
     """
     labels = np.full((size[1], size[0]), IGNORED, dtype=np.uint8)
     for region in regions:
@@ -114,10 +119,7 @@ def _decoded(encoded: dict[str, Any], where: object) -> np.ndarray:
 
 
 def _convert(job: _Stuff, work: Path, classes: int) -> Row:
-    name = Path(job.image.path).stem
     # The masks' working folder lies beside the prepared `coco`, as the finished dataset will.
     size = photograph_size(work / job.image.path)
     labels = merged_labels(job.regions, size, job.where)
-    mask = f"masks/{job.split}/{name}.png"
-    written = write_mask(labels, work, mask, size, classes, job.where)
-    return labelled(name, job.image.path, mask, job.split, job.image.digest, written)
+    return write_labels(labels, job.image, job.split, size, work, classes, job.where)

@@ -1,7 +1,7 @@
 """COCO-Stuff 164k: 171 classes (80 things, 91 stuff) on every COCO image, for Segmenter.
 
-A pixel of the official maps is the COCO category id minus 1; 11 of those ids name categories that
-COCO dropped. The remaining 171 are numbered consecutively, as MMSegmentation does. 255 is ignored.
+A pixel of the official maps is the COCO category id minus 1, and 255 is ignored. 11 of the ids name
+categories that COCO dropped. The remaining 171 are numbered consecutively, as in MMSegmentation.
 """
 
 from functools import partial
@@ -12,11 +12,11 @@ import numpy as np
 
 from neco.data.archives import Member, members_of
 from neco.data.classes import class_names
-from neco.data.coco import SPLITS, Shared, photograph_size, photographs_of
-from neco.data.coco_annotations import refuse_strangers
+from neco.data.coco import SPLITS, Shared, photograph_size, photographs_of, write_labels
+from neco.data.coco_annotations import refuse_unknown_images
 from neco.data.dataset import IGNORED
 from neco.data.pool import run_all
-from neco.data.writing import Description, Row, decode_mask, labelled, write_mask
+from neco.data.writing import Description, Row, decode_mask
 
 ARCHIVE = "stuffthingmaps_trainval2017.zip"
 PIXELS = 182
@@ -24,6 +24,7 @@ PIXELS = 182
 DROPPED = (11, 25, 28, 29, 44, 65, 67, 68, 70, 82, 90)
 """Pixel values of the categories that COCO dropped."""
 IMPOSSIBLE = 254
+"""What a pixel value becomes that no map should have: it is no class, so writing refuses it."""
 
 
 class _Map(NamedTuple):
@@ -33,7 +34,10 @@ class _Map(NamedTuple):
 
 
 def build(archives: Path, work: Path, prepared: Path, workers: int | None) -> Description:
-    """Write the masks into `work`; images stay those of the prepared `coco`."""
+    """Write the masks into `work` and return the rows (see neco/data/__init__.py).
+
+    The images stay those of the prepared `coco`.
+    """
     archive = archives / ARCHIVE
     members = members_of(archive)
     classes = class_names("coco-stuff-164k")
@@ -47,7 +51,7 @@ def build(archives: Path, work: Path, prepared: Path, workers: int | None) -> De
             for name, found in members.items()
             if name.startswith(f"{folder}/") and name.endswith(".png")
         }
-        refuse_strangers(images, named, archive)
+        refuse_unknown_images(images, named, archive)
         jobs = [_Map(split, images[name], found) for name, found in named.items()]
         rows += run_all(convert, jobs, len(jobs), f"coco-stuff-164k {split}", workers)
         left_out[split] = len(images) - len(named)
@@ -55,7 +59,7 @@ def build(archives: Path, work: Path, prepared: Path, workers: int | None) -> De
 
 
 def class_of_pixel() -> np.ndarray:
-    """Return the class id of every pixel value, uint8 (256,); what cannot occur is no class."""
+    """Return the class id of every pixel value, uint8 (256,)."""
     table = np.full(256, IMPOSSIBLE, dtype=np.uint8)
     kept = [value for value in range(PIXELS) if value not in DROPPED]
     table[kept] = np.arange(len(kept))
@@ -64,10 +68,7 @@ def class_of_pixel() -> np.ndarray:
 
 
 def _convert(job: _Map, work: Path, classes: int) -> Row:
-    name = Path(job.image.path).stem
     # The masks' working folder lies beside the prepared `coco`, as the finished dataset will.
     size = photograph_size(work / job.image.path)
     labels = class_of_pixel()[decode_mask(job.mask.read(), job.mask)]
-    mask = f"masks/{job.split}/{name}.png"
-    written = write_mask(labels, work, mask, size, classes, job.mask)
-    return labelled(name, job.image.path, mask, job.split, job.image.digest, written)
+    return write_labels(labels, job.image, job.split, size, work, classes, job.mask)

@@ -1,7 +1,7 @@
 """COCO-Things: COCO's 80 object categories merged into their 12 supercategories.
 
-Labels come from the panoptic annotations (JSON plus PNGs whose colour is the segment id). Every
-pixel that is no thing, or void, is ignored. Class ids follow the sorted supercategory names.
+Labels come from the panoptic annotations: JSON, and PNGs whose colours are the segments' ids. Every
+pixel that is void or no thing is ignored. Class ids follow the sorted supercategory names.
 """
 
 from functools import partial
@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from neco.data.archives import AGAIN, Member, member, members_of, unpack_nested
-from neco.data.coco import SPLITS, Shared, photograph_size, photographs_of
-from neco.data.coco_annotations import read_annotations, refuse_strangers
+from neco.data.coco import SPLITS, Shared, photograph_size, photographs_of, write_labels
+from neco.data.coco_annotations import read_annotations, refuse_unknown_images
 from neco.data.dataset import IGNORED
 from neco.data.pool import run_all
-from neco.data.writing import Description, Row, decode_colours, labelled, write_mask
+from neco.data.writing import Description, Row, decode_colours
 from neco.errors import UserError
 
 ARCHIVE = "panoptic_annotations_trainval2017.zip"
@@ -39,7 +39,10 @@ class _Panoptic(NamedTuple):
 
 
 def build(archives: Path, work: Path, prepared: Path, workers: int | None) -> Description:
-    """Write the masks into `work`; images stay those of the prepared `coco`."""
+    """Write the masks into `work` and return the rows (see neco/data/__init__.py).
+
+    The images stay those of the prepared `coco`.
+    """
     archive = archives / ARCHIVE
     members = members_of(archive)
     rows: list[Row] = []
@@ -51,7 +54,7 @@ def build(archives: Path, work: Path, prepared: Path, workers: int | None) -> De
         annotations = read_annotations(source, _segments)
         classes, label = annotations.classes(lambda category: bool(category["isthing"]))
         named = {annotations.file_name(entry.image): entry for entry in annotations.entries}
-        refuse_strangers(images, named, source)
+        refuse_unknown_images(images, named, source)
         nested = work / f"panoptic_{folder}.zip"
         masks = unpack_nested(member(members, f"annotations/{nested.name}", archive), nested)
         jobs = [
@@ -88,9 +91,10 @@ def _labels(entry: _Segments, label: dict[int, int], source: Member) -> dict[int
 def merged_labels(
     colours: np.ndarray, label_of_segment: dict[int, int], where: object
 ) -> np.ndarray:
-    """Return class ids (H, W) from panoptic colours (H, W, 3): id = R + 256 G + 65536 B.
+    """Return the class ids (H, W) of panoptic colours (H, W, 3).
 
-    Id 0 is void, hence ignored. Raises UserError for a segment that the JSON does not describe.
+    A segment's id is R + 256 G + 65536 B. Id 0 is void, which is ignored. Raises UserError for a
+    segment that the JSON does not describe.
     """
     red, green, blue = colours.astype(np.int32).transpose(2, 0, 1)  # each (H, W)
     segments = red + (green << 8) + (blue << 16)
@@ -107,11 +111,8 @@ def merged_labels(
 
 
 def _convert(job: _Panoptic, work: Path, classes: int) -> Row:
-    name = Path(job.image.path).stem
     # The masks' working folder lies beside the prepared `coco`, as the finished dataset will.
     size = photograph_size(work / job.image.path)
-    colours = decode_colours(job.mask.read(), job.mask.name)
-    labels = merged_labels(colours, job.label_of_segment, job.mask.name)
-    mask = f"masks/{job.split}/{name}.png"
-    written = write_mask(labels, work, mask, size, classes, job.mask.name)
-    return labelled(name, job.image.path, mask, job.split, job.image.digest, written)
+    where = job.mask.name
+    labels = merged_labels(decode_colours(job.mask.read(), where), job.label_of_segment, where)
+    return write_labels(labels, job.image, job.split, size, work, classes, where)

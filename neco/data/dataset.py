@@ -1,11 +1,12 @@
-"""The common layout of every prepared dataset. Nothing after preparation knows COCO from VOC.
+"""The common layout of every prepared dataset: a folder and a split come in, its images come out.
 
 <folder>/index.csv      id,image,mask,split,image_digest,mask_digest
                         paths relative to the folder; mask and its digest may be empty
 <folder>/classes.json   {"dataset", "classes": [names], "background": bool, "notes": {...}}
 <folder>/masks/*.png    uint8 label images, 255 = ignored
 
-In a packed dataset images and masks lie in shards: shards.py.
+In a packed dataset, images and masks lie in shards (shards.py). Nothing after preparation knows
+COCO from VOC.
 """
 
 import csv
@@ -46,15 +47,17 @@ BROKEN_IMAGE = (
 
 @dataclass(frozen=True)
 class Item:
-    """One image of a dataset; `mask` is None where the image has no labels."""
+    """One image of a dataset. `mask` is None where the image has no labels."""
 
     id: str
     image: Path | Packed
     mask: Path | Packed | None
     split: str
     image_digest: str = ""
-    """Of the image's content when it was prepared; empty in datasets that came before digests."""
+    """The digest of the image's content when it was prepared. It is empty in datasets that were
+    prepared before there were digests."""
     mask_digest: str = ""
+    """The same of the mask's labels."""
 
     def read_image(self) -> Image.Image:
         """Return the decoded RGB image. Raises UserError naming a broken file."""
@@ -65,7 +68,7 @@ class Item:
     def opened_image(self) -> Iterator[Image.Image]:
         """Yield the image, of which only the header is decoded yet.
 
-        Raises UserError naming a broken file, also where it shows during the `with` block.
+        Raises UserError naming a broken file, also where the `with` block finds that it is broken.
         """
         try:
             with Image.open(io.BytesIO(self.image.read_bytes())) as image:
@@ -104,12 +107,12 @@ class Dataset:
         return len(self.items)
 
     def digest(self, *, masks: bool = True) -> str:
-        """Return what identifies the content of this split: 64 hex digits, no path in it.
+        """Return what identifies the content of this split: 64 hexadecimal digits.
 
-        It covers the ids in their order and the contents of the images as they were when the
-        dataset was prepared and, unless `masks` is False, those of the masks and the class names.
-        It reads no image: files that were changed behind a prepared dataset's back are not seen.
-        Packing without shrinking keeps it. Where index.csv has no digests, sizes stand for them.
+        It covers the ids in their order and the images as they were when the dataset was prepared.
+        Unless `masks` is False, it also covers the masks and the class names. It contains no path,
+        and packing without shrinking keeps it. No image is read for it, so files that were changed
+        in a prepared dataset are not noticed. Where index.csv has no digests, sizes stand for them.
         """
         digest = hashlib.sha256()
         for item in self.items:

@@ -1,4 +1,4 @@
-"""The tables in docs/data.md, made from sources.yaml and from the settings of dataset.yaml.
+"""The tables in docs/data.md: archives and dataset.yaml's keys come in, Markdown comes out.
 
 python -m neco.data.describe docs/data.md
 """

@@ -1,8 +1,8 @@
-"""Fetching archives from an ordered list of mirrors: a download is resumed, checked and put in
-place whole.
+"""Fetching archives: a name and an ordered list of mirrors come in, the checked file comes out.
 
-This is written on the standard library. Downloaders that were looked at (pooch, plain requests)
-do not resume a partial file, or leave the checks of what a resumed answer is to their caller.
+A download is resumed, checked and put in place whole. The module needs the standard library only:
+the downloaders that were looked at (pooch, plain requests) do not resume a partial file, or leave
+it to their caller to check what a resumed answer is.
 """
 
 import hashlib
@@ -29,30 +29,31 @@ SUMS = "SHA256SUMS"
 BLOCK = 1 << 20
 TIMEOUT = 60.0
 ATTEMPTS = 5
-"""Tries per mirror; each goes on where the last one broke off."""
+"""How often a mirror is tried. Each try goes on where the last one broke off."""
 UNDECLARED = 8 << 30
 """Most bytes of a file of unknown size that a server may send without declaring a length."""
 PAUSE = 1.0
-"""Seconds before the second try; doubled every time."""
+"""Seconds before the second try. They double with every further one."""
 NETWORK = (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError)
 
 
 class AbsentError(Exception):
-    """This mirror does not have the file; the next one is asked."""
+    """This mirror does not have the file. The next one is asked."""
 
 
 def fetch_archive(name: str, into: Path, mirrors: list[str]) -> Path:
     """Bring the archive `name` into the folder `into` and return its path.
 
-    `mirrors` are asked in order. Each is the word `official`, a folder, or a `file://` or
-    `http(s)://` base under which the file lies by its name. A download goes to `<name>.partial`
-    and is renamed once whole and verified; a later call resumes it. A local file is hard-linked,
-    or linked symbolically where it lies on another file system: an 18 GB archive is never copied.
-    A mirror's SHA256SUMS decides for its files; without one the official digest is asked of the
-    official source and of any file that has exactly the official size, so that a mirror may hold
-    a subset under the official name.
+    mirrors: asked in order. Each is the word `official`, a folder, or a `file://` or `http(s)://`
+    address under which the file lies by its name.
 
-    Raises UserError when no mirror has the file or when it has the wrong digest.
+    A download goes to `<name>.partial`, which a later call resumes, and is renamed when it is whole
+    and verified. A local file is hard-linked, or linked symbolically where it lies on another file
+    system, so that an archive of 18 GB is never copied. Where a mirror has SHA256SUMS, the file has
+    to agree with it. Without one, the official digest is asked of the official source and of every
+    file that has exactly the official size. So a mirror may hold a subset under the official name.
+
+    Raises UserError when no mirror has the file, and when it has the wrong digest.
     """
     if Path(name).name != name or name in ("", ".", ".."):
         raise UserError(f"{name!r}: is no file name; name an archive as `neco fetch` lists it")
@@ -126,7 +127,7 @@ def _from_web(name: str, target: Path, base: str) -> None:
 def finish(
     partial: Path, target: Path, name: str, source: str, sums: str, *, official: bool
 ) -> None:
-    """Rename the whole `partial` to `target`. Raises UserError when it is not what it should be."""
+    """Rename the complete `partial` to `target`. Raises UserError when it is another file."""
     try:
         refuse_other_kind(partial, name, source)
         _verify(partial, name, source, sums, official=official)

@@ -1,7 +1,7 @@
-"""ImageNet-100 as unlabelled images, from a folder of the user's.
+"""ImageNet-100 without labels: a folder of the user's comes in, a prepared dataset comes out.
 
 The folder `imagenet-100` holds `train/<class>/*.JPEG` (and, if wanted, `val/<class>/...`), or the
-class folders directly; linked class folders are followed. Which 100 classes is the user's choice:
+class folders directly. Linked class folders are followed. The user chooses the 100 classes, since
 the paper names none.
 """
 
@@ -20,7 +20,10 @@ NAME = "imagenet-100"
 def build(
     archives: Path, work: Path, prepared: Path, workers: int | None, skip: int | None = None
 ) -> Description:
-    """Link the folder into `work`; return the rows of its images."""
+    """Link the folder into `work` and return the rows of its images (see neco/data/__init__.py).
+
+    skip: how many files may be unusable. None stands for what dataset.yaml says.
+    """
     root = user_folder(archives / NAME)
     listing = walk(root)
     plan = make_plan(listing, read_settings(root).model_copy(update={"masks": ""}))

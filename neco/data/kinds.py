@@ -1,5 +1,7 @@
-"""What a downloaded file is, by its first bytes: servers send login pages under an archive's
-name."""
+"""What a downloaded file is: its first bytes come in, its kind comes out.
+
+Servers send login pages under an archive's name, for example.
+"""
 
 import re
 import tarfile
@@ -8,7 +10,7 @@ from pathlib import Path
 from neco.errors import UserError
 
 HEAD = 4096
-"""Bytes that tell what kind of file it is."""
+"""How many of the first bytes tell what kind of file it is."""
 ZIP, GZIP = (b"PK\x03\x04", b"PK\x05\x06"), (b"\x1f\x8b",)
 MAGIC = {".zip": ZIP, ".whl": ZIP, ".tgz": GZIP, ".gz": GZIP}
 PAGE = re.compile(rb"\s*(<!--.*?-->\s*)*<(!doctype\s+html|html|head|body|\?xml)", re.I | re.S)
@@ -16,7 +18,7 @@ POINTER = b"version https://git-lfs.github.com/spec/"
 
 
 def other_kind(head: bytes, name: str) -> str:
-    """Return what a file is by its first bytes where it cannot be `name`, else an empty string."""
+    """Return what a file is, where by its first bytes it cannot be `name`; else an empty string."""
     suffix = Path(name).suffix.lower()
     if suffix not in (".html", ".htm", ".xml") and PAGE.match(head.removeprefix(b"\xef\xbb\xbf")):
         return "a web page (a login or an error?)"

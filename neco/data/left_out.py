@@ -22,14 +22,14 @@ class Unusable(NamedTuple):
 
 
 class UnusableError(UserError):
-    """A single file cannot be used; the rest may be."""
+    """A single file cannot be used. The other files may be."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
 
     def __reduce__(self) -> tuple[type["UnusableError"], tuple[str, str]]:
-        """Let worker processes raise it: by itself an exception is rebuilt from its message."""
+        """Let worker processes raise it, which an error rebuilt from its message alone cannot."""
         return type(self), (self.reason, str(self))
 
     def entry(self) -> Unusable:

@@ -1,4 +1,7 @@
-"""Names that others wrote, in archives, lists and annotations: none may lead out of its folder."""
+"""Names that others wrote, in archives or lists: a name comes in, a safe one comes out.
+
+None may lead out of its folder.
+"""
 
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
@@ -7,7 +10,7 @@ from neco.errors import UserError
 from neco.progress import console
 
 LONGEST = 240
-"""Bytes of one part of a path; file systems end at 255 and suffixes are added."""
+"""Most bytes of one part of a path. File systems end at 255, and suffixes are added."""
 
 
 def checked_name(name: str, where: object) -> str:
@@ -58,8 +61,8 @@ def is_held(link: str, member: str) -> bool:
 def place(folder: Path, name: str, where: object) -> Path:
     """Return the path `folder/name`, its parents made.
 
-    The resolved path is held inside the resolved folder, whatever links lie between. Raises
-    UserError naming `where` otherwise.
+    Raises UserError naming `where` unless the path lies in the folder after all links between are
+    resolved.
     """
     path = folder / checked_name(name, where)
     if not path.parent.resolve().is_relative_to(folder.resolve()):

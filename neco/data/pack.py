@@ -1,4 +1,5 @@
-"""Packing a prepared dataset into shards, for file systems that are slow with many small files."""
+"""Packing for file systems that are slow with many small files: a prepared dataset comes in, one
+of the same images in shards comes out."""
 
 import csv
 import io
@@ -9,7 +10,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple
 
 import numpy as np
@@ -26,14 +26,14 @@ from neco.files import whole_folder
 from neco.progress import console, counting_bar
 
 PLAIN_ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
-"""Ids that can be a key: WebDataset ends a key at its first dot, the index at a space."""
+"""Ids that can be keys. WebDataset ends a key at its first dot, and the index at a space."""
 
 Parts = list[tuple[str, bytes]]
-"""Extension and content of the files of one image."""
+"""The extension and the content of each file of one image."""
 
 
 class Shards:
-    """Writes shards of one split one after another; none grows past the asked size."""
+    """Writes the shards of one split, one after the other. None grows past `limit` bytes."""
 
     def __init__(self, folder: Path, split: str, limit: float) -> None:
         self.folder, self.split, self.limit = folder, split, limit
@@ -44,12 +44,7 @@ class Shards:
     def __enter__(self) -> "Shards":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self._close()
 
     def add(self, key: str, parts: Parts) -> list[str]:
@@ -90,8 +85,8 @@ def pack(
 ) -> Path:
     """Write the images and masks of a prepared dataset into shards at `into`; return `into`.
 
-    `splits` are those to pack, None all. As in prepare(), `into` is replaced at the end or left as
-    it was. Raises UserError for a folder that is no prepared dataset, or a broken image.
+    splits: those to pack; None packs all. As in `prepare`, `into` is replaced at the end or stays
+    as it was. Raises UserError for a folder that is no prepared dataset, and for a broken image.
     """
     datasets = [read_dataset(source, split) for split in splits or splits_of(source)]
     if into.resolve() == source.resolve():
@@ -154,7 +149,7 @@ class _Encoded(NamedTuple):
 
 
 def _parts(item: Item, packing: Packing) -> _Encoded:
-    """Return the files of an image, bit for bit unless its shorter side is past the cap."""
+    """Return the files of an image, unchanged unless its shorter side is longer than the cap."""
     cap = packing.shorter_side
     with item.opened_image() as image:
         if cap is None or min(image.size) <= cap:

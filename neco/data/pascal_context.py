@@ -1,9 +1,9 @@
 """Pascal Context: 59 classes and background on the photographs of VOC 2010.
 
-Labels come from the authors' release (trainval.tar.gz: one .mat per image with a LabelMap of 459
-categories and 0 for unlabelled). The 59 frequent categories keep their own class, in the order of
-their ids; everything else is background (class 0), as in MMSegmentation. The splits are VOC 2010's
-`Main` lists: 4,998 train and 5,105 val images.
+Labels come from the authors' release, trainval.tar.gz. It has a .mat file for each image, with a
+LabelMap of 459 categories and 0 for unlabelled. The 59 frequent categories keep their own class, in
+the order of their ids. Everything else is background (class 0), as in MMSegmentation. The splits
+are VOC 2010's `Main` lists: 4,998 train and 5,105 val images.
 """
 
 from functools import partial
@@ -31,7 +31,7 @@ FREQUENT = (
     347, 349, 354, 355, 360, 366, 368, 397, 415, 416, 420, 424, 427, 440, 445, 454, 458,
 )
 # fmt: on
-"""Ids of the 59 categories in the LabelMap; class 1 is the first."""
+"""Ids of the 59 categories in the LabelMap. The first is class 1."""
 
 
 class _Pair(NamedTuple):
@@ -42,7 +42,7 @@ class _Pair(NamedTuple):
 
 
 def build(archives: Path, work: Path, prepared: Path, workers: int | None) -> Description:
-    """Write images and masks into `work`; return rows and classes."""
+    """Write images and masks into `work` and return the rows (see neco/data/__init__.py)."""
     archive = archives / PHOTOGRAPHS
     members = members_of(archive)
     matrices = {

@@ -1,7 +1,7 @@
 """PASCAL VOC 2012 segmentation: train, val and, with SBD, trainaug.
 
-trainaug is SBD's train and val plus VOC's train, minus VOC's val (10,582 images). Images that VOC
-segments itself keep VOC's mask; the others get SBD's, which knows no ignored border.
+trainaug is SBD's train and val plus VOC's train, without VOC's val (10,582 images). Images that VOC
+segments itself keep VOC's mask. The others get SBD's, which has no ignored border.
 """
 
 from functools import partial
@@ -31,7 +31,7 @@ class _Pair(NamedTuple):
 
 
 def build(archives: Path, work: Path, prepared: Path, workers: int | None) -> Description:
-    """Write images and masks into `work`; return rows and classes."""
+    """Write images and masks into `work` and return the rows (see neco/data/__init__.py)."""
     archive = archives / TRAINVAL
     members = members_of(archive)
     lists = {split: split_list(members, split, archive, ROOT) for split in ("train", "val")}

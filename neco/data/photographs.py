@@ -1,9 +1,9 @@
-"""How a photograph of any kind is made what training and evaluation read: upright 8-bit RGB.
+"""Photographs of any kind: an encoded file comes in, upright 8-bit RGB comes out.
 
-Files that Pillow reads as that already are linked as they are. The others are written anew: turned
-as their EXIF data say, 16 bits and floats scaled by their type's range (65,535 or 1.0 is white),
-transparent pixels laid over white. JPEGs become JPEGs of quality 95, all else becomes PNG. Of
-several frames the first is taken.
+Files that Pillow reads as that already are linked as they are. The others are written anew. They
+are turned as their EXIF data say, 16 bits and floats are scaled by their type's range (65,535 or
+1.0 is white), and transparent pixels are laid over white. JPEGs become JPEGs of quality 95, and all
+others become PNG. Of several frames the first is taken.
 """
 
 import io
@@ -25,14 +25,14 @@ OTHER_SUFFIXES = {
     *(".heic", ".heif", ".jxl", ".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2"),
     *(".raf", ".exr", ".dcm", ".tga"),
 }
-"""Photographs too, but of kinds that are not read here."""
+"""Suffixes of photographs of kinds that are not read here."""
 LARGEST = 2 * (Image.MAX_IMAGE_PIXELS or 0)
-"""Pixels; what Pillow calls a decompression bomb."""
+"""Most pixels of a photograph. Pillow calls a larger one a decompression bomb."""
 SMALLEST = 16
-"""Pixels of the shorter side; a ViT's patch has 14 or 16, so less holds nothing to compare."""
+"""Fewest pixels of the shorter side: a ViT's patch has 14 or 16."""
 ORIENTATION = 0x0112
 PLAIN = ("RGB", "L", "P", "1", "CMYK", "YCbCr")
-"""Modes that `convert("RGB")` reads rightly."""
+"""Modes that `convert("RGB")` converts as one would expect."""
 
 
 class Photograph(NamedTuple):
@@ -43,18 +43,18 @@ class Photograph(NamedTuple):
     kinds: tuple[str, ...] = ()
     """What had to be done, in words that a summary counts."""
     copy: bytes | None = None
-    """The file to use instead, None where the photograph itself will do."""
+    """The content of the file to use instead. None where the photograph itself can be used."""
     suffix: str = ""
-    """Of the copy."""
+    """The suffix of that file."""
     stored: tuple[int, int] = (0, 0)
     """Width and height of the stored pixels."""
 
 
 def read_photograph(data: bytes, where: object, upright: bool = True) -> Photograph:
-    """Return what is to be used of an encoded photograph.
+    """Return how an encoded photograph is used.
 
-    Raises UnusableError naming `where` for one that is broken, too large, too small, or holds
-    numbers whose range nobody states.
+    upright: turn it as its EXIF data say. Raises UnusableError naming `where` for one that is
+    broken, too large, too small, or holds numbers whose range nobody states.
     """
     with warnings.catch_warnings():  # Pillow's, of damage that it can live with
         warnings.simplefilter("ignore")
@@ -83,7 +83,7 @@ def _read(data: bytes, where: object, upright: bool) -> Photograph:
 
 
 def colours_of(image: Image.Image, where: object) -> Image.Image:
-    """Return an opened image as `read_photograph` would have it used: upright 8-bit RGB.
+    """Return an opened image as `read_photograph` would use it: upright 8-bit RGB.
 
     Raises UnusableError naming `where` for one that is broken or closed, or holds numbers whose
     range nobody states.

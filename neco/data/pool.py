@@ -16,9 +16,9 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 CHUNK = 32
-"""Jobs handed to a process at once."""
+"""How many jobs are handed to a process at once."""
 FEW = 8 * CHUNK
-"""Up to this many jobs are done in this process: starting others would cost more."""
+"""Up to this many jobs are done in this process, because starting others would cost more."""
 
 
 def available_cores() -> int:
@@ -35,9 +35,10 @@ def run_all(
 ) -> list[Result]:
     """Return `[work(job) for job in jobs]`, computed by several processes.
 
-    `jobs` may be a generator: only a few chunks are alive at a time. An error in any job stops the
-    rest and is raised here. Up to FEW jobs run in this process. Raises UserError where a process
-    is killed from outside.
+    jobs: may be a generator, since only a few chunks are alive at a time. total: how many there
+    are. title: of the progress bar. workers: how many processes; None is one on each core. Up to
+    FEW jobs run in this process. An error in any job stops the others and is raised here. Raises
+    UserError where a process is killed from outside.
     """
     workers = workers or available_cores()
     with counting_bar() as bar:

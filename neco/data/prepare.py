@@ -1,5 +1,7 @@
-"""Preparing a dataset: official archives or your own folder come in, the common layout comes out,
-whole or not at all."""
+"""Preparing a dataset: official archives or your own folder come in, the common layout comes out.
+
+It appears whole or not at all.
+"""
 
 import time
 from collections.abc import Callable
@@ -22,14 +24,15 @@ from neco.files import whole_folder
 from neco.progress import console
 
 OURS = {"images", "converted", "masks", "shards", "index.csv", "classes.json"}
-"""What a prepared folder holds, hidden files aside; one with anything else is never replaced."""
+"""What a prepared folder holds beside hidden files. One with anything else is never replaced."""
 
 VERSIONS: dict[str, int] = {}
-"""By dataset, 1 where it is not named; `folder` is for folders of one's own. Raise it with every
-change of code that makes another dataset of the same input: the workflow then prepares anew."""
+"""Versions of the code that prepares each dataset; 1 where the dataset is not named. `folder`
+stands for folders of one's own. Raise it with every change that makes another dataset of the same
+input. The workflow then prepares anew."""
 
 SHOWN = 10
-"""Classes without a pixel that are named."""
+"""How many classes without a pixel are named."""
 
 
 def version_of(dataset: str) -> int:
@@ -44,14 +47,14 @@ class Summary:
     dataset: str
     folder: Path
     images: dict[str, int]
-    """Per split."""
+    """How many images each split has."""
     classes: int
     left_out: dict[str, int] = field(default_factory=dict)
-    """Per split: images of the archive that carry no labels."""
+    """How many images of the archive carry no labels, by split."""
     seconds: float = 0.0
     reasons: dict[str, int] = field(default_factory=dict)
     """Why files of the folder were not taken, and how many."""
-    said: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     """What was guessed or noticed."""
 
     def __str__(self) -> str:
@@ -61,7 +64,7 @@ class Summary:
         if any(self.left_out.values()):
             left = ", ".join(f"{count:,} {split}" for split, count in self.left_out.items())
             text += f"; left out without labels: {left}"
-        lines = [*self.said]
+        lines = [*self.remarks]
         if self.reasons:
             lines.append(f"left out: {counted(self.reasons.items())}")
         return "\n".join([f"{text} ({self.seconds:.1f} s) -> {self.folder}", *lines])
@@ -77,9 +80,9 @@ def prepare_folder(
 ) -> Summary:
     """Turn a folder of one's own images into a prepared dataset at `into`, called like the folder.
 
-    Up to `skip` files may be unusable; None stands for as many as its dataset.yaml says, which is
-    0 unless it does. Without `labels` masks are not read: the images are for training only, and
-    nothing has to name classes. Otherwise as `prepare`.
+    skip: how many files may be unusable. None stands for as many as the folder's dataset.yaml says,
+    or 0. labels: whether masks are read. Without them, the images are for training only, and
+    nothing has to name classes. The rest is as in `prepare`.
     """
     folder = folder.resolve()
     if into.resolve().is_relative_to(folder):
@@ -102,10 +105,11 @@ def prepare(
 ) -> Summary:
     """Turn archives into a prepared dataset at `into`, and return what was written.
 
-    `archives` is the folder that holds the archive files under their official names, `prepared`
-    the parent of prepared datasets, where those of `prerequisites_of(dataset)` lie. A name that
-    is no official dataset stands for the folder `archives/<name>` of the user's own images; see
-    `prepare_folder`. Everything is written to a temporary sibling and renamed at the end: after an
+    archives: the folder that holds the archives under their official names. prepared: the folder
+    of prepared datasets, where those of `prerequisites_of(dataset)` lie. A name that is no official
+    dataset stands for the folder `archives/<name>` of the user's own images (`prepare_folder`).
+
+    Everything is written to a temporary folder beside `into` and renamed at the end. So after an
     error or an interrupt `into` is as it was. Raises UserError for anything wrong with the input.
     """
     if dataset not in dataset_names():
@@ -141,7 +145,7 @@ def _prepared(dataset: str, into: Path, build: Callable[[Path, Path], Descriptio
         description.left_out,
         time.monotonic() - start,
         {reason: count for reason, count in description.notes.get("left_out", {}).items() if count},
-        (*description.said, *_never_labelled(description)),
+        (*description.remarks, *_never_labelled(description)),
     )
     console.print(str(summary), soft_wrap=True, markup=False)
     return summary

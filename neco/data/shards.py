@@ -1,10 +1,11 @@
-"""Reading shards: tar files of images with an index of offsets beside each.
+"""Reading shards: tar files of images come in, single images come out.
 
 <folder>/shards/<split>-00000.tar   <key>.jpg, and <key>.mask.png where there are labels
-<folder>/shards/<split>-00000.idx   `v1.2 <samples>`, then `extension offset size name ...` a sample
+<folder>/shards/<split>-00000.idx   `v1.2 <samples>`, then a line for each sample, which has
+                                    `extension offset size name` for each of its files
 
-The tar is WebDataset's layout and the index is the one that NVIDIA DALI reads, so both can use the
-shards too. Here every member is read on its own by its offset: the order of images stays that of
+The tar has WebDataset's layout and the index is the one that NVIDIA DALI reads, so both can use the
+shards too. Here every member is read on its own by its offset. So the order of images stays that of
 the plain folder.
 """
 
@@ -17,14 +18,14 @@ from typing import IO
 from neco.errors import UserError
 
 BLOCK = 512
-"""Bytes of a tar header, which lies right before the member's own."""
+"""How many bytes a tar header has. It lies right before the member's own bytes."""
 VERSION = "v1.2"
 AGAIN = "delete the packed dataset and pack it again"
 
 
 @dataclass(frozen=True)
 class Packed:
-    """One file inside a shard; stands where a Path would."""
+    """One file inside a shard. It is used in the place of a Path."""
 
     shard: Path
     name: str
@@ -55,7 +56,10 @@ class Packed:
 
 @lru_cache(maxsize=256)
 def _opened(shard: Path, _process: int) -> IO[bytes]:
-    """Keep a shard open: on a cluster's file system opening costs more than reading an image."""
+    """Return an opened shard and keep it open.
+
+    On a cluster's file system, opening a file costs more than reading an image.
+    """
     return shard.open("rb", buffering=0)
 
 
@@ -83,7 +87,7 @@ def read_index(shard: Path) -> dict[str, Packed]:
 
 
 class Shelf:
-    """The files of a dataset's folder, in shards or not."""
+    """Finds the files of a dataset's folder, in shards or not."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -1,4 +1,7 @@
-"""Which address each archive has, and which archives each dataset needs (sources.yaml)."""
+"""What each dataset needs: a dataset's name comes in, its archives and their addresses come out.
+
+They are read from sources.yaml.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,7 +22,7 @@ class Archive:
     name: str
     url: str
     size: int
-    """Bytes; see `size_is_exact`."""
+    """Its bytes, or about how many where `size_is_exact` is false."""
     size_is_exact: bool
     digest: str
     """`algorithm:hex`, empty where none is published."""
@@ -77,7 +80,7 @@ def archives_of(dataset: str) -> Needs:
 
 
 def needed_for(dataset: str, splits: Iterable[str]) -> list[str]:
-    """Return the archives that preparing these splits reads: VOC's `trainaug` wants SBD too."""
+    """Return the archives that preparing these splits reads. VOC's `trainaug` needs SBD too."""
     needs = archives_of(dataset)
     return [*needs.required, *(needs.optional if "trainaug" in splits else ())]
 

@@ -1,5 +1,7 @@
-"""Text files that people wrote, in UTF-8 with or without a mark, UTF-16 or Latin-1, with any line
-ends."""
+"""Text files that people wrote: bytes come in, text comes out.
+
+They may be in UTF-8 with or without a mark, in UTF-16 or in Latin-1, with any line ends.
+"""
 
 import codecs
 from pathlib import Path
@@ -13,14 +15,14 @@ MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-"""Byte order marks. UTF-32's begins like UTF-16's, so it comes first."""
+"""Byte order marks. UTF-32's comes first, because it begins like UTF-16's."""
 
 
 def decoded(data: bytes, where: object) -> str:
     """Return the text of a file.
 
-    A byte order mark decides; without one the text is UTF-8, or Latin-1 (as Windows writes it)
-    where it is not UTF-8. Raises UserError naming `where` for what is no text.
+    A byte order mark decides. Without one the text is UTF-8, or else Latin-1 as Windows writes it.
+    Raises UserError naming `where` for what is no text.
     """
     encoding = next((name for mark, name in MARKS if data.startswith(mark)), "utf-8")
     try:

@@ -1,5 +1,7 @@
-"""Writing the common layout, checked: whole images, possible labels, masks of their image's
-size."""
+"""Writing the common layout: images, labels and rows come in, checked files come out.
+
+Images have to be whole, labels possible, and masks of their image's size.
+"""
 
 import csv
 import hashlib
@@ -22,7 +24,7 @@ SPLIT_ORDER = ("train", "trainaug", "val")
 
 
 class Picture(NamedTuple):
-    """A photograph that was written or found whole."""
+    """A photograph that was found to be whole and was written."""
 
     size: tuple[int, int]
     """Width and height."""
@@ -67,16 +69,16 @@ class Description:
     background: bool
     rows: list[Row]
     left_out: dict[str, int] = field(default_factory=dict)
-    """Images per split that are in the archive but carry no labels."""
+    """How many images of the archive carry no labels, by split."""
     notes: dict[str, Any] = field(default_factory=dict)
-    said: list[str] = field(default_factory=list)
-    """What was guessed or noticed, for the end of the preparation."""
+    remarks: list[str] = field(default_factory=list)
+    """What was guessed or noticed. It is told at the end of the preparation."""
 
 
 def image_size(data: bytes, where: object) -> tuple[int, int]:
     """Return (width, height) of an encoded image after decoding all of its data.
 
-    JPEGs are decoded at 1/8 scale, which reads every byte at a fraction of the cost.
+    JPEGs are decoded at an eighth of their size, which reads every byte at a fraction of the cost.
     Raises UserError naming `where` when the image is truncated or not an image.
     """
     try:
@@ -95,12 +97,12 @@ def digest_of(data: bytes) -> str:
 
 
 def labels_digest(labels: np.ndarray) -> str:
-    """Return the digest of a mask's labels, uint8 (H, W), however its file is compressed."""
+    """Return the digest of a mask's labels, uint8 (H, W). It does not depend on compression."""
     return digest_of(f"{labels.shape[0]}x{labels.shape[1]}:".encode() + labels.tobytes())
 
 
 def write_image(source: Member, work: Path, name: str) -> Picture:
-    """Copy a checked image out of its archive to `work/name`, bit for bit.
+    """Check an image and copy it unchanged from its archive to `work/name`.
 
     Raises UserError for a damaged image, or a name that leads out of `work`.
     """
@@ -137,11 +139,11 @@ def decode_colours(data: bytes, where: object) -> np.ndarray:
 def write_mask(
     labels: np.ndarray, work: Path, name: str, size: tuple[int, int], classes: int, where: object
 ) -> Mask:
-    """Write labels (H, W) as an 8-bit PNG at `work/name`; return which ids it holds.
+    """Write labels (H, W) as an 8-bit PNG at `work/name`, and return which ids it holds.
 
-    `size` is the image's (width, height). Raises UserError naming `where` when the mask has
-    another size than its image, holds an id that is neither a class nor 255, or `name` leads out
-    of `work`.
+    size: the image's (width, height). classes: how many there are. Raises UserError naming `where`
+    when the mask has another size than its image, when it holds an id that is neither a class nor
+    255, and when `name` leads out of `work`.
     """
     if labels.shape != (size[1], size[0]):
         raise UserError(
@@ -168,7 +170,7 @@ def ids_in(labels: np.ndarray) -> np.ndarray:
 
 
 def write_description(dataset: str, description: Description, folder: Path) -> None:
-    """Write index.csv and classes.json; rows are sorted by split and id."""
+    """Write index.csv and classes.json. Rows are sorted by split and id."""
     order = {split: position for position, split in enumerate(SPLIT_ORDER)}
     rows = sorted(description.rows, key=lambda row: (order.get(row.split, 9), row.split, row.id))
     with (folder / "index.csv").open("w", newline="", encoding="utf-8") as file:

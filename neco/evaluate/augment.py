@@ -1,5 +1,7 @@
-"""Random crops, flips and colours of labelled images, for the protocols that train on such
-images."""
+"""Random crops, flips and colours: a labelled dataset comes in, tensors and masks come out.
+
+The protocols that train on labelled images use it.
+"""
 
 import math
 from dataclasses import dataclass
@@ -17,7 +19,9 @@ from neco.views.photometric import luminance, turn_hue
 
 Box = tuple[int, int, int, int]
 ASPECTS = (3 / 4, 4 / 3)
+"""Smallest and largest width of a crop divided by its height."""
 TRIES = 10
+"""How often a crop is drawn until it fits into the image."""
 
 
 def crop_box(
@@ -25,9 +29,9 @@ def crop_box(
 ) -> Box:
     """Return the box (left, top, right, bottom) of a random crop, drawn as torchvision draws it.
 
-    The area is a uniform share of the image's within `scale`, the aspect log-uniform within 3/4 to
-    4/3. After ten crops that do not fit into the image, the box is the largest centred one of an
-    allowed aspect.
+    height, width: the image's. scale: smallest and largest area as a share of the image's. The
+    share is uniform in this range, and the aspect log-uniform in ASPECTS. After TRIES crops that do
+    not fit into the image, the box is the largest centred one of an allowed aspect.
     """
     for _ in range(TRIES):
         area = height * width * generator.uniform(*scale)
@@ -48,9 +52,9 @@ def jittered(
 ) -> Tensor:
     """Return an image float (3, H, W) in 0 to 1 with its colours changed, still in 0 to 1.
 
-    Brightness, contrast and saturation are multiplied by 1 +- strength at most, then the hue is
-    turned by that share of the colour circle at most. Each change is made with `probability`.
-    Source: open-hummingbird-eval.
+    Brightness, contrast and saturation are multiplied by a factor from 1 - strength to
+    1 + strength. Then the hue is turned by at most `strength` of the colour circle. Each change is
+    made with `probability`. Source: open-hummingbird-eval.
     """
     chosen = generator.random(4) < probability
     amounts = generator.uniform(-strength, strength, 4).tolist()
@@ -80,7 +84,7 @@ class AugmentedImages(TorchDataset):
     resampling: Resampling = "centre"
     """How masks are resized to `mask_size`."""
     through: int | None = None
-    """Size that masks are resized to before that, by Pillow, and flipped at; None skips it."""
+    """Size to which Pillow resizes masks before that, to flip them there; None skips it."""
     jitter: float = 0.0
     jitter_probability: float = 0.0
     normalisation: Normalisation = IMAGENET

@@ -10,7 +10,7 @@ import faiss
 import numpy as np
 
 ROWS = 16_384
-"""Tokens that are read at a time."""
+"""How many tokens are read at a time."""
 
 
 def _blocks(tokens: np.ndarray) -> Iterator[np.ndarray]:
@@ -21,8 +21,8 @@ def _blocks(tokens: np.ndarray) -> Iterator[np.ndarray]:
 def reduced_tokens(tokens: np.ndarray, components: int) -> np.ndarray:
     """Return tokens (N, dim) reduced by PCA to float32 (N, components), read in blocks.
 
-    Every dimension is brought to mean 0 and standard deviation 1; then tokens are projected on the
-    leading principal axes, without whitening. Where dim is below `components`, dim remain.
+    Every dimension is brought to mean 0 and standard deviation 1. Then tokens are projected on the
+    leading principal axes, without whitening. Where dim is below `components`, dim are left.
     """
     count, dim = tokens.shape
     total = np.zeros(dim)
@@ -65,10 +65,10 @@ def kmeans(
 ) -> np.ndarray:
     """Return the cluster of every point, int32 (N,), for points float32 (N, components).
 
-    points_per_cluster: how many points for each cluster find the centroids, drawn at random by
-    faiss with the seed; None takes all. Every point is assigned to its nearest centroid.
-    spherical: centroids have length 1, and points are assigned by their direction.
-    training: points to find the centroids on instead of `points`, float32 (N', components).
+    iterations, redos: faiss's, of which the best of `redos` starts is taken. points_per_cluster:
+    from how many points for each cluster centroids are found. faiss draws them with the seed; None
+    takes all. spherical: centroids have length 1, and points are assigned by their direction.
+    training: points float32 (N', components) from which centroids are found instead of `points`.
     """
     training = points if training is None else training
     means = faiss.Kmeans(

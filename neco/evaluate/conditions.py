@@ -1,4 +1,7 @@
-"""The conditions under which a number was measured. A number without them is not a result."""
+"""The conditions of a measurement: features and settings come in, a record comes out.
+
+A number without its conditions is not a result.
+"""
 
 from __future__ import annotations
 
@@ -120,9 +123,10 @@ def state_conditions(
     train_dataset: Dataset | None = None,
     **more: Any,
 ) -> Conditions:
-    """Return the conditions of an evaluation that started at `time.perf_counter()` = began.
+    """Return the conditions of an evaluation.
 
-    val, train: what the features say of themselves (their about.json).
+    val, train: what about.json says of the features. began: `time.perf_counter()` at the start of
+    the evaluation. more: further conditions, and those that differ from what is found here.
     """
     from neco.precision import device_name
 
@@ -152,7 +156,7 @@ def state_conditions(
 
 
 def evaluation_device(asked: str | None) -> torch.device:
-    """Return the device asked for, else the GPU where there is one."""
+    """Return the device that was asked for. Without one, return the GPU where there is one."""
     import torch
 
     return torch.device(asked or ("cuda" if torch.cuda.is_available() else "cpu"))

@@ -1,10 +1,11 @@
-"""Consistency: do two views of a place have the same nearest patches in other images? No labels.
+"""Consistency: do two views of a place have the same nearest patches in other images?
 
-Every image is seen twice (crop, flip, colours). Both views are aligned to the region where they
-meet, as the loss does, and each aligned place is compared with reference patches of other images.
-Two numbers in percent: the share of the k nearest references that both views have in common, and
+A backbone and a split come in, and metrics come out. No labels are read. Every image is seen in two
+views (crop, flip, colours). Both are aligned to the region where their crops overlap, as in the
+loss. Each aligned place is then compared with reference patches of other images. There are two
+numbers in percent: the share of the k nearest references that both views have in common, and
 Spearman's rank correlation of all references in order of their cosines. Chance is k / references
-and 0; views that are seen alike give 100.
+for the first and 0 for the second. Views that are seen alike give 100.
 """
 
 import time
@@ -32,7 +33,7 @@ from neco.transforms import input_side
 from neco.views import MultiCropDataset, collate, draw_changes, recoloured
 
 SHARED, CORRELATION = "shared neighbours", "rank correlation"
-"""The two quantities; the second stands under the setting `order`."""
+"""The two quantities. The second has the setting `order` in a metrics file."""
 
 
 def evaluate(
@@ -91,9 +92,12 @@ def aligned_views(
     extraction: Extraction,
     normalisation: Normalisation = IMAGENET,
 ) -> tuple[Tensor, Tensor]:
-    """Return the tokens of the same places in both views, each (images, S*S, dim), float32, CPU.
+    """Return the tokens of the same places in both views, on the CPU.
 
-    A view that was flipped has its tokens flipped back before it is aligned.
+    Each is float32 (images, S*S, dim).
+
+    chosen: indices of images. side: of a view, in pixels. The tokens of a flipped view are flipped
+    back before they are aligned.
     """
     crops = Crops(global_count=2, local_count=0, global_size=side, global_scale=settings.crop_scale)
     images = DataLoader(
@@ -109,12 +113,12 @@ def aligned_views(
     for batch in images:
         boxes = batch.boxes.to(device)  # (B, 2, 4)
         region = intersection(boxes[:, 0], boxes[:, 1])
-        pixels = batch.global_crops.flatten(0, 1).to(device)  # (B * 2, 3, side, side)
+        pixels = batch.global_views.flatten(0, 1).to(device)  # (B * 2, 3, side, side)
         changed = recoloured(pixels, draw_changes(len(pixels), settings.photometric, generator))
         flipped = torch.rand(len(pixels), generator=generator) < settings.flip_probability
         turned = flipped.to(device)[:, None, None, None]
         views = torch.where(turned, changed.flip(3), changed)
-        tokens = frozen_tokens(backbone, _recast(views, normalisation), extraction.precision)
+        tokens = frozen_tokens(backbone, _renormalised(views, normalisation), extraction.precision)
         grids = torch.where(turned, tokens.flip(2), tokens).unflatten(0, (-1, 2))
         for view in (0, 1):
             places = align(grids[:, view], region, boxes[:, view], settings.aligned_size)
@@ -122,8 +126,8 @@ def aligned_views(
     return torch.cat(aligned[0]), torch.cat(aligned[1])
 
 
-def _recast(views: Tensor, normalisation: Normalisation) -> Tensor:
-    """Return views (N, 3, H, W), normalised by ImageNet's colours, as the backbone expects them."""
+def _renormalised(views: Tensor, normalisation: Normalisation) -> Tensor:
+    """Return views (N, 3, H, W), normalised for ImageNet, normalised for the backbone instead."""
     if normalisation == IMAGENET:
         return views
     (mean, std), (own_mean, own_std) = (
@@ -136,10 +140,11 @@ def _recast(views: Tensor, normalisation: Normalisation) -> Tensor:
 def compared(
     first: Tensor, second: Tensor, settings: Consistency, generator: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return, for each image, the mean of both numbers over its places, each float64 (images,).
+    """Return for each image the mean of both numbers over its places, each float64 (images,).
 
     first, second: (images, places, dim), the two views. References are drawn from the first views
-    of all images, and each image is compared with those of the other images.
+    of all images. Each image is compared with those of the other images. Raises UserError where
+    they are fewer than k.
     """
     images, places = first.shape[:2]
     drawn = generator.permutation(images * places)[: settings.references]
@@ -181,7 +186,7 @@ def _result(
     seed: int,
     details: dict[str, Any],
 ) -> Result:
-    """Return the mean over images in percent, with its interval over images."""
+    """Return the mean of `numbers` (images,) in percent, with its bootstrap interval."""
     interval = None
     if settings.bootstrap:
         generator = np.random.default_rng(0)

@@ -1,9 +1,8 @@
 """In-context segmentation: a patch takes its label from the nearest training patches.
 
-Features of two splits come in, or a backbone for augmented images; metrics come out.
-
-Source: paper, appendix A.2 (Hummingbird's protocol), in the form of open-hummingbird-eval; the
-nearest neighbours are exact here unless the settings say otherwise.
+Features of two splits come in, or a backbone for augmented images; metrics come out. Source: paper,
+appendix A.2 (Hummingbird's protocol), in the form of open-hummingbird-eval. The nearest neighbours
+are exact here unless the settings say otherwise.
 """
 
 import tempfile
@@ -34,14 +33,17 @@ from neco.normalisation import IMAGENET, Normalisation, normalisation_of
 from neco.transforms import resize_bilinear, resize_nearest
 
 QUERIES = 32_768
-"""Patches whose neighbours are searched at a time."""
+"""For how many patches neighbours are searched at a time."""
 
 
 def soft_labels(
     tokens: np.ndarray, search: Search, soft: csr_matrix, settings: InContext
 ) -> np.ndarray:
-    """Return the soft labels of tokens (images, rows, columns, dim), float32 with classes for
-    dim."""
+    """Return the soft labels of tokens, float32 (images, rows, columns, classes).
+
+    tokens: (images, rows, columns, dim). search: finds neighbours in the bank. soft: the labels of
+    the bank's keys, (N, classes).
+    """
     queries = unit_length(tokens.reshape(-1, tokens.shape[-1]))
     cosines, neighbours = search.search(queries, min(settings.neighbours, soft.shape[0]))
     labels = transfer_labels(cosines, neighbours, soft, settings.temperature)
@@ -51,9 +53,9 @@ def soft_labels(
 def label_map(soft: np.ndarray, classes: int, height: int, width: int) -> np.ndarray:
     """Return the predicted classes, uint8 (height, width), of soft labels (rows, columns, classes).
 
-    Soft labels are interpolated bilinearly and the largest one is taken. Only classes that some
-    patch holds are interpolated, since the others are zero everywhere. The column of unlabelled
-    pixels, where soft labels have one, becomes 255.
+    Soft labels are interpolated bilinearly, and the largest one is taken. Only classes that some
+    patch holds are interpolated, because the others are zero everywhere. Where soft labels have a
+    column of unlabelled pixels, it becomes 255.
     """
     held = np.flatnonzero(soft.any(axis=(0, 1)))
     scores = torch.from_numpy(np.ascontiguousarray(soft[:, :, held].transpose(2, 0, 1)))
@@ -73,8 +75,9 @@ def predict(
 ) -> list[np.ndarray]:
     """Return the predicted classes, uint8 (H, W), of some held-out images.
 
-    The bank holds all training images, without augmentation whatever the settings say. A pixel is
-    255 where the nearest patches are unlabelled, in datasets without background.
+    chosen: their indices. The bank holds all training images. They are never augmented here,
+    whatever the settings say. In datasets without background, a pixel is 255 where the nearest
+    patches are unlabelled.
     """
     train.matches(train_dataset)
     val.matches(val_dataset)
@@ -106,18 +109,18 @@ def evaluate(
 ) -> Metrics:
     """Return the metrics (see neco.evaluate.result) of in-context segmentation.
 
-    train: training features, needed unless settings.augmentation asks for augmented images.
-    backbone: needed where it does.
-    device: where neighbours are searched. Without it, on the GPU where there is one.
-    bank_folder: where a memory-mapped bank is written. Without it, to TMPDIR if settings.mapped.
-    Raises UserError where features and datasets do not belong together, or one is missing.
+    train: training features, which are needed unless `augmentation` asks for augmented images.
+    backbone: needed where it does. normalisation: what the backbone expects.
+    device: where neighbours are searched. None is the GPU where there is one.
+    bank_folder: where a memory-mapped bank is written. None is TMPDIR if `mapped` is set, and else
+    memory. Raises UserError where features and datasets do not belong together, or one is missing.
     """
     began = time.perf_counter()
     where = evaluation_device(device)
     val.matches(val_dataset)
     if settings.augmentation.epochs:
         train = None
-    _needed(train, train_dataset, val, settings, backbone)
+    _refuse_unfit(train, train_dataset, val, settings, backbone)
     refuse_missing(settings)
     if bank_folder is None and settings.mapped:
         bank_folder = Path(tempfile.gettempdir())
@@ -159,7 +162,7 @@ def evaluate(
                 recalls.append(details["recall"])
             score, matching = _score(val, val_dataset, search, bank, settings)
             results.append(score.result(f"1/{denominator}", seed, details | matching))
-            if len(bank) > patches:  # the backend may treat small banks differently
+            if len(bank) > patches:  # a backend may search small banks in another way
                 patches, name, exact = len(bank), search.name, search.exact
     conditions = state_conditions(
         val.about,
@@ -180,7 +183,7 @@ def evaluate(
     return metrics_of("in-context", val, val_dataset, settings, results, conditions)
 
 
-def _needed(
+def _refuse_unfit(
     train: Features | None,
     train_dataset: Dataset,
     val: Features,
@@ -257,10 +260,10 @@ def _score(
 def _matched(
     score: Tally, tables: list[csr_matrix], dataset: Dataset, settings: InContext
 ) -> tuple[Tally, dict[str, Any]]:
-    """Return the score with predicted classes matched to classes, and the mIoU without matching.
+    """Return the score with predicted classes matched to classes, and details of the matching.
 
-    tables: each image's confusion. Classes are matched once, on all images; the interval resamples
-    images with that matching.
+    tables: each image's confusion. Classes are matched once, on all images, and the interval
+    resamples images with that matching. The details have the mIoU without matching.
     """
     partners = best_partners(score.table)
     matched = Tally.of(dataset, settings)
@@ -288,12 +291,11 @@ def agreement(
     settings: InContext,
     device: torch.device,
 ) -> dict[str, Any]:
-    """Return how an approximate search differs from the exact one, on the first images of the
-    split.
+    """Return how an approximate search differs from the exact one on a split's first images.
 
-    `recall` is the share of the true neighbours that it finds, 0 to 1, and `mIoU_change` its mIoU
-    less that of the exact search, in points. `sample_images` says on how many images: they have
-    about `recall_sample` patches.
+    `recall` is the share of the true neighbours that it finds, 0 to 1. `mIoU_change` is its mIoU
+    less that of the exact search, in points. `sample_images` says how many images were searched.
+    They have about as many patches as the setting `recall_sample` says.
     """
     patches = int(np.prod(val.tokens.shape[1:3]))
     images = min(-(-settings.recall_sample // patches), len(dataset))

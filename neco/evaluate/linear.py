@@ -1,8 +1,9 @@
 """Linear segmentation: a 1x1 convolution on frozen patch tokens is trained and scored.
 
-Training images come as the protocol has it, augmented and through the backbone in every epoch, or
-on the fast path as cached tokens of the images as they are; metrics come out, and their conditions
-say which (`augment`). Source: paper, appendix A.2 (setup of Leopart).
+Training images and held-out features come in, and metrics come out. The protocol augments training
+images and sends them through the backbone in every epoch. The fast path reads cached tokens of the
+images as they are instead. The conditions say which of the two it was (`augment`). Source: paper,
+appendix A.2 (setup of Leopart).
 """
 
 import copy
@@ -29,15 +30,18 @@ from neco.normalisation import IMAGENET, Normalisation
 from neco.transforms import resize_bilinear, small_mask
 
 BEST_EPOCH, LAST_EPOCH = "best epoch", "last epoch"
-"""Names of the setting under which the epoch stands that is not the reported one."""
+"""The settings of a metrics file that have the epoch that is not the reported one."""
 Batches = Iterator[tuple[Tensor, Tensor]]
-"""One epoch: tokens (B, rows, columns, dim) and masks, int64 (B, mask_size, mask_size)."""
+"""The batches of one epoch: tokens (B, rows, columns, dim) and masks int64 (B, size, size)."""
 
 
 def cached_batches(
     features: Features, dataset: Dataset, chosen: np.ndarray, settings: Linear, seed: int
 ) -> Iterator[Batches]:
-    """Yield the epochs of the fast path: cached tokens of the images as they are."""
+    """Yield the epochs of the fast path, with cached tokens of the images as they are.
+
+    chosen: indices of the images that are trained on.
+    """
     size, side = settings.mask_size, features.about["image_size"]
     masks = np.stack(
         [small_mask(dataset.items[i].read_mask(), size, side, settings.resampling) for i in chosen]
@@ -46,7 +50,7 @@ def cached_batches(
 
     def epoch() -> Batches:
         order = generator.permutation(len(chosen)) if settings.shuffle else np.arange(len(chosen))
-        for start in range(0, _used(len(order), settings), settings.batch_size):
+        for start in range(0, _trained_on(len(order), settings), settings.batch_size):
             picked = order[start : start + settings.batch_size]
             tokens = torch.from_numpy(features.tokens[chosen[picked]]).float()
             yield tokens, torch.from_numpy(masks[picked]).long()
@@ -55,7 +59,7 @@ def cached_batches(
         yield epoch()
 
 
-def _used(images: int, settings: Linear) -> int:
+def _trained_on(images: int, settings: Linear) -> int:
     """Return how many images of an epoch are trained on."""
     return images // settings.batch_size * settings.batch_size if settings.drop_last else images
 
@@ -71,7 +75,10 @@ def augmented_batches(
     device: torch.device,
     normalisation: Normalisation = IMAGENET,
 ) -> Iterator[Batches]:
-    """Yield the epochs of the protocol: in each, new crops go through the frozen backbone."""
+    """Yield the epochs of the protocol, in each of which new crops go through the frozen backbone.
+
+    chosen: indices of the images that are trained on. side: of the views, in pixels.
+    """
     subset = replace(dataset, items=[dataset.items[i] for i in chosen])
 
     def epoch(number: int) -> Batches:
@@ -114,9 +121,9 @@ def fit(
 ) -> Iterator[nn.Conv2d]:
     """Yield the 1x1 convolution (dim -> classes) after every epoch. Each epoch changes it in place.
 
-    The convolution runs on the grid of tokens, and its logits are interpolated. Interpolating the
-    tokens first gives the same numbers, since both steps are linear and bilinear weights sum to 1,
-    and takes ten times the arithmetic.
+    The convolution runs on the grid of tokens, and its logits are interpolated. To interpolate the
+    tokens first would give the same numbers, because both steps are linear and bilinear weights sum
+    to 1, but it would take ten times the arithmetic.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -150,8 +157,10 @@ def fit(
 def scores(
     head: nn.Conv2d, val: Features, dataset: Dataset, settings: Linear, device: torch.device
 ) -> tuple[Tally, Tally | None]:
-    """Return the scores on masks of `mask_size`, and on masks of the images' own size if asked
-    for."""
+    """Return the score on masks of `mask_size`, and the one on masks of the images' own size.
+
+    The second is None unless `full_resolution` is set.
+    """
     small = Tally.of(dataset, settings)
     full = Tally.of(dataset, settings)
     size, side = settings.mask_size, val.about["image_size"]
@@ -181,8 +190,8 @@ def _results(
 ) -> list[Result]:
     """Return the results of the reported epoch at both resolutions, then of the other epoch.
 
-    The two epochs are the last one and the best one. The best one is chosen by the held-out mIoU,
-    and so by the labels that it is scored on.
+    The two epochs are the last one and the best one. The best one is chosen by the held-out mIoU.
+    So it is chosen by the labels that it is scored on.
     """
     quick = settings.model_copy(update={"bootstrap": 0, "full_resolution": False})
     curve: list[float] = []
@@ -222,9 +231,9 @@ def evaluate(
 ) -> Metrics:
     """Return the metrics (see neco.evaluate.result) of a linear head.
 
-    train: training features, which the fast path needs (settings.augment false). backbone: needed
-    by the protocol (settings.augment true). Raises UserError where the needed one is missing or
-    does not fit.
+    train: training features, which are needed if `augment` is false (the fast path). backbone:
+    needed if `augment` is true (the protocol). normalisation: what the backbone expects. Raises
+    UserError where the needed one is missing or does not fit.
     """
     began = time.perf_counter()
     where = evaluation_device(device)
@@ -245,7 +254,7 @@ def evaluate(
         train.agrees(val)
     results: list[Result] = []
     count = max(round(settings.train_fraction * len(train_dataset)), 1)
-    if not _used(count, settings):
+    if not _trained_on(count, settings):
         raise UserError(
             f"linear: drop_last leaves none of {count} training images, as a batch is "
             f"{settings.batch_size}; set batch_size lower, or drop_last: false"

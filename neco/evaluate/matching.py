@@ -1,14 +1,14 @@
-"""Which class each cluster stands for: one table of pixel counts comes in, classes come out.
+"""Which class each cluster stands for: a table of pixel counts comes in, classes come out.
 
 The released code goes through all pixels once for each pair of a cluster and a class. The table
-holds the same counts, so matching takes milliseconds.
+holds the same counts, so that matching takes milliseconds.
 """
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 PIXELS = 131_072
-"""Pixels that are counted at a time, so that intermediate results stay in cache."""
+"""How many pixels are counted at a time, so that intermediate results stay in cache."""
 
 
 def contingency(
@@ -33,7 +33,7 @@ def contingency(
 def match_one_to_one(table: np.ndarray) -> np.ndarray:
     """Return the class of each cluster, int64 (clusters,): Hungarian matching on IoU.
 
-    Clusters without a partner go to class 0, as in the released code. table: (clusters, classes).
+    table: (clusters, classes). Clusters without a partner go to class 0, as in the released code.
     """
     table = table.astype(np.float64)
     union = table.sum(axis=1, keepdims=True) + table.sum(axis=0, keepdims=True) - table

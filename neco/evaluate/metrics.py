@@ -3,7 +3,7 @@
 Counts are added up, so memory does not grow with the number of images.
 """
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -11,14 +11,12 @@ from scipy.sparse import csr_matrix
 from neco.config.evaluation import Evaluated
 from neco.data.dataset import IGNORED, Dataset
 from neco.errors import UserError
-from neco.evaluate.per_image import of_margins
+from neco.evaluate.per_image import Absent, of_margins
 from neco.evaluate.result import Result
-
-Absent = Literal["zero", "skip"]
 
 
 def refuse_unknown_classes(ids: np.ndarray, classes: int, what: str) -> None:
-    """Raise UserError unless all ids are classes or 255; `what` holds them, as in "a mask"."""
+    """Raise UserError unless all ids are classes or 255. what: what holds them, as "a mask"."""
     strange = ids[(ids >= classes) & (ids != IGNORED)]
     if strange.size:
         raise UserError(
@@ -28,12 +26,11 @@ def refuse_unknown_classes(ids: np.ndarray, classes: int, what: str) -> None:
 
 
 def confusion(predicted: np.ndarray, target: np.ndarray, classes: int) -> np.ndarray:
-    """Return how many pixels each pair of true and predicted class has, int64 (classes, classes +
-    1).
+    """Return how many pixels each true class and predicted class share, (classes, classes + 1).
 
-    predicted: class ids, or 255 for "none of the classes", which the last column counts.
-    target: class ids, or 255 for ignored pixels, which are not counted; of the same shape.
-    Raises UserError for any other id.
+    The result is int64. predicted: class ids, or 255 for "none of the classes", which the last
+    column counts. target: class ids of the same shape, or 255 for ignored pixels, which are not
+    counted. Raises UserError for any other id.
     """
     if predicted.shape != target.shape:
         raise ValueError(f"prediction {predicted.shape} and target {target.shape} differ in shape")
@@ -63,11 +60,10 @@ def class_iou(margin: np.ndarray) -> np.ndarray:
 
 
 def mean_iou(ious: np.ndarray, absent: Absent, zeros: int = 0) -> np.ndarray:
-    """Return the mean of class IoUs over the last axis. NaN is a class that the truth does not
-    show.
+    """Return the mean of class IoUs over the last axis.
 
-    absent: `zero` counts such a class as 0 (released code), `skip` leaves it out.
-    zeros: how many further classes count with an IoU of 0.
+    A class that the ground truth does not show has NaN. absent: `zero` counts such a class as 0, as
+    the released code does; `skip` leaves it out. zeros: how many further classes count as 0.
     """
     counted = np.isfinite(ious) if absent == "skip" else np.ones(ious.shape, bool)
     return np.nansum(ious, axis=-1) / np.maximum(counted.sum(axis=-1) + zeros, 1)
@@ -81,8 +77,8 @@ class Bootstrap:
     Russell 2001; Chamandy et al. 2012.
     """
 
-    def __init__(self, classes: int, replicas: int, seed: int = 0) -> None:
-        self.generator = np.random.default_rng(seed)
+    def __init__(self, classes: int, replicas: int) -> None:
+        self.generator = np.random.default_rng(0)
         self.sums = np.zeros((replicas, 3 * classes))
         self.classes = classes
 
@@ -105,8 +101,11 @@ class Bootstrap:
 
 
 class Tally:
-    """What a result is computed from: a confusion table and its bootstrap, filled image by
-    image."""
+    """What a result is computed from: a confusion table and its bootstrap.
+
+    It is filled image by image. names: the classes. absent, zeros: as in `mean_iou`. replicas: of
+    the bootstrap.
+    """
 
     def __init__(
         self, names: list[str], absent: Absent = "zero", replicas: int = 0, zeros: int = 0
@@ -116,16 +115,17 @@ class Tally:
         self.zeros = zeros
         self.table = np.zeros((len(names), len(names) + 1), dtype=np.int64)
         self.bootstrap = Bootstrap(len(names), replicas)
-        self.rows: list[csr_matrix] = []  # of each image, some hundred bytes: its margins
+        self.rows: list[csr_matrix] = []
+        """The margins of each image, which take some hundred bytes."""
 
     @classmethod
     def of(cls, dataset: Dataset, settings: Evaluated) -> "Tally":
-        """Return an empty score of a dataset by a protocol's conventions."""
+        """Return an empty tally of a dataset by a protocol's conventions."""
         zeros = int(settings.ignored_class == "zero")
         return cls(dataset.classes, settings.absent, settings.bootstrap, zeros)
 
     def update(self, predicted: np.ndarray, target: np.ndarray) -> None:
-        """Add one image; see `confusion`."""
+        """Add one image's prediction and mask (see `confusion`)."""
         self.add(confusion(predicted, target, len(self.names)))
 
     def add(self, table: np.ndarray) -> None:
@@ -142,7 +142,7 @@ class Tally:
         details: dict[str, Any] | None = None,
         mask_resolution: str | None = None,
     ) -> Result:
-        """Return the number so far, in percent."""
+        """Return the mIoU of all images so far, in percent."""
         ious = class_iou(margins(self.table))
         interval = self.bootstrap.interval(self.absent, self.zeros)
         found = Result(

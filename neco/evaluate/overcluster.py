@@ -1,9 +1,8 @@
-"""Overclustering: patch tokens of a split are clustered, clusters are matched to classes, and
-scored.
+"""Overclustering: features of a split come in, the metrics of matched clusters come out.
 
-Source: paper, appendix A.2, with the settings of the released code. As many clusters as classes are
-matched one to one (Hungarian on IoU); of more clusters each goes to the class of its highest
-precision.
+Source: paper, appendix A.2, with the settings of the released code. Where there are as many
+clusters as classes, they are matched one to one (Hungarian on IoU). Of more clusters, each goes to
+the class that most of its pixels have.
 """
 
 import time
@@ -23,7 +22,7 @@ from neco.features import Features
 from neco.transforms import Resampling, resize_nearest, small_mask
 
 IMAGES = 64
-"""Images whose cluster maps are enlarged at a time."""
+"""How many cluster maps are enlarged at a time."""
 
 
 def cluster_maps(
@@ -35,7 +34,7 @@ def cluster_maps(
 ) -> np.ndarray:
     """Return the k-means cluster of every patch, int32 (images, rows, columns).
 
-    reduced: what `reduced_tokens` returned for the features, to be shared by several K and seeds.
+    reduced: what `reduced_tokens` returned for the features. Several K and seeds can share it.
     Raises UserError for more clusters than patches.
     """
     tokens = features.tokens
@@ -70,7 +69,7 @@ def enlarged(maps: np.ndarray, size: int, at: Resampling = "centre") -> np.ndarr
 def read_masks(dataset: Dataset, size: int, side: int, at: Resampling = "centre") -> np.ndarray:
     """Return all masks of a split, uint8 (images, size, size), by nearest neighbour.
 
-    side: the input size in pixels, to which masks are resized first with `floor` (`small_mask`).
+    side: the input size in pixels, to which `floor` resizes masks first (see `small_mask`).
     Raises UserError for an id that is neither a class nor 255.
     """
     masks = np.empty((len(dataset), size, size), np.uint8)
@@ -133,7 +132,7 @@ def _result(
 ) -> Result:
     """Return the result of cluster maps (images, rows, columns) and masks (images, size, size).
 
-    Clusters are matched once, on all images; the interval resamples images with that matching.
+    Clusters are matched once, on all images, and the interval resamples images with that matching.
     """
     table = np.zeros((count, len(dataset.classes)), np.int64)
     for start in range(0, len(masks), IMAGES):

@@ -1,7 +1,7 @@
-"""Soft labels of patches: the class histogram of each patch's pixels, stored sparsely.
+"""Soft labels of patches: masks come in, the class histogram of each patch's pixels comes out.
 
-Most patches hold one or two classes, so a row costs a few bytes whatever the number of classes:
-10.24 million patches of 151 classes take about 0.2 GB.
+They are stored sparsely. Most patches hold one or two classes, so a row costs a few bytes, however
+many classes there are: 10.24 million patches of 151 classes take about 0.2 GB.
 Source: open-hummingbird-eval (protocol of the paper's in-context evaluation, appendix A.2).
 """
 
@@ -17,7 +17,7 @@ from neco.evaluate.metrics import refuse_unknown_classes
 from neco.transforms import Resampling, resize_nearest
 
 QUERIES = 2048
-"""Queries that are labelled at a time, so that intermediate results stay in cache."""
+"""How many queries are labelled at a time, so that intermediate results stay in cache."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +65,12 @@ def _first_bins(rows: int, columns: int, patch_size: int, classes: int) -> np.nd
 def read_patch_labels(
     dataset: Dataset, side: int, patch_size: int, at: Resampling = "centre"
 ) -> PatchLabels:
-    """Return the soft labels of a split, whose masks are resized to (side, side) by nearest
-    neighbour.
+    """Return the soft labels of a split.
 
-    Ignored pixels count as class 0 where that is the background, as in the released code on VOC.
-    Where class 0 is a class like the others, ignored pixels have a column of their own. On ADE20K
-    the released code does the same, since its class 0 is "other".
+    Masks are resized to (side, side) by nearest neighbour. Ignored pixels count as class 0 where
+    that is the background, as in the released code on VOC. Where class 0 is a class like the
+    others, ignored pixels have a column of their own. On ADE20K the released code does the same,
+    since its class 0 is "other".
     """
     classes = len(dataset.classes)
     columns = soft_columns(dataset)
@@ -87,15 +87,15 @@ def read_patch_labels(
 
 
 def soft_columns(dataset: Dataset) -> int:
-    """Return the number of columns of soft labels: classes, and one more where none is
-    background."""
+    """Return how many columns soft labels have: the classes, and one more without a background."""
     return len(dataset.classes) + (not has_background(dataset))
 
 
 def image_labels(mask: np.ndarray, patch_size: int, classes: int, columns: int) -> csr_matrix:
     """Return the soft labels of one image's patches, float32 (patches, columns).
 
-    mask: (side, side) at the input size; `columns` (soft_columns) says where ignored pixels go.
+    mask: (side, side), at the input size. columns: as `soft_columns` returns them. Where there is
+    one more than classes, it counts the ignored pixels, and else class 0 does.
     """
     counts = patch_histograms(mask, patch_size, columns, classes if columns > classes else 0)
     patch, column = np.nonzero(counts)
@@ -105,12 +105,11 @@ def image_labels(mask: np.ndarray, patch_size: int, classes: int, columns: int) 
 
 
 def select_patches(soft: csr_matrix, count: int, generator: np.random.Generator) -> np.ndarray:
-    """Return which of one image's patches enter the bank, ascending; all where there are no more.
+    """Return which patches of one image enter the bank, ascending: at most `count`.
 
-    soft: (patches, classes). Each class in a patch adds to its score the number of the image's
-    patches that hold the class; the sum is multiplied by a random number from 0 to 1, and the
-    patches with the smallest scores enter. So patches of rare classes are preferred.
-    Source: open-hummingbird-eval.
+    soft: (patches, classes). The score of a patch is the sum over its classes of how many patches
+    of the image hold the class, multiplied by a random number from 0 to 1. The patches with the
+    smallest scores enter, so patches of rare classes are preferred. Source: open-hummingbird-eval.
     """
     patches = soft.shape[0]
     if count >= patches:
@@ -124,11 +123,10 @@ def select_patches(soft: csr_matrix, count: int, generator: np.random.Generator)
 def transfer_labels(
     cosines: np.ndarray, neighbours: np.ndarray, soft: csr_matrix, temperature: float
 ) -> np.ndarray:
-    """Return the labels of queries, float32 (Q, classes): a weighted mean of their neighbours'
-    labels.
+    """Return the labels of queries, float32 (Q, classes), from the labels of their neighbours.
 
-    The weights are softmax(cosine / temperature). cosines: float (Q, k), neighbours: int (Q, k), as
-    the search returned them. soft: (N, classes), the labels of all keys.
+    They are a mean with the weights softmax(cosine / temperature). cosines: float (Q, k),
+    neighbours: int (Q, k), as the search returned them. soft: (N, classes), the labels of all keys.
     """
     logits = cosines / temperature
     weights = np.exp(logits - logits.max(axis=1, keepdims=True))

@@ -1,4 +1,7 @@
-"""What a number is made of, image by image: enough to draw images anew and compute it again."""
+"""What a number is made from, image by image: margins come in, resampled numbers come out.
+
+Images can be drawn anew, and the number is then computed from those that were drawn.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +25,11 @@ Absent = Literal["zero", "skip"]
 
 @dataclass(frozen=True)
 class PerImage:
-    """One number's parts: margins of confusion for an mIoU, else one value for each image."""
+    """The parts of one number: margins of confusion for an mIoU, and else a value of each image."""
 
     parts: csr_matrix
-    """(images, 3 * classes): correct, predicted and true pixels by class, as `margins` has them;
-    or (images, 1): the image's value, 0 to 1."""
+    """(images, 3 * classes): correct, predicted and true pixels of each class, as `margins` returns
+    them; or (images, 1): the image's value, 0 to 1."""
     kind: Literal["mIoU", "mean"]
     absent: Absent = "zero"
     zeros: int = 0
@@ -100,5 +103,5 @@ def read_parts(path: Path, key: str) -> list[PerImage] | None:
 
 
 def parts_of(result: Result) -> PerImage | None:
-    """Return what a result that was just measured is made of; None of one from a file."""
+    """Return what a result that was just measured is made from. A result from a file has None."""
     return result._parts

@@ -1,8 +1,8 @@
-"""What a protocol is: one record, which the command line, the plan, the rules and the report read.
+"""What a protocol is: a name comes in, the record that everything else reads comes out.
 
-A protocol is a function in a module of its own, its settings (neco/config, one field of the
-project) and its line in `PROTOCOLS`. Nothing here imports torch: the function is imported when it
-is asked for.
+The command line, the plan, the rules and the report read it. A protocol is a function in a module
+of its own, its settings (neco/config, one field of the project) and its line in `PROTOCOLS`.
+Nothing here imports torch: the function is imported when it is asked for.
 """
 
 from collections.abc import Callable, Mapping
@@ -50,12 +50,14 @@ class Option(NamedTuple):
 
 
 class Work(Protocol):
-    """What an estimate of costs may ask; neco.plan.hours answers. Operations are floating-point
-    ones."""
+    """What an estimate of costs may ask of a project. neco.plan.hours answers.
+
+    Operations are floating-point ones.
+    """
 
     @property
     def dim(self) -> int:
-        """Return the length of a patch token; 0 for patch colours, which cost nothing."""
+        """Return the length of a patch token. It is 0 for patch colours, which cost nothing."""
 
     def images(self, part: str) -> int:
         """Return the images of the part `train` or `val`."""
@@ -94,8 +96,8 @@ class ProtocolRecord:
     operations: Callable[[Any, Work], list[float]] = lambda settings, work: []
     """Returns the operations of each of its jobs, without those of features and attention."""
     not_scale: frozenset[str] = frozenset()
-    """Settings whose value may differ from the paper's without a difference of scale: they choose
-    what is measured or how exactly, or image counts show them already."""
+    """Settings that may differ from the paper's without a difference of scale. They choose what is
+    measured or how exactly, or the counts of images show them already."""
     searched: frozenset[str] = frozenset()
     """Settings that make no difference of scale where a search (`trials`) chose them."""
     options: Mapping[str, Option] = field(default_factory=dict)
@@ -109,15 +111,15 @@ class ProtocolRecord:
         return self.name.replace("-", "_")
 
     def evaluate(self) -> Callable[..., Any]:
-        """Return the function: (settings, datasets and inputs by keyword) -> Metrics."""
+        """Return the protocol's function. It takes settings, datasets and inputs by keyword."""
         function: Callable[..., Any] = import_module(f"neco.evaluate.{self.module}").evaluate
         return function
 
     def reads(self, kind: str) -> list[str]:
-        """Return the parts of which a field of `Inputs` may be read; none where no preset reads it.
+        """Return the parts of which `kind`, a field of `Inputs`, may be read.
 
-        Where a preset reads some part, all its parts are returned, since single settings can decide
-        which of them is read.
+        There are none where no preset reads the field. Where a preset reads it of some part, all
+        parts are returned, because single settings can decide of which part it is read.
         """
         named = ({"preset": preset} for preset in self.settings.presets)
         presets = [self.settings.model_validate(values) for values in named]

@@ -1,8 +1,8 @@
-"""The metrics file, which every protocol returns and the report reads.
+"""The metrics file: results and conditions come in, a file comes out that the report reads.
 
     <folder>/**/<any name>.json   one file per (model, dataset, protocol)
 
-A protocol's `evaluate` returns `Metrics`; IoU and mIoU are in percent.
+A protocol's `evaluate` returns `Metrics`. IoU and mIoU are in percent.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ if TYPE_CHECKING:  # tables and figures read metrics, and need no torch for it
 PARTS = ".images.npz"
 """Suffix of the file beside a metrics file that says what its numbers are made of."""
 FULL_RESOLUTION = "full resolution"
-"""Setting of a linear result on masks of the images' own size; '' is that on 100x100 masks."""
+"""The setting of a linear result on masks of the images' own size; '' is that on 100x100 masks."""
 
 
 class Number(BaseModel):
@@ -84,10 +84,10 @@ class Result(Number):
     details: dict[str, Any] = {}
     """What else is worth keeping: images in the subset, matching, recall, change in mIoU."""
     _parts: PerImage | None = PrivateAttr(default=None)
-    """What the number is made of, image by image; no part of the metrics file."""
+    """What the number is made from, image by image. It is no part of the metrics file."""
 
     def __eq__(self, other: object) -> bool:
-        """Return whether a metrics file would say the same."""
+        """Return whether a metrics file would say the same of both."""
         return isinstance(other, Result) and self.model_dump() == other.model_dump()
 
 
@@ -121,7 +121,7 @@ class Metrics(Number):
 
 
 def summarise(results: Iterable[Result]) -> dict[str, OverSeeds]:
-    """Return mean and standard deviation over seeds by setting; None for the std of one seed."""
+    """Return mean and standard deviation over seeds of each setting. One seed has no deviation."""
     found: dict[str, list[Result]] = {}
     for result in results:
         found.setdefault(result.setting, []).append(result)
@@ -232,8 +232,7 @@ def _digest(metrics: Metrics) -> str:
 
 
 def _disagreement(metrics: Metrics) -> str | None:
-    """Return in words which part of a metrics file contradicts the rest; None where nothing
-    does."""
+    """Return in words which part of a metrics file contradicts the rest, or None."""
     expected = summarise(metrics.results)
     for setting, stated in metrics.summary.items():
         found = expected.get(setting)

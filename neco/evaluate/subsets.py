@@ -1,4 +1,4 @@
-"""Which images are used: shares of the training images (1/8, 1/64, 1/128), and whole batches."""
+"""Which images are used: a split comes in, a share of it or its whole batches come out."""
 
 from dataclasses import replace
 
@@ -18,8 +18,8 @@ def balanced_subset(present: np.ndarray, size: int, seed: int) -> np.ndarray:
     """Return `size` image indices, ascending, drawn so that classes show in equally many images.
 
     present: bool (images, classes), which classes each image shows. Each step adds a random image
-    with the class that the chosen images show least. So 83 images show each of 20 classes at least
-    4 times, where the split has as many. A seed always gives the same images.
+    with the class that the chosen images show least. So where the split has enough images of each
+    class, 83 images show each of 20 classes at least 4 times. A seed always gives the same images.
     Source: paper, appendix A.2.
     """
     generator = np.random.default_rng([seed, size])

@@ -18,28 +18,28 @@ class Drawing:
     """One figure."""
 
     name: str
-    """As commands and settings have it: its number, or `overlays`."""
+    """What commands and settings call it: its number, or `overlays`."""
     title: str
     caption: str
     """For readers: what it shows and how to read it."""
     drawn_by: str
-    """`module.function` of neco/report: Given -> the paths of the picture's files."""
+    """`module.function` of neco/report. It takes Given and returns the paths of the files."""
     images: Literal["none", "held-out", "training"] = "held-out"
     """Of which dataset images are shown: of `report.dataset`, or of what the run trains on."""
     needs: tuple[str, ...] = ()
     """What else it is made from: `metrics` (in-context scores), `weights` (the start's), `maps`
-    (what the unsupervised protocol predicts) or features, as `start_val`: of the start or the run
-    that are compared; of the `train` or `val` split as in-context reads it, or of the held-out
-    split as overclustering does (`cluster`)."""
+    (what the unsupervised protocol predicts), or features. Features are called like `start_val`:
+    those of the `start` or the `run`, of the `train` or `val` split as in-context reads it, or
+    `cluster` for the held-out split as overclustering reads it."""
 
     @property
     def stem(self) -> str:
-        """How its files begin: `figure-2`."""
+        """Return how the names of its files begin: `figure-2`."""
         return f"figure-{self.name}" if self.name[0].isdigit() else self.name
 
     @property
     def compares(self) -> bool:
-        """Whether it shows a run, so that a project without any cannot draw it."""
+        """Return whether it shows a run. A project without runs cannot draw it then."""
         return bool(self.needs) and "metrics" not in self.needs
 
 

@@ -1,5 +1,7 @@
-"""The 571 numbers that the paper reports, read and typed. They never mix with numbers measured
-here."""
+"""The 571 numbers that the paper reports: a CSV file comes in, typed numbers come out.
+
+They never mix with numbers that were measured here.
+"""
 
 import csv
 from collections.abc import Sequence
@@ -12,7 +14,7 @@ REPORTED = Path(__file__).with_name("reported.csv")
 COLUMNS = ("table", "method", "backbone", "params", "dataset", "protocol", "setting", "value")
 
 NO_BACKBONE = ("Hummingbird", "MaskContrast", "DeepSpectral", "DINOSAUR", "COMUS")
-"""Methods without a published backbone that this benchmark can load: reported, never run."""
+"""Methods without a published backbone that can be loaded here. They are reported and never run."""
 
 DATASET_TITLES = {
     "pascal-voc": "Pascal VOC",
@@ -27,7 +29,7 @@ DATASET_TITLES = {
 
 @dataclass(frozen=True)
 class Reported:
-    """One printed number: `text` as printed, the rest says where it belongs."""
+    """One printed number. `text` is how it is printed, and the other fields say where."""
 
     table: str
     method: str
@@ -40,7 +42,7 @@ class Reported:
 
     @property
     def number(self) -> float:
-        """The value; minutes where the paper prints min:sec."""
+        """Return the value. It is in minutes where the paper prints min:sec."""
         minutes, _, seconds = self.text.partition(":")
         return float(minutes) + (float(seconds) / 60 if seconds else 0.0)
 

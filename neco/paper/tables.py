@@ -1,7 +1,7 @@
-"""What each table of the paper is: its title, rows and columns, where the numbers do not say it.
+"""What each table of the paper is: its title, rows and columns, and where our numbers come from.
 
-Every table of the paper is here, so none can be forgotten; one whose protocol never ran still
-renders, with the reported values and `not run`.
+Every table of the paper is here, so none can be forgotten. One whose protocol never ran is shown
+too, with the reported values and `not run`.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ COSTS = {
     "batch-size": "batch_size",
     "epoch-time-min:sec": "epoch_minutes",
 }
-"""Columns that training itself measures: the paper's name -> the key in a model's `training`."""
+"""Columns that a training measures: the paper's name, and the key in a model's `training`."""
 
 
 @dataclass(frozen=True)
@@ -29,24 +29,24 @@ class Layout:
     caption: str
     """For readers: what it shows and how to read it."""
     rows: Literal["methods", "settings"] = "methods"
-    """`methods`: one row per model; `settings`: one row per value of an ablated setting."""
+    """`methods` has a row for each model, `settings` one for each value of an ablated setting."""
     stub: tuple[str, ...] = ("Method", "Backbone", "Params")
     by_setting: bool = True
-    """Every setting of the reported numbers (`K=500`, `1/8`) is a column of its own."""
+    """Whether every setting of the reported numbers (`K=500`, `1/8`) has a column of its own."""
     titles: Mapping[str, str] = field(default_factory=dict)
     """Headings of columns by protocol. A column without one is named by its setting, or mIoU."""
     own_settings: bool = False
-    """Settings that only we measured are columns too."""
+    """Whether settings that only we measured are columns too."""
     measured_as: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    """From which protocol and setting a row's number is read, by the row's method, `""` for every
-    other method. Empty: what the column says."""
+    """The protocol and setting from which a row's number is read, by the row's method, with `""`
+    for all other methods. Where it is empty, the column says it."""
     costs: Mapping[str, str] = field(default_factory=lambda: COSTS)
     gains: bool = False
-    """Add a row with the gain of NeCo over its start below each pair."""
+    """Whether a row below each pair has the gain of NeCo over its start."""
     claims_gains: bool = False
-    """The paper claims by this table that NeCo gains over its start."""
+    """Whether the paper claims by this table that NeCo gains over its start."""
     varies: str = ""
-    """The quantity of a training that its rows vary, which so is no difference of scale."""
+    """The quantity of a training that the rows vary. It makes no difference of scale."""
 
 
 CLUSTERING = (

@@ -1,7 +1,8 @@
-"""Published results: a project's checkpoints, metrics, tables and figures, versioned by DVC.
+"""Published results: a finished project comes in, its results come out under DVC.
 
     published/<project>/   dvc.yaml and *.dvc, tracked by git; beside them what they stand for
     published/remote/      its content by md5, tracked by git: where `dvc pull` reads
 
-Snakemake executes, DVC only holds: there is no stage here, so no second graph to keep equal.
+Weights, metrics, tables and figures are published. Snakemake executes and DVC only holds, so there
+is no stage here, and no second graph that would have to agree with the first.
 """

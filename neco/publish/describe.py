@@ -1,6 +1,7 @@
-"""The repository's dvc.yaml: which published files are checkpoints, metrics and plots.
+"""The repository's dvc.yaml: a project's published files come in, what they are comes out.
 
-It has no stages, because Snakemake executes. Names and titles begin with the project's name.
+They are artifacts, metrics or plots. There are no stages, because Snakemake executes. Names and
+titles begin with the project's name.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ from neco.backbones.registry import backbone_spec, file_stem
 from neco.config import Project, digest
 from neco.evaluate.result import Metrics
 from neco.publish.scores import stem_of
-from neco.publish.select import CHECKPOINT, published_checkpoints, trained_models
+from neco.publish.select import WEIGHTS, published_weights, trained_models
 from neco.report.groups import slug
 
 OPENING = """\
@@ -37,7 +38,7 @@ def describe(
 ) -> str:
     """Return dvc.yaml with the published files in `folder` in place of what `before` says of them.
 
-    before: the dvc.yaml at the repository's root, which need not be there. What it says of other
+    before: the dvc.yaml at the repository's root, which need not exist. What it says of other
     projects is kept.
     """
     place = f"{folder.parent.name}/{folder.name}/"
@@ -72,13 +73,16 @@ def _elsewhere(entries: list[Any], place: str) -> list[Any]:
 def _artifacts(
     project: Project, folder: Path, metrics: Sequence[Metrics], place: str
 ) -> dict[str, Any]:
-    """Return one artifact per checkpoint, and the report; `meta` says where they come from."""
+    """Return an artifact for each model's weights and for the report.
+
+    `meta` says where weights come from.
+    """
     commits = sorted({str(one.conditions.git_commit) for one in metrics})
     source = {"configuration": digest(project), "evaluated_at": ", ".join(commits)}
     artifacts: dict[str, Any] = {}
-    for model, start in published_checkpoints(project).items():
+    for model, start in published_weights(project).items():
         run, _, seed = model.rpartition(".seed")
-        path = CHECKPOINT.format(model=file_stem(model))
+        path = WEIGHTS.format(model=file_stem(model))
         spec = backbone_spec(start)
         artifacts[f"{project.name}-{slug(model)}"] = {
             "path": place + path,
@@ -89,8 +93,8 @@ def _artifacts(
             "meta": {"sha256": weights_digest(folder / path), **source},
         }
     report = {"path": f"{place}report/report.html", "type": "report", "labels": [project.name]}
-    told = {**report, "desc": "Tables and figures in one file"}
-    return artifacts | {f"{project.name}-report": told}
+    described = {**report, "desc": "Tables and figures in one file"}
+    return artifacts | {f"{project.name}-report": described}
 
 
 def _curves(project: Project, place: str) -> list[dict[str, Any]]:

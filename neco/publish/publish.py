@@ -1,5 +1,7 @@
-"""From results/<project>/ to published/<project>/: files are gathered, described and given to
-DVC."""
+"""Publishing: results/<project>/ comes in, published/<project>/ comes out.
+
+Files are gathered, described and given to DVC.
+"""
 
 import importlib.util
 import shutil
@@ -23,8 +25,9 @@ MEGABYTE = 1_000_000
 def publish(results: Path, repository: Path) -> Path:
     """Publish a finished project's results and return their folder, published/<project>.
 
-    The same results give the same files. Nothing is changed when results are incomplete or not
-    traceable (`read_traceable`), too large for the repository, or DVC is not there: UserError.
+    The same results give the same files. Raises UserError, and changes nothing, where results are
+    incomplete, not traceable (`read_traceable`) or too large for the repository, and where DVC is
+    missing.
     """
     project = load_project(results / "project.yaml")
     _refuse_unready(repository, project.publish.remote)

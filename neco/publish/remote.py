@@ -1,8 +1,7 @@
-"""published/remote, the DVC remote inside the repository: whose each object is, and whether it is
-whole.
+"""published/remote, the DVC remote inside the repository: a path comes in, its objects come out.
 
-DVC names an object by the md5 of its content, `files/md5/<2 digits>/<30 digits>`; a folder is an
-object too, `<md5>.dir`: a JSON list of {md5, relpath}.
+DVC names an object by the md5 of its content, `files/md5/<2 digits>/<30 digits>`. A folder is an
+object too, `<md5>.dir`, which is a JSON list of {md5, relpath}.
 """
 
 import hashlib
@@ -26,7 +25,7 @@ def remote_folder(repository: Path) -> Path:
 
 
 def outputs(repository: Path) -> dict[Path, dict[str, Any]]:
-    """Return path, md5, size (bytes) of everything published, by the .dvc file that states it."""
+    """Return what every .dvc file states: the path, md5 and size (bytes) of what is published."""
     files = sorted((repository / FOLDER).glob("*/*.dvc"))
     return {file: yaml.safe_load(file.read_text())["outs"][0] for file in files}
 
@@ -68,14 +67,17 @@ def read_object(repository: Path, name: str) -> bytes:
 
 
 def check(repository: Path) -> int:
-    """Read every object that published files need; return their size in bytes. Raises UserError."""
+    """Read every object that published files need, and return their size in bytes.
+
+    Raises UserError for one that is missing or damaged.
+    """
     return sum(len(read_object(repository, name)) for name in sorted(named_objects(repository)))
 
 
 def prune(repository: Path) -> list[Path]:
-    """Remove objects that no published file needs any more; return their paths.
+    """Remove objects that no published file needs any more, and return their paths.
 
-    An older commit is not hurt: it holds its own objects.
+    Older commits keep their own objects.
     """
     named, folder = named_objects(repository), remote_folder(repository)
     objects = [path for path in sorted(folder.glob("*/*")) if path.is_file()]

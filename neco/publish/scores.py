@@ -1,5 +1,7 @@
-"""Metrics as `dvc metrics` and `dvc plots` read them: flat, one row or one column for each
-model."""
+"""Metrics for `dvc metrics` and `dvc plots`: metrics files come in, flat files come out.
+
+They have one row or one column for each model.
+"""
 
 import csv
 from collections.abc import Iterable, Sequence
@@ -12,12 +14,12 @@ from neco.files import opened_whole, write_json
 from neco.report.groups import Group, slug
 
 WITHOUT_SETTING = "mIoU"
-"""Column of a protocol that has one setting and gives it no name."""
+"""The column of a protocol's only setting, which has no name."""
 DIGITS = 4
 
 
 def write_scores(metrics: Iterable[Metrics], into: Path) -> list[Path]:
-    """Write <into>/<model>.json: mIoU in percent by protocol, dataset and setting."""
+    """Write each model's <into>/<model>.json: mIoU in percent by protocol, dataset and setting."""
     models: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
     for one in metrics:
         by_setting = {

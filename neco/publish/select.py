@@ -1,5 +1,4 @@
-"""Which files of results/<project>/ are published: those that a reader uses again and cannot
-rebuild."""
+"""Which files of results/<project>/ are published: those that readers use and cannot rebuild."""
 
 import shutil
 from pathlib import Path
@@ -10,7 +9,7 @@ from neco.config import Project
 from neco.errors import UserError
 from neco.evaluate.result import Metrics, read_result
 
-CHECKPOINT = "runs/{model}/backbone.safetensors"
+WEIGHTS = "runs/{model}/backbone.safetensors"
 FILES = ("project.yaml", "models.json", "report/report.html")
 FOLDERS = ("tables", "figures")
 TRAINED = ("runs/{model}/metrics.csv", "runs/{model}/training.json")
@@ -22,7 +21,7 @@ def trained_models(project: Project) -> dict[str, str]:
     return {name: backbone for name, (backbone, run, _) in project.models().items() if run}
 
 
-def published_checkpoints(project: Project) -> dict[str, str]:
+def published_weights(project: Project) -> dict[str, str]:
     """Return those of the `trained_models` whose weights are published."""
     asked = project.publish.checkpoints
     return {
@@ -48,7 +47,7 @@ def published_files(project: Project, results: Path) -> list[Path]:
         for model in trained_models(project)
         for pattern in TRAINED
     ]
-    chosen += [Path(CHECKPOINT.format(model=model)) for model in published_checkpoints(project)]
+    chosen += [Path(WEIGHTS.format(model=model)) for model in published_weights(project)]
     for folder in FOLDERS:
         inside = (results / folder).rglob("*")
         found = sorted(path.relative_to(results) for path in inside if path.is_file())
@@ -70,8 +69,9 @@ def gather(results: Path, chosen: list[Path], into: Path) -> None:
 def read_traceable(project: Project, results: Path) -> list[Metrics]:
     """Return the project's metrics. Raises UserError for one whose source could not be found again.
 
-    A number is published only if a commit holds the code that measured it and, where its model was
-    trained here, if it was measured on the very checkpoint that is published beside it.
+    A number is published only if a commit holds the code that measured it. Where its model was
+    trained here, it must also have been measured with the very weights that are published beside
+    it.
     """
     found = []
     for protocol, dataset, model in project.evaluated():
@@ -84,12 +84,12 @@ def read_traceable(project: Project, results: Path) -> list[Metrics]:
                 f"{path}: measured at {commit or 'no commit'}, so nobody could find the code; "
                 f"commit it, delete {results / 'metrics'} and run the workflow again"
             )
-        checkpoint = results / CHECKPOINT.format(model=stem)
+        weights = results / WEIGHTS.format(model=stem)
         measured = metrics.conditions.weights_digest
-        if model in trained_models(project) and weights_digest(checkpoint) != measured:
+        if model in trained_models(project) and weights_digest(weights) != measured:
             raise UserError(
-                f"{path}: measured on another checkpoint than {checkpoint}; delete it and run "
-                "the workflow again"
+                f"{path}: measured with other weights than {weights}; delete it and run the "
+                "workflow again"
             )
         found.append(metrics)
     return found

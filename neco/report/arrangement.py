@@ -1,4 +1,4 @@
-"""Which rows and columns a table has, and which metrics each of its cells is made from.
+"""Which rows and columns a table has: its name comes in, and where each cell's number is comes out.
 
 Nothing is read here, because the workflow asks which files a table needs before anything ran.
 """
@@ -30,12 +30,12 @@ class Place(NamedTuple):
 
 
 class Origin(NamedTuple):
-    """Where the number comes from that a cell shows as measured here."""
+    """Where the measured number of a cell comes from."""
 
     protocol: str
     setting: str
     cost: str = ""
-    """The key in a model's `training` for a number that training itself measured; else empty."""
+    """The key in a model's `training` of a number that the training measured, else empty."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Column:
     protocol: str
     setting: str
     extra: bool = False
-    """Whether only this project measured it: then it has no paper value and no difference."""
+    """Whether only this project measured it. Then it has no paper value and no difference."""
 
     @property
     def place(self) -> tuple[str, str, str]:
@@ -71,9 +71,9 @@ class Line:
     reported: Mapping[tuple[str, str, str], Reported] = field(default_factory=dict)
     """The paper's numbers by the column's place."""
     note: str = ""
-    """What its cells say as long as nothing was measured here; empty is `not run`."""
+    """What its cells say as long as nothing was measured here. Empty stands for `not run`."""
     extra: bool = False
-    """Ours without a counterpart in the paper."""
+    """Whether it is ours and has no counterpart in the paper."""
     released: bool = False
     """The authors' own student beside the paper's row of its method; nothing was trained here."""
     key: tuple[str, str] = ("", "")
@@ -81,7 +81,7 @@ class Line:
 
 
 def columns_of(layout: Layout, printed: Sequence[Reported]) -> list[Column]:
-    """Return the columns that the paper prints, those of a dataset side by side."""
+    """Return the columns that the paper prints. Those of a dataset stand side by side."""
     columns: dict[tuple[str, str, str], Column] = {}
     for row in printed:
         setting = row.setting if layout.by_setting else ""
@@ -98,7 +98,7 @@ def by_dataset(columns: Collection[Column]) -> list[Column]:
 
 
 def origin(layout: Layout, line: Line, column: Column) -> Origin:
-    """Return where the number measured here is read that stands in a cell."""
+    """Return where the measured number of a cell is read."""
     if column.protocol in layout.costs:
         return Origin(column.protocol, "", layout.costs[column.protocol])
     other = layout.measured_as.get("", (column.protocol, column.setting))
@@ -106,8 +106,10 @@ def origin(layout: Layout, line: Line, column: Column) -> Origin:
 
 
 def lines_of(layout: Layout, reported: Sequence[Reported], groups: Sequence[Group]) -> list[Line]:
-    """Return every row that a table can have. Rows of this project's models alone are left out
-    later where nothing was measured."""
+    """Return every row that a table can have.
+
+    Rows of models that only this project has are left out later, if nothing was measured.
+    """
     printed = of_table(reported, layout.name)
     if layout.rows == "settings":
         return _settings(layout, printed, groups)
@@ -120,8 +122,7 @@ def _methods(
     groups: Sequence[Group],
     reported: Sequence[Reported],
 ) -> list[Line]:
-    """Return the paper's rows, each with released students below; then this project's own
-    models."""
+    """Return the paper's rows, each with released students below it, and then our own models."""
     filling = {group.key: group for group in reversed(groups)}
     width = len(layout.stub)
     lines = []
@@ -176,8 +177,7 @@ def shown_with(
 
 
 def _settings(layout: Layout, printed: Sequence[Reported], groups: Sequence[Group]) -> list[Line]:
-    """Return a row for each setting that the paper varies, then those that only this project
-    ran."""
+    """Return a row for each setting that the paper varies, and then those that only we ran."""
     ours: dict[str, Group] = {}
     for group in groups:
         for cell in group.ablations:

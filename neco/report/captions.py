@@ -1,7 +1,7 @@
-"""Captions: what each part of a report shows, how to read it, and at what scale it was computed.
+"""Captions: a part's name comes in; what it shows, how to read it and its scale come out.
 
 The captions of `snakemake --report` (workflow/report/*.rst) are written from here by
-`python -m neco.report.captions workflow/report`; a test fails when they differ.
+`python -m neco.report.captions workflow/report`. A test fails when they differ.
 """
 
 import sys
@@ -13,8 +13,8 @@ from neco.paper.figures import FIGURES
 from neco.paper.tables import LAYOUTS
 
 SCALE = (
-    "Scale: what is in the footer. A dagger marks a value measured at another scale than the "
-    "paper's; the notes below the table say how. A cell that did not run says so."
+    "The footer states the scale. A dagger marks a value that was measured at another scale than "
+    "the paper's. The notes below the table say how it differs. A cell that did not run says so."
 )
 HOW_TABLES = (
     "Each column has three parts: the value that the paper reports, ours, and the difference "
@@ -67,7 +67,7 @@ def rst(name: str) -> str:
 def figure_rst() -> str:
     """Return one caption for all figures: a Jinja template that looks at the output's name.
 
-    Snakemake does not fill wildcards into a caption's path, so one file serves a whole rule.
+    Snakemake does not fill wildcards into a caption's path, so one file has to do for a whole rule.
     """
     lines = ['{% set name = snakemake.output[0].split("/")[-1].split(".")[0] %}']
     for drawing in FIGURES.values():

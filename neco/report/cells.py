@@ -1,4 +1,4 @@
-"""A table before it is written: cells with the paper's value and this project's, never mixed."""
+"""A table before it is written: its cells have the paper's value and ours, and never mix them."""
 
 from dataclasses import dataclass, field, replace
 
@@ -17,16 +17,16 @@ RELEASED_NOTE = (
 
 @dataclass(frozen=True)
 class Footer:
-    """What is said below a table of where the measured numbers come from."""
+    """What stands below a table: where the measured numbers come from."""
 
     project: str = ""
     scale: str = ""
     """In words: `600 generated scenes of 128 pixels` or `the paper's`."""
     command: str = ""
     commit: str = ""
-    """The commit that measured. Where it is empty, it is taken from metrics files, and so is
-    `date`."""
+    """The commit that measured. Where it is empty, it is taken from metrics files."""
     date: str = ""
+    """The same for the day and time."""
 
     @classmethod
     def of(cls, project: Project) -> "Footer":
@@ -93,7 +93,7 @@ class Cell:
 
     @property
     def ours_text(self) -> str:
-        """`78.2 ± 0.3†`, or why there is none."""
+        """`78.2 ± 0.3†`, or why there is no value."""
         if self.ours is None:
             return self.note or NOT_RUN
         value = signed(self.ours.mean) if self.paper_gain is not None else f"{self.ours.mean:.1f}"
@@ -158,7 +158,7 @@ class Table:
 
     @property
     def blocks(self) -> list[list[int]]:
-        """Column indices that stand side by side: all, or one block per dataset when many."""
+        """The indices of columns that stand side by side: all, or those of a dataset if many."""
         if len(self.columns) <= 4:
             return [list(range(len(self.columns)))]
         blocks: dict[str, list[int]] = {}
@@ -178,7 +178,7 @@ class Table:
         return counts
 
     def notes(self) -> list[str]:
-        """Return what a reader needs below the table: counts, scale of marked cells, spreads."""
+        """Return the notes below the table: counts, the scale of marked cells, and spreads."""
         counts = ", ".join(f"{count} {name}" for name, count in self.counts.items() if count)
         notes = [f"Cells of the paper: {counts}."]
         if any(row.released for row in self.rows):
@@ -200,5 +200,5 @@ class Table:
 
 
 def signed(value: float) -> str:
-    """Return a number with its sign, one decimal; never `-0.0`."""
+    """Return a number with its sign and one decimal. It is never `-0.0`."""
     return f"{round(value, 1) + 0.0:+.1f}"

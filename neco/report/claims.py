@@ -1,4 +1,4 @@
-"""The paper's claims, taken from its tables and checked with this project's scores.
+"""The paper's claims: tables come in, every claim in them comes out, checked with our scores.
 
 There are four kinds. A gain says that NeCo scores higher than its start in a column. A best says
 that the row which is best in the paper's column is best here. An order says that all rows that ran
@@ -37,7 +37,8 @@ class Claim:
 def verify(measured: Measured, reported: list[Reported]) -> list[Claim]:
     """Return every claim of every table, in the order of the tables.
 
-    A value is judged only at the paper's scale; gains and orders also at another, marked.
+    A value is judged only at the paper's scale. Gains and orders are judged at another scale too,
+    and marked.
     """
     claims = []
     for layout in LAYOUTS.values():
@@ -108,7 +109,10 @@ def _spread(ours: Score) -> str:
 
 
 def _orders(table: Table, rows: list[Row], index: int) -> list[Claim]:
-    """Return the best and the order of a column; of a method table for each size of network."""
+    """Return the claims of best and order of a column.
+
+    In a table of methods there are such claims for each size of network.
+    """
     sizes: dict[str, list[Row]] = {}
     for row in rows:
         if row.cells[index].paper:
@@ -135,20 +139,20 @@ def _order(table: Table, rows: list[Row], index: int, size: str) -> list[Claim]:
         return [first, second]
     if any(name in ours for name in best):
         winner = max(ours, key=lambda name: ours[name])
-        said = f"ours: {winner} {ours[winner]:.1f}, of {len(ours)} rows run"
+        evidence = f"ours: {winner} {ours[winner]:.1f}, of {len(ours)} rows run"
         status: Status = "holds" if winner in best else "does not hold"
-        first = Claim("best", table.name, first.text, status, said, scaled)
+        first = Claim("best", table.name, first.text, status, evidence, scaled)
     pairs = [(a, b) for a, b in combinations(ours, 2) if paper[a] != paper[b]]
     agree = [(a, b) for a, b in pairs if (ours[a] - ours[b]) * (paper[a] - paper[b]) > 0]
     if pairs:
         status = "holds" if len(agree) == len(pairs) else "does not hold"
-        said = f"{len(agree)} of {len(pairs)} pairs ordered as in the paper"
-        second = Claim("order", table.name, second.text, status, said, scaled)
+        evidence = f"{len(agree)} of {len(pairs)} pairs ordered as in the paper"
+        second = Claim("order", table.name, second.text, status, evidence, scaled)
     return [first, second]
 
 
 def _values(table: Table, rows: list[Row], index: int) -> list[Claim]:
-    """Return whether each cell is the paper's within a rerun's spread."""
+    """Return whether each cell is the paper's, within the spread of reruns."""
     column = table.columns[index]
     claims = []
     for row in rows:
@@ -163,9 +167,9 @@ def _values(table: Table, rows: list[Row], index: int) -> list[Claim]:
 def _value(table: Table, column: Column, cell: Cell, text: str) -> Claim:
     if cell.ours is None or cell.difference is None:
         return Claim("value", table.name, text, "not run", cell.note)
-    said = f"ours {cell.ours_text} ({cell.difference_text})"
+    evidence = f"ours {cell.ours_text} ({cell.difference_text})"
     if cell.is_scaled or column.protocol in COSTS:
-        return Claim("value", table.name, text, "another scale", said, True)
+        return Claim("value", table.name, text, "another scale", evidence, True)
     room = max(RERUN, 2 * (cell.ours.std or 0.0))
     status: Status = "holds" if abs(cell.difference) <= room else "does not hold"
-    return Claim("value", table.name, text, status, said)
+    return Claim("value", table.name, text, status, evidence)

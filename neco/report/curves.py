@@ -1,4 +1,4 @@
-"""Training curves of every run, drawn from the metrics.csv that a training writes."""
+"""Training curves: metrics.csv of every training comes in, one figure comes out."""
 
 import csv
 import math
@@ -20,22 +20,24 @@ PANELS = (
     ("information", "what the targets say (0: nothing)"),
 )
 COMPANIONS = {"loss": "floor", "head_rank": "backbone_rank"}
-"""What is drawn dotted in a panel, beside its quantity."""
+"""The quantity that is drawn dotted in the panel of another one."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One training: a run's name, its seed's, and the columns of its metrics.csv."""
+    """One training."""
 
     run: str
     name: str
+    """`<run>.seed<n>`"""
     columns: dict[str, list[float]]
+    """The columns of its metrics.csv."""
 
 
 def read_curve(run: str, path: Path) -> Curve | None:
-    """Return the curve of one metrics.csv, None where it holds no step.
+    """Return the curve of one metrics.csv, or None where it holds no step.
 
-    Cells that are empty or no number become NaN: a report shows what there is.
+    Cells that are empty or no number become NaN, because a report shows what there is.
     """
     if not path.exists():
         return None
@@ -56,12 +58,12 @@ def _number(text: str | None) -> float:
 
 
 def write_curves(curves: Sequence[Curve], into: Path) -> list[Path]:
-    """Write curves.png and .pdf: one panel per quantity, one colour per run, all seeds thin."""
+    """Write curves.png and .pdf, with a panel for each quantity and a colour for each run."""
     return drawn(lambda: draw(curves), into, "curves")
 
 
 def draw(curves: Sequence[Curve]) -> Figure:
-    """Return the figure; panels without data say so."""
+    """Return the figure. Panels without data say so."""
     palette = (LINES["NeCo"], LINES["DINOv2R"], *OTHERS)
     runs = list(dict.fromkeys(curve.run for curve in curves))
     colours = {run: palette[index % len(palette)] for index, run in enumerate(runs)}

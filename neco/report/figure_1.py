@@ -1,4 +1,7 @@
-"""Figure 1: the method, drawn from a real batch: views, alignment, references, sorts and loss."""
+"""Figure 1: a real batch comes in, a drawing of the method comes out.
+
+It shows views, alignment, references, sorts and loss.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -20,13 +23,14 @@ from neco.report.style import INK, drawn
 
 TEACHER, STUDENT = "#0072B2", "#D55E00"
 ACROSS, TALL = 7.6, 4.1
+"""Width and height of the figure in inches."""
 
 
 def figure_1(given: Given) -> list[Path]:
     """Write figure-1.png and .pdf from a batch of the run's training; return the paths.
 
-    The features are the backbone's own: teacher and student are equal at the start of training,
-    and the projection head, untrained there, is left out.
+    The tokens are the backbone's own. Teacher and student are equal at the start of a training, and
+    the projection head, which is not trained then, is left out.
     """
     settings = given.project.training(given.run)
     backbone = load_backbone(given.shown[0], given.weights)
@@ -104,8 +108,8 @@ def _view(axes: Axes, side: Side, colour: str, title: str) -> None:
 
 
 def _principal_colours(first: Tensor, second: Tensor) -> list[np.ndarray]:
-    """Return both (S*S, D) as (S, S, 3): their three principal components, in 0 to 1."""
-    units = [normalize(features, dim=-1) for features in (first, second)]
+    """Return the three principal components of both (S*S, dim) as colours (S, S, 3), in 0 to 1."""
+    units = [normalize(patches, dim=-1) for patches in (first, second)]
     both = torch.cat([unit - unit.mean(dim=0) for unit in units])
     _, _, axes = torch.linalg.svd(both, full_matrices=False)
     parts = both @ axes[:3].T

@@ -1,5 +1,7 @@
-"""Figure 2: in-context mIoU against the share of training images, this project's and the
-paper's."""
+"""Figure 2: scores come in, curves of in-context mIoU over the share of training images come out.
+
+They are this project's and the paper's.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -55,10 +57,11 @@ def draw(measured: Measured, numbers: Sequence[Reported], footer: Footer) -> Fig
 
 @dataclass(frozen=True)
 class _Line:
-    """How one of our models is drawn; `method` is the paper's name, None where it has none."""
+    """How one of our models is drawn."""
 
     group: Group
     method: str | None
+    """The paper's name of the model; None where the paper does not have it."""
     colour: str
 
     @property
@@ -69,7 +72,7 @@ class _Line:
 
 
 def _lines(groups: list[Group], reported: list[Reported]) -> list[_Line]:
-    """Return a line for each model; a released student takes the colour of the paper's own."""
+    """Return a line for each model. A released student has the colour of the paper's own."""
     names = {canonical(row.method, row.backbone): row.method for row in reported}
     free = dict(names)
     spare = cycle(OTHERS)
@@ -113,7 +116,7 @@ def _paper_style(method: str) -> dict[str, Any]:
 def _ours(
     panel: Axes, dataset: str, lines: list[_Line], measured: Measured, shares: dict[int, int]
 ) -> set[str]:
-    """Draw our lines; return the names of the models that were run."""
+    """Draw our lines, and return the handles of the groups that were evaluated."""
     shown = set()
     for line in lines:
         scores = {
@@ -144,7 +147,7 @@ def _frame(panel: Axes, dataset: str, shares: dict[int, int]) -> None:
 
 
 def _legend(figure: Figure, reported: list[Reported], ours: list[_Line]) -> None:
-    """One entry per colour, then what the two line styles mean."""
+    """Draw the legend: an entry for each colour, then what the two line styles mean."""
     handles: list[Any] = []
     labels: list[str] = []
     for method in dict.fromkeys(row.method for row in reported):

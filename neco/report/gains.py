@@ -1,4 +1,4 @@
-"""Every model's headline scores, and whether each run scores higher than its starting backbone."""
+"""Gains: scores come in, each model's headline scores and what runs gain over starts come out."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from neco.report.measured import Measured, Score
 from neco.report.paired import Paired, Quantity, paired
 
 FLOORS = ("random", "colour")
-"""Parts of names of models that any start has to score higher than."""
+"""Parts of the names of models over which any start has to score higher."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,12 @@ class Gain:
 
     @property
     def wins(self) -> int:
-        """Seeds in which the run is better than its start."""
+        """Return in how many seeds the run is better than its start."""
         return sum(value > 0 for value in self.score.by_seed.values())
 
     @property
     def sentence(self) -> str:
-        """Whether NeCo beats its start, in words."""
+        """Return in words whether NeCo beats its start."""
         seeds = len(self.score.by_seed)
         verdict = {seeds: "beats its start", 0: "does not beat its start"}.get(
             self.wins, "beats its start in some seeds only"
@@ -93,7 +93,7 @@ def build_overview(
 
 
 def _order(group: Group) -> int:
-    """Floors first, then backbones, then released students, then runs."""
+    """Return the place of a group: floors, then backbones, then released students, then runs."""
     if group.is_run:
         return 3
     return 2 if group.is_released else int(not _is_floor(group))
@@ -109,7 +109,7 @@ def _score(measured: Measured, group: Group, quantity: Quantity) -> Score | None
 
 
 def _dataset(name: str) -> tuple[int, str]:
-    """The paper's datasets in its order, then others by name."""
+    """Return the place of a dataset: the paper's in its order, then others by name."""
     known = list(DATASET_TITLES)
     return (known.index(name) if name in known else len(known), name)
 
@@ -153,7 +153,10 @@ def _fairness(measured: Measured, groups: list[Group], quantities: list[Quantity
 
 
 def verdicts(overview: Overview) -> list[str]:
-    """Return sentences: is the start fair, does NeCo beat it; one that says so when none ran."""
+    """Return sentences on whether each start is fair and whether NeCo beats it.
+
+    Where nothing ran, there is one sentence that says so.
+    """
     lines = overview.fairness + [gain.sentence for gain in overview.gains]
     lines += overview.paired.sentences() if overview.paired else []
     return lines or ["No run and its starting backbone were both evaluated yet."]

@@ -1,4 +1,7 @@
-"""The files that a figure is drawn from, when they exist. needs.py says which these are before."""
+"""The files that a figure is drawn from: paths come in, opened datasets and names come out.
+
+needs.py says before anything ran which files these are.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -29,7 +32,8 @@ class Given:
 
     @property
     def shown(self) -> tuple[str, str]:
-        """The (start, model of the run) that figures compare. Raises UserError without a run."""
+        """Return the start and the run's model that are compared. Raises UserError without a
+        run."""
         shown = self.project.pictured()
         if shown is None:
             raise UserError(
@@ -40,12 +44,12 @@ class Given:
 
     @property
     def run(self) -> str:
-        """The name of the run."""
+        """Return the name of the run."""
         return self.shown[1].rpartition(".seed")[0]
 
     @property
     def names(self) -> tuple[str, str]:
-        """What a figure calls the start and the run."""
+        """Return what a figure calls the start and the run."""
         run = self.project.runs[self.run]
         return named(self.shown[0]).method, run.method
 

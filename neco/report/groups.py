@@ -1,4 +1,7 @@
-"""Groups of models: all training seeds of a run together, under the names of the tables' rows."""
+"""Groups of models: models come in, all training seeds of a run come out together.
+
+Groups have the names of the tables' rows.
+"""
 
 import re
 from collections import Counter
@@ -21,7 +24,7 @@ class Group:
     handle: str
     """What scores are kept under: no other group of the project has it."""
     name: str
-    """Of a backbone its registry name, of a run its own; one of each may bear the same name."""
+    """The registry name of a backbone, or the name of a run. One of each may have the same name."""
     method: str
     label: str
     params: str
@@ -46,8 +49,9 @@ class Group:
     def key(self) -> tuple[str, str]:
         """(method, backbone) of the paper's row that this group fills, as `canonical` writes it.
 
-        A run counts as NeCo on its start only under that name, so a variant never fills its row;
-        nor do the authors' released students, which this project did not train.
+        A run counts as NeCo on its start only if its method is called so. So a variant never fills
+        that row. The authors' released students do not either, because this project did not train
+        them.
         """
         combined = f"{self.start_method}+NeCo"
         if self.is_released:
@@ -66,7 +70,7 @@ class Group:
 
     @property
     def short(self) -> str:
-        """A name for a row that states the architecture beside it."""
+        """Return a name for a row that states the architecture beside it."""
         if self.is_run:
             return f"{self.method} ({self.name}, from {self.start})"
         method = self.key[0]
@@ -79,7 +83,7 @@ class Group:
 
     @property
     def title(self) -> str:
-        """A name for readers that tells the groups of a project apart."""
+        """Return a name for readers by which the groups of a project can be told apart."""
         label = "" if self.is_run or self.label in ("", "-") else f" {self.label}"
         return self.short + label if self.unique or self.is_run else self.short
 

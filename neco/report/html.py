@@ -1,4 +1,7 @@
-"""The whole report as one HTML file, which needs no network, no server and no other file."""
+"""The whole report as one HTML file: metrics and figures come in, one page comes out.
+
+It needs no network, no server and no other file.
+"""
 
 import base64
 import io
@@ -12,7 +15,7 @@ from neco.config.compare import Compare
 from neco.evaluate.result import Metrics, read_result
 from neco.files import write_text
 from neco.paper.figures import FIGURES
-from neco.paper.reported import REPORTED, Reported, read_reported
+from neco.paper.reported import Reported, read_reported
 from neco.paper.tables import LAYOUTS
 from neco.report import claims, render, summary, verify
 from neco.report.captions import CAPTIONS, TITLES
@@ -25,9 +28,9 @@ from neco.report.page import page
 from neco.report.tables import build_table
 
 LARGE = 300_000
-"""Bytes of a PNG beyond which a picture is embedded as JPEG."""
+"""Most bytes of a PNG. A larger picture is embedded as JPEG."""
 FIRST = ("overlays", "figure-2", "figure-6")
-"""Pictures that stand before the tables; the others stand behind them."""
+"""Pictures that stand before the tables. The others stand behind them."""
 
 
 def write_report(
@@ -41,19 +44,18 @@ def write_report(
     runs: Mapping[str, Sequence[Path]] | None = None,
     config: Path | None = None,
     rerun: Sequence[str] = (),
-    reported: Path = REPORTED,
     against: str | None = None,
     paired: Compare | None = None,
 ) -> Path:
     """Write the report to `path` and return it.
 
-    figures: folder of the figures' PNGs; those that are missing are named as not drawn.
-    runs: metrics.csv of every training seed, by run; the curves are drawn to `figures`.
-    config: the configuration that was run, shown whole. rerun: commands, one per line.
-    against: model that the summary compares others with, by the draws of `paired`.
+    figures: the folder of the figures' PNGs. The page names those that are missing. runs:
+    metrics.csv of every training seed, by run. Their curves are drawn to `figures`. config: the
+    configuration that was run, which is shown whole. rerun: commands that run it again. against:
+    the model that the summary compares the others with, by the draws of `paired`.
     """
     measured = read_measured(metrics, groups)
-    numbers = read_reported(reported)
+    numbers = read_reported()
     footer = footer.completed(measured.commits, measured.date)
     stems = [drawing.stem for drawing in FIGURES.values()]
     drawn = {stem: figures / f"{stem}.png" for stem in stems}
@@ -129,7 +131,7 @@ def _pictures(drawn: Mapping[str, Path], names: Sequence[str], *, titled: bool =
 
 
 def embedded(path: Path) -> str:
-    """Return a PNG as a data URI, as JPEG where the PNG is large."""
+    """Return a PNG as a data URI. A large one becomes a JPEG."""
     data, kind = path.read_bytes(), "png"
     if len(data) > LARGE:
         with Image.open(path) as image:
@@ -141,7 +143,7 @@ def embedded(path: Path) -> str:
 
 
 def _tables(names: Sequence[str], measured: Measured, numbers: list[Reported]) -> str:
-    """Return the tables; one in which nothing of ours ran is folded."""
+    """Return the tables. One in which nothing of ours ran is folded."""
     parts = []
     for name in names:
         table = build_table(name, measured, numbers)
@@ -159,7 +161,7 @@ def _ran(table: Table) -> bool:
 
 
 def _conditions(metrics: Path, measured: Measured) -> str:
-    """Return one line per metrics file, and the files that belong to no model."""
+    """Return a line for each metrics file, and the names of the files that belong to no model."""
     files = sorted(metrics.glob("*/*/*.json"))
     files = [file for file in files if str(file.relative_to(metrics)) not in measured.left_out]
     if not files:

@@ -1,5 +1,7 @@
-"""Figures of labels over images: Figure 3 shows the ground truth, Figure 7 segments found without
-labels."""
+"""Figures of labels over images: images and labels come in, Figures 3 and 7 come out.
+
+Figure 3 shows the ground truth, and Figure 7 segments that were found without labels.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,8 +13,10 @@ from neco.data.dataset import IGNORED, Dataset
 from neco.errors import UserError
 from neco.report.given import Given
 from neco.report.pictures import (
+    ACROSS,
+    Column,
     choose,
-    grid,
+    draw_columns,
     justified,
     labelled,
     legend,
@@ -22,7 +26,6 @@ from neco.report.pictures import (
 )
 from neco.report.style import drawn
 
-ACROSS = 7.0
 PER_ROW = 6
 
 
@@ -40,9 +43,9 @@ def figure_7(given: Given) -> list[Path]:
     return drawn(lambda: draw_segments(val, models, images), given.into, "figure-7")
 
 
-def draw_truth(dataset: Dataset, images: int, seed: int = 0) -> Figure:
+def draw_truth(dataset: Dataset, images: int) -> Figure:
     """Return Figure 3: rows of images with their labels, images drawn at random."""
-    pictures = [read_picture(dataset, index) for index in choose(dataset, images, seed=seed)]
+    pictures = [read_picture(dataset, index) for index in choose(dataset, images)]
     rows = [pictures[start : start + PER_ROW] for start in range(0, len(pictures), PER_ROW)]
     shown = np.unique(np.concatenate([picture.labels.ravel() for picture in pictures]))
     shown = shown[shown != IGNORED]
@@ -56,37 +59,27 @@ def draw_truth(dataset: Dataset, images: int, seed: int = 0) -> Figure:
     return figure
 
 
-def draw_segments(
-    val: Dataset, models: Sequence[tuple[str, Path]], images: int, seed: int = 0
-) -> Figure:
-    """Return Figure 7: one row per image of the held-out split, images drawn at random.
+def draw_segments(val: Dataset, models: Sequence[tuple[str, Path]], images: int) -> Figure:
+    """Return Figure 7, with a row for each of the held-out images, which are drawn at random.
 
-    Columns: input, ground truth, and each model's segments in the colours of the classes that they
-    were matched to. models: (name, file of predicted classes from the unsupervised protocol).
+    Its columns are input, ground truth, and each model's segments in the colours of the classes to
+    which they were matched. models: the name of each, and the file of classes that the unsupervised
+    protocol predicted with it.
     """
-    chosen = choose(val, images, seed=seed)
+    chosen = choose(val, images)
     pictures = [read_picture(val, index) for index in chosen]
     shown = [np.unique(picture.labels) for picture in pictures]
-    columns: list[tuple[str, list[np.ndarray]]] = [
-        ("input", [picture.pixels for picture in pictures]),
-        ("ground truth", [labelled(p, p.labels, val.classes) for p in pictures]),
+    columns: list[Column] = [
+        ("input", [picture.pixels for picture in pictures], []),
+        ("ground truth", [labelled(p, p.labels, val.classes) for p in pictures], []),
     ]
     for name, path in models:
         maps = _read_maps(path, val)[chosen]
         shown += [np.unique(found) for found in maps]
         tiles = [labelled(p, m, val.classes) for p, m in zip(pictures, maps, strict=True)]
-        columns.append((name, tiles))
+        columns.append((name, tiles, []))
     classes = np.unique(np.concatenate(shown))
-    classes = classes[classes != IGNORED].tolist()
-    bottom = legend_height(classes, ACROSS) + 0.05
-    heights = [1 / picture.aspect for picture in pictures]
-    figure, axes = grid([1.0] * len(columns), heights, across=ACROSS, top=0.2, bottom=bottom)
-    for column, (title, tiles) in enumerate(columns):
-        axes[0][column].set_title(title, fontsize=7, pad=3)
-        for row, tile in enumerate(tiles):
-            show(axes[row][column], tile)
-    legend(figure, val.classes, classes, bottom - 0.05)
-    return figure
+    return draw_columns(pictures, columns, val.classes, classes[classes != IGNORED].tolist())
 
 
 def _read_maps(path: Path, val: Dataset) -> np.ndarray:

@@ -1,5 +1,7 @@
-"""This project's numbers: metrics files of all seeds come in, one score for each model, dataset,
-protocol and setting comes out."""
+"""This project's numbers: metrics files of all seeds come in, scores come out.
+
+There is one score for each model, dataset, protocol and setting.
+"""
 
 import time
 from collections.abc import Collection, Sequence
@@ -27,7 +29,7 @@ class Score:
     spread: str
     """What `std` is over: `3 training seeds`, `5 evaluation seeds`, or nothing."""
     scale: tuple[str, ...] = ()
-    """How the conditions differ from the paper's; empty at the paper's scale."""
+    """How the conditions differ from the paper's. It is empty at the paper's scale."""
 
     def marked(self, reason: str) -> "Score":
         """Return this score with one more difference of scale."""
@@ -67,7 +69,7 @@ class Measured:
     """Metrics files of models that the project does not have."""
 
     def get(self, group: Group, dataset: str, protocol: str, setting: str) -> Score | None:
-        """Return a score, None where it was not run."""
+        """Return a score, or None where it was not measured."""
         return self.scores.get((group.handle, dataset, protocol, setting))
 
     def settings(self, dataset: str, protocol: str) -> list[str]:
@@ -76,7 +78,7 @@ class Measured:
         return list(dict.fromkeys(found))
 
     def start_of(self, group: Group) -> Group | None:
-        """Return the backbone that a run or a released student started from, None if unknown."""
+        """Return the backbone from which a run or a released student started, or None."""
         named = (other for other in self.groups if other.name == group.start and not other.is_run)
         return next(named, None)
 
@@ -84,7 +86,7 @@ class Measured:
 def read_measured(
     metrics: Path, groups: Sequence[Group], places: Collection[Place] | None = None
 ) -> Measured:
-    """Return the scores of <metrics>/<protocol>/<dataset>/<model>.json; none is an empty project.
+    """Return the scores of <metrics>/<protocol>/<dataset>/<model>.json, of which there may be none.
 
     places: the only files that are read; None reads all. The seeds of a run are averaged, and `std`
     is their sample standard deviation. A backbone keeps the spread over evaluation seeds.

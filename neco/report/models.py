@@ -45,8 +45,8 @@ class Model(BaseModel):
 def describe_models(project: Project, runs: Path | None = None) -> list[Model]:
     """Return every model of a project.
 
-    `runs` holds <run>.seed<n>/training.json of the runs that have been trained; without it nothing
-    is said of trainings.
+    runs: the folder with <run>.seed<n>/training.json of the trainings that are finished. Without
+    it, nothing is said about trainings.
     """
     models = []
     for name, (backbone, run, seed) in project.models().items():
@@ -74,10 +74,10 @@ def describe_models(project: Project, runs: Path | None = None) -> list[Model]:
 
 
 def _training(path: Path, settings: Train) -> dict[str, Any]:
-    """Return dataset, epochs and batch size as asked; images, hours and device as measured.
+    """Return dataset, epochs and batch size as asked, and images, hours and device as measured.
 
-    `hours` and `epoch_minutes` pass on the clock, over all starts of the training; `gpu_hours` are
-    those of every process (each has one GPU).
+    `hours` and `epoch_minutes` are wall time over all starts of the training. `gpu_hours` are the
+    hours of all processes, each of which has one GPU.
     """
     known = {
         "dataset": settings.dataset,
@@ -101,7 +101,7 @@ def _training(path: Path, settings: Train) -> dict[str, Any]:
 
 
 def _device(measured: dict[str, Any], processes: int) -> str:
-    """Return what trained, in words: `4 x NVIDIA H100 80GB HBM3`, `CPU` where it has no name.
+    """Return in words which device trained: `4 x NVIDIA H100 80GB HBM3`, or `CPU` without a name.
 
     Trainings of earlier versions recorded no name, only PyTorch's `cpu` or `cuda:0`.
     """

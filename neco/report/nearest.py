@@ -1,4 +1,4 @@
-"""Figures 4 and 5: the nearest patches of the same queries, found with the start and with NeCo."""
+"""Figures 4 and 5: features of the start and of NeCo come in, nearest patches come out."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,32 +16,41 @@ from neco.report.given import Given
 from neco.report.pictures import grid, show
 from neco.report.style import SOFT, drawn
 
+STEPS, LOSSES = 6, 4
+"""How many queries Figure 4 and Figure 5 show."""
 NEIGHBOURS = 7
+"""How many nearest patches are shown for each query."""
 WINDOW = 7
-"""Patches across that are shown around each patch."""
+"""How many patches wide the shown surroundings of a patch are."""
 PURE = 0.9
-"""Share of one class that a query patch holds at least."""
+"""Least share of one class in a query patch."""
 CANDIDATES = 400
+"""Most queries that are looked at."""
 RIGHT, WRONG = "#0072B2", "#D55E00"
 
 
 @dataclass(frozen=True)
 class Query:
-    """One patch of a held-out image: `patch` counts row by row in the image's grid."""
+    """One patch of a held-out image."""
 
     image: int
+    """The image's index in the split."""
     patch: int
+    """The patch's place in the image's grid, counted row by row."""
     label: int
+    """The class that the patch shows."""
 
 
 @dataclass(frozen=True)
 class Neighbours:
-    """What one model retrieves: images and patches (queries, NEIGHBOURS), nearest first."""
+    """What one model retrieves, nearest first. Arrays are (queries, NEIGHBOURS)."""
 
     images: np.ndarray
+    """int: the image of each neighbour"""
     patches: np.ndarray
+    """int: its place in the image's grid"""
     right: np.ndarray
-    """bool: the neighbour's main class is the query's"""
+    """bool: whether its main class is the query's"""
 
 
 def figure_4(given: Given) -> list[Path]:
@@ -62,26 +71,23 @@ def _read(given: Given) -> tuple[Dataset, Features, Features]:
     return given.held_out(), start, run
 
 
-def draw_steps(
-    val: Dataset, start: Features, neco: Features, names: tuple[str, str], queries: int = 6
-) -> Figure:
-    """Return Figure 4. start, neco: features of the split of two models, on the same grid."""
+def draw_steps(val: Dataset, start: Features, neco: Features, names: tuple[str, str]) -> Figure:
+    """Return Figure 4. start, neco: features of the split from two models, on the same grid."""
     found = retrieve(val, start, neco)
-    steps = np.linspace(0, len(found.queries) - 1, min(queries, len(found.queries)))
+    steps = np.linspace(0, len(found.queries) - 1, min(STEPS, len(found.queries)))
     return _draw(val, start, found, np.unique(steps.round().astype(int)).tolist(), names, "")
 
 
-def draw_losses(
-    val: Dataset, start: Features, neco: Features, names: tuple[str, str], queries: int = 4
-) -> Figure:
+def draw_losses(val: Dataset, start: Features, neco: Features, names: tuple[str, str]) -> Figure:
     """Return Figure 5.
 
-    Rule: the difference in how many of the nearest patches show the query's class; ties go to
-    the first in the split. Where the start beats NeCo in fewer queries, the figure says so.
+    Queries are sorted by how many more of the nearest patches show the query's class with the start
+    than with NeCo. Of equal ones the first in the split goes first. The figure says in how many
+    queries either model is ahead.
     """
     found = retrieve(val, start, neco)
     margin = found.start.right.sum(axis=1) - found.neco.right.sum(axis=1)
-    chosen = np.argsort(-margin, kind="stable")[:queries].tolist()
+    chosen = np.argsort(-margin, kind="stable")[:LOSSES].tolist()
     wins = int((margin > 0).sum())
     note = f"{names[0]} retrieves more patches of the query's class in {wins} of {len(margin)} "
     note += f"queries, {names[1]} in {int((margin < 0).sum())}."
@@ -113,12 +119,11 @@ def retrieve(val: Dataset, start: Features, neco: Features) -> Retrieved:
     )
 
 
-def candidates(
-    labels: PatchLabels, grid_shape: tuple[int, ...], classes: range, seed: int = 0
-) -> list[Query]:
-    """Return at most CANDIDATES queries: per image and class the pure patch nearest its middle.
+def candidates(labels: PatchLabels, grid_shape: tuple[int, ...], classes: range) -> list[Query]:
+    """Return at most CANDIDATES queries, drawn at random where there are more.
 
-    Only `classes` give queries: no background, no ignored pixels. More are thinned at random.
+    A query is, for each image and each of the `classes` in it, the pure patch that is nearest to
+    the middle of the class. So background and ignored pixels give none.
     """
     rows, columns = grid_shape
     y, x = np.divmod(np.arange(rows * columns), columns)
@@ -134,7 +139,7 @@ def candidates(
             distance = (y[pure] - middle[0]) ** 2 + (x[pure] - middle[1]) ** 2
             queries.append(Query(image, int(pure[distance.argmin()]), int(label)))
     if len(queries) > CANDIDATES:
-        kept = np.random.default_rng(seed).choice(len(queries), CANDIDATES, replace=False)
+        kept = np.random.default_rng(0).choice(len(queries), CANDIDATES, replace=False)
         queries = [queries[index] for index in sorted(kept)]
     return queries
 
@@ -142,7 +147,7 @@ def candidates(
 def nearest_patches(tokens: np.ndarray, queries: list[Query], main: np.ndarray) -> Neighbours:
     """Return the nearest patches by cosine, the best of each other image only.
 
-    tokens (images, rows, columns, dim); main (images, patches), each patch's main class.
+    tokens: (images, rows, columns, dim). main: (images, patches), each patch's main class.
     """
     images, dim = tokens.shape[0], tokens.shape[-1]
     asked = np.stack([tokens[q.image].reshape(-1, dim)[q.patch] for q in queries])
@@ -206,7 +211,7 @@ def _draw(
 def _patch(
     axes: Axes, val: Dataset, image: int, patch: int, shape: tuple[int, ...], colour: str
 ) -> None:
-    """Draw the window around a patch, the patch outlined, the frame in `colour`."""
+    """Draw the surroundings of a patch with the patch outlined, in a frame of `colour`."""
     side = 16
     square = val.items[image].read_image().resize((shape[1] * side, shape[0] * side))
     row, column = divmod(patch, shape[1])

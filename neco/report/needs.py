@@ -1,6 +1,7 @@
-"""What a table or a figure is made from, known before anything ran.
+"""What a table or a figure is made from: a part's name comes in, the files that it reads come out.
 
-The workflow's rules take exactly what `needs_of` says, and `neco plan --only` counts exactly that.
+It is known before anything ran. The workflow's rules take exactly what `needs_of` says, and
+`neco plan --only` counts exactly that.
 """
 
 from collections.abc import Iterable, Sequence
@@ -40,9 +41,9 @@ class Needs:
     trainings: tuple[str, ...] = ()
     """Models (`<run>.seed<n>`) whose training the part says something of."""
     features: dict[str, FeatureSet] = field(default_factory=dict)
-    """Features by the name that the figure has for them, as `start_val`."""
+    """Features, by what the figure calls them, as `start_val`."""
     maps: tuple[tuple[str, str, str], ...] = ()
-    """What the unsupervised protocol predicted, by the metrics file that it is written with."""
+    """What the unsupervised protocol predicted, as the metrics file that it is written with."""
     datasets: tuple[str, ...] = ()
     weights: tuple[str, ...] = ()
 
@@ -129,7 +130,7 @@ def shown_dataset(project: Project) -> str:
 
 
 def _lacks(part: str, project: Project) -> str | None:
-    """Return in words what a project lacks for a part; None where it lacks nothing."""
+    """Return in words what a project lacks for a part, or None."""
     drawing = FIGURES.get(part.removeprefix("figure-"))
     if drawing is None or not drawing.compares:
         return None

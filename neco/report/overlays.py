@@ -1,11 +1,11 @@
-"""Overlays and Figure 6: the same images, segmented with the start and with the NeCo run."""
+"""Overlays and Figure 6: features of the start and of the NeCo run come in, both segment the same
+images, and the figures come out."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.optimize import linear_sum_assignment
 
@@ -17,18 +17,18 @@ from neco.evaluate.overcluster import cluster_maps
 from neco.features import Features, read_features
 from neco.report.given import Given
 from neco.report.pictures import (
+    ACROSS,
+    Column,
     Picture,
     choose,
+    draw_columns,
     grid,
     labelled,
-    legend,
-    legend_height,
     read_picture,
     show,
 )
 from neco.report.style import cluster_colours, drawn
 
-ACROSS = 7.0
 CLUSTER_STRENGTH = 0.75
 
 
@@ -60,7 +60,8 @@ class Compared:
     name: str
     """As the figure calls it: `DINOv2R`, `NeCo`."""
     features: Mapping[str, Features]
-    """`train` and `val` split as in-context reads them, `cluster` as overclustering does."""
+    """Those of the `train` and `val` split as in-context reads them, and `cluster` as
+    overclustering reads the `val` split."""
 
 
 def _models(given: Given) -> tuple[Compared, Compared]:
@@ -93,17 +94,16 @@ def draw_overlays(
     overcluster: Overcluster,
     clusters: int,
     images: int,
-    seed: int = 0,
 ) -> Figure:
     """Return the overlays.
 
-    One row per image: input, ground truth, in-context prediction of the start and of NeCo (with
-    the image's mIoU over the classes it shows), clusters of the start and of NeCo. The memory holds
-    all training images, as in the evaluation's 1/1 setting.
+    Each image has a row with input, ground truth, the in-context predictions of the start and of
+    NeCo, and the clusters of both. A prediction states the image's mIoU over the classes that the
+    image shows. The memory holds all training images, as in the evaluation's setting 1/1.
     """
-    chosen = choose(val, images, seed=seed)
+    chosen = choose(val, images)
     pictures = [read_picture(val, index) for index in chosen]
-    columns: list[tuple[str, list[np.ndarray], list[str]]] = []
+    columns: list[Column] = []
     truth = [val.items[index].read_mask() for index in chosen]
     columns.append(("input", [picture.pixels for picture in pictures], []))
     columns.append(
@@ -125,7 +125,7 @@ def draw_overlays(
         columns.append((f"{model.name}: K={clusters}", tiles, []))
     shown = np.unique(np.concatenate(seen))
     shown = shown[shown != IGNORED]
-    return _draw_columns(pictures, columns, val.classes, shown.tolist())
+    return draw_columns(pictures, columns, val.classes, shown.tolist())
 
 
 def draw_clusters(
@@ -134,10 +134,9 @@ def draw_clusters(
     overcluster: Overcluster,
     clusters: int,
     images: int,
-    seed: int = 0,
 ) -> Figure:
     """Return Figure 6: inputs, clusters of the start, clusters of NeCo, in rows."""
-    chosen = choose(val, images, seed=seed)
+    chosen = choose(val, images)
     pictures = [read_picture(val, index) for index in chosen]
     rows = [("(a) Input", [picture.pixels for picture in pictures])]
     both = _cluster_tiles(models, clusters, overcluster, pictures, chosen)
@@ -163,7 +162,7 @@ def _cluster_tiles(
     pictures: list[Picture],
     chosen: list[int],
 ) -> list[list[np.ndarray]]:
-    """Return each model's clusters over the pictures; clusters that overlap share a colour."""
+    """Return each model's clusters over the pictures. Clusters that overlap most share a colour."""
     before, after = (
         cluster_maps(model.features["cluster"], clusters, settings, settings.seeds[0])
         for model in models
@@ -177,9 +176,10 @@ def _cluster_tiles(
 
 
 def renumbered(maps: np.ndarray, like: np.ndarray, clusters: int) -> np.ndarray:
-    """Return `maps` with clusters renumbered one to one to those of `like` they overlap most.
+    """Return `maps` with the numbers of the clusters in `like` that its clusters overlap most.
 
-    Both int (images, rows, columns), grids of the same images. Colours then compare by eye.
+    maps, like: int (images, rows, columns), of the same images. Clusters correspond one to one. A
+    reader can then compare colours.
     """
     if maps.shape != like.shape:
         return maps
@@ -197,30 +197,6 @@ def _clusters(picture: Picture, clusters: np.ndarray, colours: np.ndarray) -> np
     grey = np.repeat(picture.pixels.mean(axis=2, keepdims=True), 3, axis=2)
     flat = colours[picture.sized(clusters)]
     return (grey * (1 - CLUSTER_STRENGTH) + flat * CLUSTER_STRENGTH).round().astype(np.uint8)
-
-
-def _draw_columns(
-    pictures: list[Picture],
-    columns: list[tuple[str, list[np.ndarray], list[str]]],
-    classes: list[str],
-    shown: list[int],
-) -> Figure:
-    bottom = legend_height(shown, ACROSS) + 0.05
-    heights = [1 / picture.aspect for picture in pictures]
-    figure, axes = grid([1.0] * len(columns), heights, across=ACROSS, top=0.2, bottom=bottom)
-    for number, (title, tiles, scores) in enumerate(columns):
-        axes[0][number].set_title(title, fontsize=7, pad=3)
-        for place, (row, tile) in zip(axes, enumerate(tiles), strict=True):
-            show(place[number], tile)
-            if scores:
-                _corner(place[number], f"mIoU {scores[row]}")
-    legend(figure, classes, shown, bottom - 0.05)
-    return figure
-
-
-def _corner(axes: Axes, text: str) -> None:
-    box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
-    axes.text(0.03, 0.04, text, transform=axes.transAxes, fontsize=6, bbox=box)
 
 
 def _draw_rows(pictures: list[Picture], rows: list[tuple[str, list[np.ndarray]]]) -> Figure:

@@ -1,5 +1,7 @@
-"""An HTML page in one file, with its style inside; it is readable in light, in dark and on a
-phone."""
+"""An HTML page in one file: its body comes in, the page with its style inside comes out.
+
+It is readable in light, in dark and on a phone.
+"""
 
 import re
 from html import escape
@@ -12,7 +14,7 @@ MARKED = re.compile(r"[\\`*\[\]<>|~$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|&(?=#?\
 
 
 def markdown_text(text: str) -> str:
-    """Return text of any origin so that Markdown shows it as it is, on one line."""
+    """Return any text on one line, escaped so that Markdown shows it as it is."""
     return MARKED.sub(lambda found: f"\\{found[0]}", " ".join(text.split()))
 
 

@@ -1,4 +1,4 @@
-"""Pictures of a dataset for figures: which images, at which size, in a grid with straight edges."""
+"""Pictures of a dataset for figures: indices come in, a grid of pictures comes out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +13,12 @@ from neco.report.style import INK, label_colours, painted
 
 LONGEST = 320
 """Longest side of a picture in a figure, in pixels."""
+ACROSS = 7.0
+"""Width of a figure of pictures in inches."""
+GAP = 0.04
+"""Inches between the pictures of a figure."""
+Column = tuple[str, list[np.ndarray], list[str]]
+"""A column of a figure: its title, a picture for each row, and the scores of these, if any."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +47,8 @@ class Picture:
 def choose(dataset: Dataset, count: int, classes: int = 2, seed: int = 0) -> list[int]:
     """Return `count` indices drawn at random from the images that show at least `classes` classes.
 
-    A rule, so that no picture is picked by hand: the same seed gives the same images. All images
-    serve when too few show so many classes.
+    So no picture is picked by hand, and the same seed gives the same images. Where too few images
+    show so many classes, they are drawn from all.
     """
     order = np.random.default_rng(seed).permutation(len(dataset)).tolist()
     rich: list[int] = []
@@ -67,7 +73,7 @@ def read_picture(dataset: Dataset, index: int, longest: int = LONGEST) -> Pictur
 
 
 def labelled(picture: Picture, labels: np.ndarray, classes: list[str]) -> np.ndarray:
-    """Return the picture with class labels of any size laid over it; background only darkens."""
+    """Return the picture with class labels of any size laid over it. Background only darkens it."""
     return painted(picture.pixels, picture.sized(labels), label_colours(classes))
 
 
@@ -79,12 +85,12 @@ def grid(
     left: float = 0.0,
     top: float = 0.0,
     bottom: float = 0.0,
-    gap: float = 0.04,
+    gap: float = GAP,
 ) -> tuple[Figure, list[list[Axes]]]:
     """Return a figure `across` inches wide and axes[row][column] that fill it edge to edge.
 
-    widths, heights: of columns and rows in one unit, so pictures keep their shape. The margins
-    `left`, `top`, `bottom` and the `gap` between pictures are inches.
+    widths, heights: those of columns and rows in one unit, so that pictures keep their shape. The
+    margins `left`, `top` and `bottom` and the `gap` between pictures are in inches.
     """
     unit = (across - left - gap * (len(widths) - 1)) / sum(widths)
     tall = top + bottom + unit * sum(heights) + gap * (len(heights) - 1)
@@ -109,14 +115,13 @@ def justified(
     *,
     across: float,
     bottom: float = 0.0,
-    gap: float = 0.04,
 ) -> tuple[Figure, list[list[Axes]]]:
     """Return a figure and axes[row][column] in which every row of pictures fills the width.
 
-    aspects: width over height of every picture, row by row. Inches, as in `grid`.
+    aspects: width over height of every picture, row by row. across, bottom: in inches.
     """
-    heights = [(across - gap * (len(row) - 1)) / sum(row) for row in aspects]
-    tall = sum(heights) + gap * (len(heights) - 1) + bottom
+    heights = [(across - GAP * (len(row) - 1)) / sum(row) for row in aspects]
+    tall = sum(heights) + GAP * (len(heights) - 1) + bottom
     figure = Figure(figsize=(across, tall))
     axes = []
     y = tall
@@ -127,9 +132,9 @@ def justified(
             width = aspect * height
             box = (x / across, (y - height) / tall, width / across, height / tall)
             places.append(figure.add_axes(box))
-            x += width + gap
+            x += width + GAP
         axes.append(places)
-        y -= height + gap
+        y -= height + GAP
     return figure, axes
 
 
@@ -165,3 +170,25 @@ def legend_height(shown: Sequence[int], across: float) -> float:
     """Return the inches that `legend` needs for so many classes."""
     rows = -(-len(shown) // max(1, int(across / 1.05)))
     return 0.12 + 0.17 * rows
+
+
+def draw_columns(
+    pictures: list[Picture], columns: list[Column], classes: list[str], shown: list[int]
+) -> Figure:
+    """Return a figure with a row for each picture and a legend of the classes that are `shown`."""
+    bottom = legend_height(shown, ACROSS) + 0.05
+    heights = [1 / picture.aspect for picture in pictures]
+    figure, axes = grid([1.0] * len(columns), heights, across=ACROSS, top=0.2, bottom=bottom)
+    for number, (title, tiles, scores) in enumerate(columns):
+        axes[0][number].set_title(title, fontsize=7, pad=3)
+        for place, (row, tile) in zip(axes, enumerate(tiles), strict=True):
+            show(place[number], tile)
+            if scores:
+                _corner(place[number], f"mIoU {scores[row]}")
+    legend(figure, classes, shown, bottom - 0.05)
+    return figure
+
+
+def _corner(axes: Axes, text: str) -> None:
+    box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
+    axes.text(0.03, 0.04, text, transform=axes.transAxes, fontsize=6, bbox=box)

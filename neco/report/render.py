@@ -1,4 +1,7 @@
-"""Writing a table: as CSV (one line for each cell), Markdown, LaTeX (booktabs) and HTML."""
+"""Writing a table: the table comes in, its CSV, Markdown, LaTeX and HTML come out.
+
+CSV has a line for each cell, and LaTeX uses booktabs.
+"""
 
 import csv
 import io
@@ -33,7 +36,7 @@ def heading(table: Table) -> str:
 
 
 def as_csv(table: Table) -> str:
-    """Return one line per cell, in the columns of CSV_COLUMNS; gain rows are left out."""
+    """Return one line for each cell, in the columns of CSV_COLUMNS, without rows of gains."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
@@ -68,7 +71,7 @@ def as_csv(table: Table) -> str:
 
 
 def _sections(table: Table, block: list[int]) -> list[tuple[str, list[Row]]]:
-    """Return (heading, rows): the paper's rows, then ours without a counterpart that ran here."""
+    """Return the sections as (heading, rows): the paper's rows, then ours without a counterpart."""
     extra = [row for row in table.rows if row.extra and any(row.cells[i].ours for i in block)]
     own = [("", [row for row in table.rows if not row.extra])]
     return own + ([(EXTRA_HEADING, extra)] if extra else [])
@@ -94,7 +97,7 @@ def _title(table: Table, index: int, titled: bool) -> str:
 
 
 def markdown(table: Table) -> str:
-    """Return the table as GitHub Markdown, one block per dataset when it is wide."""
+    """Return the table as GitHub Markdown. A wide one has a block for each dataset."""
     lines = [f"# {heading(table)}", "", table.caption, ""]
     for block in table.blocks:
         title = _block_title(table, block)
@@ -139,7 +142,7 @@ def tex(text: str) -> str:
 
 
 def latex(table: Table) -> str:
-    """Return a `table*` environment; needs `booktabs` and `graphicx` in the preamble."""
+    """Return a `table*` environment. The preamble has to load `booktabs` and `graphicx`."""
     lines = [
         "% \\usepackage{booktabs,graphicx}",
         "\\begin{table*}[t]",
@@ -184,7 +187,7 @@ def _latex_block(table: Table, block: list[int]) -> list[str]:
 
 
 def html(table: Table, footer: bool = True) -> str:
-    """Return the table as an HTML fragment (no heading): blocks, notes and, if asked, footer."""
+    """Return an HTML fragment without heading: blocks, notes, and the footer if asked."""
     parts = [f'<p class="caption">{escape(table.caption)}</p>']
     for block in table.blocks:
         title = _block_title(table, block)

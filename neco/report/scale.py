@@ -1,4 +1,4 @@
-"""How far a result's conditions are from the paper's."""
+"""How far a result is from the paper's conditions: a metrics file comes in, reasons come out."""
 
 from typing import Any
 
@@ -25,10 +25,10 @@ TRAINED = {
 def reasons(
     result: Metrics, training: dict[str, Any], ablations: tuple[str, ...] = ()
 ) -> list[str]:
-    """Return what differs from the paper's conditions, in words; empty at the paper's scale.
+    """Return in words what differs from the paper's conditions. Nothing does at the paper's scale.
 
-    `ablations` are the cells that the run is for (`5a/foreground`): they have conditions of
-    their own.
+    training: what is known of the model's training (models.json). ablations: the cells that the run
+    is for, as `5a/foreground`, since they have other conditions.
     """
     found = []
     held_out, trained = result.conditions.val_images, result.conditions.train_images

@@ -1,4 +1,7 @@
-"""One look for all figures, with colours that colour-blind readers can tell apart."""
+"""One look for all figures: a function that draws comes in, the figure's files come out.
+
+Colour-blind readers can tell the colours apart.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,6 +12,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
+from neco.data.classes import voc_colours
 from neco.data.dataset import IGNORED
 from neco.files import whole_file
 
@@ -23,10 +27,11 @@ LINES = {
     "NeCo": "#D55E00",
     "iBOT": "#661100",
 }
-"""Okabe and Ito's palette, one fixed colour per method."""
+"""One fixed colour for each method, from Okabe and Ito's palette."""
 OTHERS = ("#882255", "#332288", "#117733", "#000000", "#44AA99", "#AA4499", "#661100", "#6699CC")
-"""For models that the paper does not have (Tol's muted palette)."""
+"""Colours of models that the paper does not have, from Tol's muted palette."""
 RESOLUTION = 200
+"""Dots per inch of PNG files."""
 INK = "#222222"
 SOFT = "#666666"
 
@@ -60,7 +65,7 @@ def journal() -> Iterator[None]:
 
 
 def save(figure: Figure, into: Path, name: str) -> list[Path]:
-    """Write <name>.png (200 dots per inch) and <name>.pdf (fonts embedded); return the paths."""
+    """Write <name>.png and <name>.pdf, the latter with embedded fonts, and return the paths."""
     paths = [into / f"{name}.png", into / f"{name}.pdf"]
     about = {"Creator": "neco", "Title": name}
     how: dict[str, Any] = {"dpi": RESOLUTION, "bbox_inches": "tight", "pad_inches": 0.05}
@@ -73,33 +78,19 @@ def save(figure: Figure, into: Path, name: str) -> list[Path]:
 
 
 def drawn(draw: Callable[[], Figure], into: Path, name: str) -> list[Path]:
-    """Return the files of a figure drawn in the journal's style."""
+    """Return the files of a figure that `draw` returns, drawn in the journal's style."""
     with journal():
         return save(draw(), into, name)
 
 
-def voc_colours(count: int = 256) -> np.ndarray:
-    """Return uint8 (count, 3), the colours of PASCAL VOC's own label images.
-
-    Bit j of the class goes to the high bits of red, green and blue in turn (VOC devkit).
-    """
-    ids = np.arange(count)
-    colours = np.zeros((count, 3), dtype=np.uint8)
-    for bit in range(8):
-        for channel in range(3):
-            colours[:, channel] |= (((ids >> channel) & 1) << (7 - bit)).astype(np.uint8)
-        ids = ids >> 3
-    return colours
-
-
 def label_colours(classes: list[str]) -> np.ndarray:
-    """Return uint8 (classes, 3): VOC's colours, black only for a class named background."""
+    """Return VOC's colours, uint8 (classes, 3). Only a class that is called background is black."""
     first = 0 if classes and classes[0].lower() == "background" else 1
     return voc_colours(len(classes) + first)[first:]
 
 
 def cluster_colours(count: int) -> np.ndarray:
-    """Return uint8 (count, 3): hues a golden section apart in three depths; neighbours differ."""
+    """Return distinct colours, uint8 (count, 3): hues a golden section apart, in three depths."""
     golden = 0.61803398875
     index = np.arange(count)
     hue = (index * golden) % 1.0
@@ -112,7 +103,7 @@ def cluster_colours(count: int) -> np.ndarray:
 def painted(image: np.ndarray, labels: np.ndarray, colours: np.ndarray) -> np.ndarray:
     """Return `image` uint8 (H, W, 3) with class labels (H, W) laid over it.
 
-    Ignored pixels (255) show the image alone; black (background) is laid on more thinly.
+    Ignored pixels (255) show the image alone. Black, the background, is laid on more thinly.
     """
     strength = np.where(colours.any(axis=1), 0.6, 0.35)
     known = labels != IGNORED

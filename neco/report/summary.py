@@ -1,4 +1,7 @@
-"""The short table at the end of a project: on the terminal, as Markdown, CSV and HTML."""
+"""The short table at a project's end: scores and gains come in, text for each medium comes out.
+
+The media are the terminal, Markdown, CSV and HTML.
+"""
 
 import csv
 import io
@@ -36,7 +39,10 @@ def _blocks(overview: Overview) -> dict[str, list[int]]:
 
 
 def _rows(overview: Overview, block: list[int]) -> list[list[str]]:
-    """Return texts: model, training seeds, then score and gain (or nothing) of each quantity."""
+    """Return the texts of each row: model, training seeds, then score and gain of each quantity.
+
+    A gain is empty where there is none.
+    """
     gains = {(gain.run.handle, gain.quantity): gain for gain in overview.gains}
     lines = []
     for group, scores in overview.rows:
@@ -82,7 +88,7 @@ def _notes(overview: Overview, footer: bool) -> list[str]:
 
 
 def print_summary(overview: Overview, console: Console | None = None) -> None:
-    """Print one table per dataset and the verdicts on the terminal; fits 80 columns."""
+    """Print a table for each dataset and the verdicts. They fit a terminal of 80 columns."""
     console = console or Console()
     for title, block in _blocks(overview).items():
         heading = f"{escape_markup(title)}: mIoU in percent, gain over start"

@@ -1,11 +1,14 @@
-"""Tables with the paper's value, this project's and the difference in every cell; a cell that did
-not run says so."""
+"""A table of the paper: scores come in, the table with the paper's value, ours and the
+difference comes out.
+
+A cell that did not run says so.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from neco.paper.conditions import ABLATION_FRACTION
-from neco.paper.reported import DATASET_TITLES, REPORTED, Reported, of_table, read_reported
+from neco.paper.reported import DATASET_TITLES, Reported, of_table, read_reported
 from neco.paper.tables import COSTS, Layout, layout_of
 from neco.report.arrangement import (
     REPORTED_ONLY,
@@ -29,13 +32,13 @@ def write_table(
     groups: Sequence[Group],
     into: Path,
     footer: Footer,
-    reported: Path = REPORTED,
 ) -> list[Path]:
-    """Write table-<name>.csv, .md, .tex and .html to `into`; return the paths.
+    """Write table-<name>.csv, .md, .tex and .html to `into`, and return the paths.
 
-    Only the metrics that its cells come from are read.
+    Only the metrics that its cells come from are read. Raises UserError for a table that the paper
+    does not have, and for a broken metrics file.
     """
-    numbers = read_reported(reported)
+    numbers = read_reported()
     measured = read_measured(metrics, groups, places_of(name, groups, numbers))
     return write(build_table(name, measured, numbers, footer), into)
 
@@ -96,9 +99,9 @@ def _score(
 
 
 def _cost(group: Group, key: str) -> Score | None:
-    """Return what a training took; None before it ran, also for what the settings ask of it."""
+    """Return what a training took. Before it ran that is None, whatever the settings say."""
     value = group.training.get(key)
-    if value is None and key == "gpu_hours":  # recorded since trainings know their processes
+    if value is None and key == "gpu_hours":  # older trainings do not state their processes
         value = group.training.get("hours")
     if "hours" not in group.training or not isinstance(value, int | float):
         return None
@@ -109,7 +112,7 @@ def _cost(group: Group, key: str) -> Score | None:
 
 
 def _with_gains(rows: list[Row]) -> list[Row]:
-    """Return start, NeCo and gain rows, three by three."""
+    """Return the rows with a row of gains after each NeCo row whose start is there."""
     by_key = {row.key: row for row in rows if not (row.released or row.extra)}
     result = []
     for row in rows:
@@ -126,7 +129,7 @@ def _with_gains(rows: list[Row]) -> list[Row]:
 
 
 def _smallest_share(group: Group, dataset: str, measured: Measured) -> Score | None:
-    """Return the score at 1/128; where that is too few images, at the smallest share, marked."""
+    """Return the score at 1/128. Where it is missing, return that at the smallest share, marked."""
     found = {
         setting: score
         for setting in measured.settings(dataset, "in-context")

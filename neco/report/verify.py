@@ -1,4 +1,7 @@
-"""Which of the paper's claims hold here, which do not, and which were not computed."""
+"""The claims: those that were checked come in, pages and files that list them come out.
+
+They say which claims hold here, which do not, and which were not computed.
+"""
 
 import csv
 import io
@@ -45,9 +48,9 @@ def _tally(claims: list[Claim]) -> list[str]:
     ]
 
 
-def print_claims(claims: list[Claim], console: Console | None = None) -> None:
-    """Print the counts, then every claim that ran, gains first; claims not run are counted."""
-    console = console or Console()
+def print_claims(claims: list[Claim]) -> None:
+    """Print the counts, and then every claim that ran, gains first."""
+    console = Console()
     for line in _tally(claims):
         console.print(line, highlight=False, markup=False)
     for claim in _ran(claims):
@@ -61,7 +64,10 @@ def _ran(claims: list[Claim]) -> list[Claim]:
 
 
 def markdown(claims: list[Claim], own: list[str], footer: Footer) -> str:
-    """Return the page: counts, our own gains, then claims by kind and status."""
+    """Return the page with counts, our own gains, and the claims by kind and status.
+
+    own: sentences on the gains of our runs.
+    """
     lines = [f"# {TITLE}", "", *(f"- {line}" for line in _tally(claims)), ""]
     lines += [f"{MARK} measured at another scale than the paper's.", ""]
     if own:
@@ -85,7 +91,8 @@ def markdown(claims: list[Claim], own: list[str], footer: Footer) -> str:
 
 
 def html(claims: list[Claim], own: list[str]) -> str:
-    """Return an HTML fragment: counts, then what ran; what did not is folded away."""
+    """Return an HTML fragment: counts, and the claims, of which those that did not run are
+    folded."""
     parts = ["<ul>", *(f"<li>{escape(line)}</li>" for line in _tally(claims)), "</ul>"]
     parts.append(f"<p class='notes'>{MARK} measured at another scale than the paper's.</p>")
     if own:
@@ -113,7 +120,7 @@ def as_csv(claims: list[Claim]) -> str:
 
 
 def write_verify(claims: list[Claim], own: list[str], footer: Footer, into: Path) -> list[Path]:
-    """Write claims.md, .csv and .html to `into`; return the paths. `own`: our runs' gains."""
+    """Write claims.md, .csv and .html to `into`, and return the paths."""
     closing = "<br>".join(map(escape, footer.lines()))
     body = f"<h1>{TITLE}</h1>{html(claims, own)}<p class='notes'>{closing}</p>"
     return write_texts(

@@ -1,5 +1,7 @@
-"""Relaxed sorting networks and the loss on them: rows of values come in, a loss for each row comes
-out."""
+"""Relaxed sorting networks and the loss on them.
+
+Rows of values of the student and of the teacher come in, and a loss for each row comes out.
+"""
 
 from neco.sorting.implementations import Implementation
 from neco.sorting.loss import SortingLoss, SortSettings, sorting_cross_entropy

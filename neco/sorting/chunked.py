@@ -1,11 +1,16 @@
-"""The sorting loss in plain PyTorch: on any device, without a compiler, in bounded memory.
+"""The sorting loss in plain PyTorch: rows of values come in, losses and gradients come out.
 
-Two facts make it cheaper than autograd over Q. The swap weights depend on the R values only, so
-the values are sorted first and the R x R matrix is pushed through with known weights. And a
-comparator needs only the difference of its two inputs in the backward pass, so that is all that is
-kept, for a chunk of rows at a time. Matrices are laid out (wire, input, row): the weights of a
-comparator then apply to contiguous memory. While a bitonic network works inside groups of wires,
-only the inputs of a wire's own group are stored for it.
+It runs on any device, without a compiler, in bounded memory. Two facts make it cheaper than
+autograd over Q:
+
+- The swap weights depend on the R values only. So the values are sorted first, and the R x R matrix
+  is then pushed through the network with known weights.
+- On the way back a comparator needs only the difference of its two inputs. So nothing else is kept,
+  and that for a chunk of rows at a time.
+
+Matrices are laid out (wire, input, row), so that the weights of a comparator apply to contiguous
+memory. As long as a bitonic network works inside groups of wires, only the inputs of a wire's own
+group are stored for the wire.
 """
 
 from __future__ import annotations
@@ -19,13 +24,13 @@ from neco.sorting.reference import at_least_float32
 from neco.sorting.relaxations import swap_weights, swap_weights_slope
 from neco.sorting.row_loss import Problem, RowResult
 
-# Elements of one matrix (R x R x rows) per chunk: few enough for a CPU's caches, enough to hide
-# the cost of a call (300,000 was the fastest of 100,000..800,000 at R = 49); more for a GPU.
 CPU_CHUNK_ELEMENTS, GPU_CHUNK_ELEMENTS = 300_000, 16_000_000
+"""Elements of one matrix (R x R x rows) in a chunk. For a CPU they are few enough for its caches
+and enough to hide the cost of a call: of 100,000 to 800,000, 300,000 was fastest at R = 49."""
 
 
 def evaluate(student: Tensor, teacher: Tensor, problem: Problem) -> RowResult:
-    """Return loss, floor and the gradients asked for (see RowResult), in chunks of rows."""
+    """Return the result of each row of student and teacher, (N, R), computed in chunks of rows."""
     student, teacher = at_least_float32(student), at_least_float32(teacher)
     elements = CPU_CHUNK_ELEMENTS if student.device.type == "cpu" else GPU_CHUNK_ELEMENTS
     rows = max(1, elements // student.shape[1] ** 2)
@@ -82,7 +87,7 @@ def _evaluate_chunk(student: Tensor, teacher: Tensor, problem: Problem) -> RowRe
 
 
 class _Sort:
-    """One side of a chunk: the network with the swap weights that follow from the side's values."""
+    """The sort of one side of a chunk: a network and the swap weights that the values lead to."""
 
     def __init__(self, values: Tensor, problem: Problem, steepness: float) -> None:
         """Sort values (rows, R), and keep each layer's difference, keep and swap weights.
@@ -98,16 +103,22 @@ class _Sort:
         for stage in self.plan.stages:
             for layer in stage.layers:
                 wires = wires[layer.gather]
-                low, high = wires[: layer.pairs], wires[layer.pairs : 2 * layer.pairs]
+                low, high = (
+                    wires[: layer.comparators],
+                    wires[layer.comparators : 2 * layer.comparators],
+                )
                 keep, swap = swap_weights(
                     high - low, problem.relaxation, steepness, problem.phi_lambda
                 )
                 self.weights.append((high - low, keep, swap))
-                wires = _compare(wires, keep, swap)
+                wires = _apply_layer(wires, keep, swap)
             wires = wires[stage.finish]
 
     def push(self, *, keep_differences: bool) -> Tensor:
-        """Return the matrices Q, as (sorted position, input, row)."""
+        """Return the matrices Q, as (sorted position, input, row).
+
+        keep_differences: keep what `pull` needs.
+        """
         matrix = self.identity
         weights = iter(self.weights)
         for stage in self.plan.stages:
@@ -115,15 +126,18 @@ class _Sort:
             for layer in stage.layers:
                 matrix = matrix[layer.gather]
                 if keep_differences:
-                    pairs = layer.pairs
-                    self.differences.append(matrix[:pairs] - matrix[pairs : 2 * pairs])
+                    count = layer.comparators
+                    self.differences.append(matrix[:count] - matrix[count : 2 * count])
                 _, keep, swap = next(weights)
-                matrix = _compare(matrix, keep.unsqueeze(1), swap.unsqueeze(1))
+                matrix = _apply_layer(matrix, keep.unsqueeze(1), swap.unsqueeze(1))
             matrix = matrix[stage.finish]
         return matrix
 
     def pull(self, slope: Tensor) -> Tensor:
-        """Return d loss / d values (rows, R) from slope = d loss / d Q (K, R, rows)."""
+        """Return d loss / d values (rows, R) from slope = d loss / d Q (K, R, rows).
+
+        It uses up what the layers kept, so it can be called once.
+        """
         width = self.plan.width
         slope = functional.pad(slope, (0, 0, 0, 0, 0, width - slope.shape[0]))
         values_slope = torch.zeros_like(slope[:, 0])  # (R, rows): the sorted values are not used
@@ -131,24 +145,24 @@ class _Sort:
         for stage in reversed(self.plan.stages):
             slope, values_slope = slope[stage.start], values_slope[stage.start]
             for layer in reversed(stage.layers):
-                pairs = layer.pairs
+                count = layer.comparators
                 difference, keep, swap = self.weights.pop()
-                spread = slope[:pairs] - slope[pairs : 2 * pairs]
+                spread = slope[:count] - slope[count : 2 * count]
                 keep_slope = spread.mul_(self.differences.pop()).sum(dim=1)
-                keep_slope -= (values_slope[:pairs] - values_slope[pairs : 2 * pairs]) * difference
+                keep_slope -= (values_slope[:count] - values_slope[count : 2 * count]) * difference
                 keep_slope *= swap_weights_slope(
                     difference, keep, swap, problem.relaxation, self.steepness, problem.phi_lambda
                 )
-                slope = _compare(slope, keep.unsqueeze(1), swap.unsqueeze(1))[layer.scatter]
-                values_slope = _compare(values_slope, keep, swap)
-                values_slope[:pairs] -= keep_slope
-                values_slope[pairs : 2 * pairs] += keep_slope
+                slope = _apply_layer(slope, keep.unsqueeze(1), swap.unsqueeze(1))[layer.scatter]
+                values_slope = _apply_layer(values_slope, keep, swap)
+                values_slope[:count] -= keep_slope
+                values_slope[count : 2 * count] += keep_slope
                 values_slope = values_slope[layer.scatter]
             slope = self._shrink(slope, stage)
         return values_slope.T.contiguous()
 
     def _grow(self, matrix: Tensor, stage: StagePlan) -> Tensor:
-        """(R, half the group, rows) -> (R, group, rows), zero for the group's other half."""
+        """Return (R, group, rows) from (R, half the group, rows), zero for the new half."""
         if stage.half is None:
             return matrix
         wires, inputs, rows = matrix.shape
@@ -156,7 +170,7 @@ class _Sort:
         return grown.view(wires, 2 * inputs, rows)[:, stage.absent :]
 
     def _shrink(self, slope: Tensor, stage: StagePlan) -> Tensor:
-        """The transpose of `_grow`."""
+        """Return the half that `_grow` filled; the transpose of `_grow`."""
         if stage.half is None:
             return slope
         slope = functional.pad(slope, (0, 0, stage.absent, 0))
@@ -164,12 +178,12 @@ class _Sort:
         return slope.view(2 * wires, inputs // 2, rows)[stage.half]
 
 
-def _compare(wires: Tensor, keep: Tensor, swap: Tensor) -> Tensor:
-    """Return [low; high; others] after the comparators. The step is its own transpose."""
-    pairs = len(keep)
-    low, high = wires[:pairs], wires[pairs : 2 * pairs]
+def _apply_layer(wires: Tensor, keep: Tensor, swap: Tensor) -> Tensor:
+    """Return [low; high; others] after the comparators of a layer, which is its own transpose."""
+    count = len(keep)
+    low, high = wires[:count], wires[count : 2 * count]
     compared = torch.empty_like(wires)
-    torch.mul(low, keep, out=compared[:pairs]).addcmul_(high, swap)
-    torch.mul(low, swap, out=compared[pairs : 2 * pairs]).addcmul_(high, keep)
-    compared[2 * pairs :] = wires[2 * pairs :]
+    torch.mul(low, keep, out=compared[:count]).addcmul_(high, swap)
+    torch.mul(low, swap, out=compared[count : 2 * count]).addcmul_(high, keep)
+    compared[2 * count :] = wires[2 * count :]
     return compared

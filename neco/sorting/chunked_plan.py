@@ -1,4 +1,4 @@
-"""The index tensors that chunked.py needs for one network. They are made once and kept."""
+"""The index tensors of chunked.py: a network comes in, its plan comes out and is kept."""
 
 from __future__ import annotations
 
@@ -14,36 +14,39 @@ from neco.sorting.networks import NetworkName, sorting_network
 
 @dataclass(frozen=True, eq=False)
 class LayerPlan:
-    """`gather` brings wires from the order that the layer before left into [low; high; others];
-    `scatter` is its inverse; `pairs` is the number of comparators."""
+    """The order in which a layer wants the wires."""
 
-    pairs: int
+    comparators: int
+    """How many comparators the layer has."""
     gather: Tensor
+    """(R,): brings wires from the order that the layer before left into [low; high; others]."""
     scatter: Tensor
+    """(R,): the inverse of `gather`."""
 
 
 @dataclass(frozen=True, eq=False)
 class StagePlan:
-    """Layers between two returns to the natural order of the wires.
-
-    finish: from the last layer's order to the natural one; start: its inverse. half: row 2 w + (0
-    or 1) for wire w, by the half of its group in which w was before this stage, None in the first
-    stage. absent: inputs of the group that were discarded with their wires.
-    """
+    """Layers between two returns to the natural order of the wires."""
 
     layers: tuple[LayerPlan, ...]
     finish: Tensor
+    """(R,): brings wires from the last layer's order into the natural one."""
     start: Tensor
+    """(R,): the inverse of `finish`."""
     half: Tensor | None
+    """(R,): for wire w the row 2 w or 2 w + 1, for the first or second half of its new group in
+    which w was before this stage. None in the first stage."""
     absent: int
+    """How many inputs of the group were discarded together with their wires."""
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """identity: (R, inputs of a group of the first stage), 1 where an input is its own wire."""
+    """The plan of a network of `width` wires."""
 
     width: int
     identity: Tensor
+    """(R, inputs of a group of the first stage): 1 where an input starts on the wire, else 0."""
     stages: tuple[StagePlan, ...]
 
 

@@ -1,5 +1,8 @@
-"""Which implementation computes the sorting loss: the one asked for, or the fastest that runs
-here."""
+"""Which implementation computes the sorting loss.
+
+The name that the settings give comes in, and the function that computes the loss comes out: for
+`auto` the fastest one that runs here.
+"""
 
 from __future__ import annotations
 
@@ -50,6 +53,7 @@ def choose(implementation: Implementation, network: NetworkName, values: Tensor)
 
 @lru_cache(maxsize=64)
 def _automatic(device: str, network: NetworkName, width: int, double: bool) -> str:
+    """Return the name of the fastest implementation that runs; warn where it is a slower one."""
     preferred = {"cpu": "compiled", "cuda": "triton"}.get(device)
     if double or preferred is None:
         return "torch"
@@ -86,4 +90,5 @@ def _hindrance(name: str, device: str, network: NetworkName, width: int) -> str 
 
 @lru_cache(maxsize=16)
 def _report(name: str, device: str) -> None:
+    """Log the choice. The cache lets each choice be logged once."""
     logger.info("sorting loss on %s: %s", device, name)

@@ -1,7 +1,6 @@
-"""The sorting loss: the student's and the teacher's rows of values come in, each row's loss comes
-out.
+"""The sorting loss: rows of values of student and teacher come in, each row's loss comes out.
 
-This is the one function in front of every implementation.
+`sorting_cross_entropy` stands in front of every implementation.
 """
 
 from __future__ import annotations
@@ -19,23 +18,23 @@ from neco.sorting.row_loss import Problem, RowLoss
 
 
 class SortSettings(Sorting):
-    """How both sides are sorted and compared: the settings of the configuration, one way or two
-    ways.
+    """How both sides are sorted and compared: the settings `loss.sorting` and `loss.two_way`.
 
     The steepness has the inverse unit of the values.
     """
 
     two_way: bool = False
-    """Add the cross-entropy with the roles of the two sides exchanged (paper; the released code
-    is one-way)."""
+    """Add the cross-entropy with the roles of the two sides exchanged, as in the paper. The
+    released code is one-way."""
 
 
 class SortingLoss(NamedTuple):
-    """loss: (N,), differentiable. floor: (N,), the smallest loss these targets allow (their
-    entropy), without gradient: report loss - floor."""
+    """The loss of every row. Report `loss - floor`: training cannot lower the floor."""
 
     loss: Tensor
+    """(N,), differentiable."""
     floor: Tensor
+    """(N,), without gradient: the entropy of the targets, below which the loss cannot go."""
 
 
 def sorting_cross_entropy(
@@ -48,17 +47,21 @@ def sorting_cross_entropy(
 ) -> SortingLoss:
     """Compare how the student and the teacher order the same references.
 
-    student, teacher: (N, R) distances, each row softly sorted in ascending order. With Qs, Qt the
-    relaxed permutations (rows are inputs j, columns are sorted positions k), row n of the loss is
-    -(1/R) sum_{j,k} Qt[j,k] log max(Qs[j,k], log_floor); two_way adds the same with Qs and Qt
-    exchanged. Its mean over n is the released code's loss; paper, equations of the
-    method section. floor is the entropy of Qt, in two_way of Qt plus of Qs.
-
-    One-way, gradient flows to student only. Two-way, it flows through both roles of both sides, to
-    each of student and teacher that requires it.
+    student, teacher: (N, R) distances, each row softly sorted in ascending order.
     row_mask: (N,) bool; rows that are False get loss 0, floor 0 and no gradient.
-    top_k: only the columns k < K enter (the nearest, when values are distances), where K is top_k;
-    the mean is then over K columns.
+    top_k: how many columns enter, from the first sorted position on. For distances these are the
+    nearest references. None lets all R enter.
+
+    Qs and Qt are the relaxed permutations of a row: their rows are inputs j, their columns are
+    sorted positions k. With K columns, the loss of the row is
+    -(1/K) sum_{j,k} Qt[j,k] log max(Qs[j,k], log_floor), and the floor is the entropy of Qt. With
+    two_way, the same with Qs and Qt exchanged is added to both.
+
+    One way, gradient flows to the student only. Two ways, it flows to each of student and teacher
+    that requires it, through both terms.
+
+    Source: paper, equations of the method section. The mean over rows, one way and with all
+    columns, is the released code's loss.
 
     Raises UserError for shapes, widths, masks or settings that do not fit.
     """

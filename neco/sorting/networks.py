@@ -1,7 +1,8 @@
-"""Sorting networks as lists of layers of comparators.
+"""Sorting networks: a name and a width come in, layers of comparators come out.
 
-A comparator joins two wires: afterwards the `low` wire holds the smaller value and the `high`
-wire the larger one. Wires that no comparator of a layer touches keep their value.
+A wire holds one value. A comparator joins two wires: afterwards the `low` wire holds the smaller
+value and the `high` wire holds the larger one. Wires that no comparator of a layer touches keep
+their value.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from neco.errors import UserError
 NetworkName = Literal["bitonic", "odd_even"]
 
 WIDEST = 1024
+"""Most wires of a network."""
+ROWS = 2000
+"""How many random rows test whether a network sorts."""
 
 logger = logging.getLogger(__name__)
 
@@ -26,18 +30,22 @@ logger = logging.getLogger(__name__)
 class Layer:
     """Comparators that act at the same time, in ascending order of their smaller wire."""
 
-    low: np.ndarray  # (comparators,) int64: the wire that receives the soft minimum
-    high: np.ndarray  # (comparators,) int64: the wire that receives the soft maximum
+    low: np.ndarray
+    """(comparators,) int64: the wire that receives the soft minimum."""
+    high: np.ndarray
+    """(comparators,) int64: the wire that receives the soft maximum."""
 
 
 @dataclass(frozen=True, eq=False)
 class Network:
     """A sorting network of `width` wires.
 
-    `stages` groups consecutive layers. Up to the end of a stage a value can only have travelled
-    inside its aligned group of `reach` wires, so a matrix that began as the identity is block
-    diagonal there. Wire w stands for wire `discarded` + w of the complete network, and groups are
-    aligned in that one.
+    `stages` groups consecutive layers. Up to the end of a stage, a value can only have travelled
+    inside its aligned group of `reach` wires. So a matrix that began as the identity is block
+    diagonal at that point.
+
+    Of the complete network, which has 2 ** n wires, the first `discarded` are left out: wire w here
+    is wire `discarded` + w there. Groups are aligned in the complete network.
     """
 
     name: NetworkName
@@ -63,10 +71,10 @@ class Stage:
 def sorting_network(name: NetworkName, width: int) -> Network:
     """Return the network `name` for `width` values.
 
-    `bitonic` needs a power of two; for any other width the top wires of the next larger network
-    are discarded together with every comparator that touches one (the rule of diffsort 0.2.0,
-    which the released code uses). For some widths (22, 38, 42 to 46, 54, and many above
-    64) what remains does not sort every row; a warning says so. `odd_even` has `width` layers.
+    `bitonic` needs a power of two. For any other width, the first wires of the next larger network
+    are discarded together with every comparator that touches one. That is the rule of diffsort
+    0.2.0, which the released code uses. For some widths (22, 38, 42 to 46, 54, and many above 64)
+    what remains does not sort every row, and a warning says so. `odd_even` has `width` layers.
 
     Raises UserError for an unknown name or a width outside 1..1024.
     """
@@ -90,14 +98,14 @@ def sorting_network(name: NetworkName, width: int) -> Network:
     raise UserError(f"sorting network: unknown name {name!r}; use 'bitonic' or 'odd_even'")
 
 
-def sorts_sampled_rows(network: Network, rows: int = 2000) -> bool:
-    """Return whether the network, with hard comparisons, sorts `rows` fixed random 0/1 rows.
+def sorts_sampled_rows(network: Network) -> bool:
+    """Return whether the network, with hard comparisons, sorts ROWS fixed random 0/1 rows.
 
-    A network sorts everything if and only if it sorts every 0/1 row (0-1 principle), so False is a
-    proof and True is evidence.
+    A network sorts everything if and only if it sorts every row of zeros and ones (0-1 principle).
+    So False is a proof, and True is evidence.
     """
     random = np.random.default_rng(0)
-    values = random.random((network.width, rows)) < random.random(rows)  # (wires, rows)
+    values = random.random((network.width, ROWS)) < random.random(ROWS)  # (wires, rows)
     for layer in network.layers:
         low, high = values[layer.low], values[layer.high]
         values[layer.low], values[layer.high] = low & high, low | high
@@ -105,6 +113,7 @@ def sorts_sampled_rows(network: Network, rows: int = 2000) -> bool:
 
 
 def _bitonic_stages(exponent: int, discarded: int) -> list[Stage]:
+    """Return the stages of 2 ** exponent wires without the first `discarded`."""
     stages = []
     for block in range(exponent):
         reach = 2 ** (block + 1)
@@ -123,6 +132,7 @@ def _bitonic_stages(exponent: int, discarded: int) -> list[Stage]:
 
 
 def _odd_even_stage(width: int) -> Stage:
+    """Return all layers as one stage: values can travel everywhere from the start."""
     layers = []
     for index in range(width if width > 1 else 0):
         low = np.arange(index % 2, width - 1, 2)

@@ -1,4 +1,5 @@
-"""The relaxed sort and its cross-entropy, written to be read: plain autograd on whole matrices Q.
+"""The relaxed sort and its cross-entropy, in their plain form: values come in, whole matrices Q and
+losses come out, and autograd finds the gradient.
 
 Every fast implementation is tested against this slow one. Figures and tests take Q from here.
 """
@@ -23,12 +24,12 @@ def soft_sort(
 ) -> tuple[Tensor, Tensor]:
     """Sort each row softly, ascending.
 
-    values: (N, R). Returns (sorted (N, R), Q (N, R, R)). Q[n, j, k] is the weight of input j at
-    sorted position k: columns are sorted positions (k = 0 is the smallest), rows are inputs, both
-    sum to 1, and sorted[n, k] = sum_j values[n, j] Q[n, j, k]. The orientation is that of diffsort
-    0.2.0. Half and bfloat16 values are sorted in float32 and returned in it.
+    values: (N, R). float16 and bfloat16 are sorted in float32, and the result is float32.
+    Returns the sorted values (N, R) and Q (N, R, R). Q[n, j, k] is the weight of input j at sorted
+    position k, where k = 0 is the smallest: sorted[n, k] = sum_j values[n, j] Q[n, j, k]. Rows and
+    columns of Q sum to 1. The orientation is that of diffsort 0.2.0.
 
-    Raises UserError when values is not a matrix of 1..1024 columns.
+    Raises UserError when `values` is not a matrix of 1..1024 columns.
     """
     if values.ndim != 2:
         raise UserError(f"soft_sort: values has shape {tuple(values.shape)}; pass (N, R)")
@@ -56,10 +57,10 @@ def at_least_float32(values: Tensor) -> Tensor:
 
 
 def cross_entropy(target: Tensor, prediction: Tensor, log_floor: float) -> Tensor:
-    """Return (N,): the cross-entropy of the columns, -sum_j target log prediction, column mean.
+    """Return (N,): the cross-entropy -sum_j target log(prediction), as the mean over columns.
 
-    target, prediction: (N, R, K), columns are sorted positions. log(0) is avoided by clamping its
-    argument to log_floor.
+    target, prediction: (N, R, K), whose columns are sorted positions. A prediction below log_floor
+    counts as log_floor, so that log(0) does not occur.
     """
     columns = target.shape[2]
     return -(target * prediction.clamp_min(log_floor).log()).sum(dim=(1, 2)) / columns

@@ -1,8 +1,9 @@
-"""Relaxed comparators: how much of a swap happens, as a smooth function of the difference.
+"""Relaxed comparators: the difference of two values comes in, how much of a swap happens comes out.
 
-For a comparator with values `low` and `high` and difference = high - low, `keep` is the weight of
-leaving the two in place and `swap` = 1 - keep. Each is computed so that it is exact where it is
-small: 1 - keep in floating point would lose it (a hazard at high steepness).
+For a comparator with values `low` and `high`, difference = high - low. `keep` is the weight of
+leaving the two in place, and `swap` is 1 - keep. Each of the two has a formula of its own that is
+exact where it is small. 1 - keep in floating point would lose a small `swap`, which occurs at high
+steepness.
 """
 
 from __future__ import annotations
@@ -17,18 +18,21 @@ from neco.errors import UserError
 
 RelaxationName = Literal["cauchy", "logistic", "logistic_phi"]
 
-# Keeps |difference| ** -phi_lambda finite at ties (the same constant as diffsort 0.2.0).
 TIE_OFFSET = 1e-10
+"""Keeps |difference| ** -phi_lambda finite at ties. diffsort 0.2.0 has the same constant."""
 
 
 def swap_weights(
     difference: Tensor, relaxation: RelaxationName, steepness: float, phi_lambda: float
 ) -> tuple[Tensor, Tensor]:
-    """Return (keep, swap), both shaped as `difference`, differentiable by autograd.
+    """Return keep and swap, both shaped as `difference`. Autograd can differentiate them.
 
-    cauchy: keep = arctan(steepness x) / pi + 1/2 (paper, section on differentiable sorting);
-    logistic: keep = sigmoid(steepness x);
-    logistic_phi: keep = sigmoid(steepness x / (|x| + 1e-10) ** phi_lambda) (paper, appendix).
+    With x the difference, keep is
+    cauchy: arctan(steepness x) / pi + 1/2 (paper, section on differentiable sorting);
+    logistic: sigmoid(steepness x);
+    logistic_phi: sigmoid(steepness x / (|x| + TIE_OFFSET) ** phi_lambda) (paper, appendix).
+
+    Raises UserError for another relaxation.
     """
     if relaxation == "cauchy":
         scaled, one = difference * steepness, torch.ones_like(difference)
@@ -52,7 +56,7 @@ def swap_weights_slope(
     steepness: float,
     phi_lambda: float,
 ) -> Tensor:
-    """Return d keep / d difference (= - d swap / d difference), shaped as `difference`."""
+    """Return d keep / d difference, shaped as `difference`. That of swap is its negative."""
     if relaxation == "cauchy":
         return (steepness / math.pi) / (1 + (difference * steepness) ** 2)
     slope = keep * swap * steepness

@@ -1,7 +1,8 @@
-"""What every fast implementation shares: the problem that it solves, and its place in autograd.
+"""What every fast implementation shares: the problem that comes in, the result that goes out, and
+the function of autograd around both.
 
-The loss of a row depends on that row only, so its gradient can be computed together with its
-value, in one visit, without keeping Q: the backward pass is a multiplication.
+The loss of a row depends on that row only. So its gradient is computed together with its value, and
+Q need not be kept. The backward pass only multiplies.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from neco.sorting.relaxations import RelaxationName
 
 @dataclass(frozen=True)
 class Problem:
-    """What one call has to compute: with which networks, on which values, and whose gradient."""
+    """What one call has to compute. The first seven fields are settings, as in SortSettings."""
 
     network: NetworkName
     relaxation: RelaxationName
@@ -30,25 +31,31 @@ class Problem:
     log_floor: float
     two_way: bool
     columns: int
+    """How many columns of Q enter the loss, from the first sorted position on."""
     student_gradient: bool
+    """Whether the student's gradient is asked for."""
     teacher_gradient: bool
+    """Whether the teacher's gradient is asked for."""
 
 
 class RowResult(NamedTuple):
-    """The result for each row: loss (N,), entropy floor (N,), and where it is asked for the
-    gradient d loss[n] / d values[n], (N, R)."""
+    """The result of each row. A gradient is None where it is not asked for."""
 
     loss: Tensor
+    """(N,)"""
     floor: Tensor
+    """(N,): the entropy of the target, which the loss cannot go below."""
     student_gradient: Tensor | None
+    """(N, R): d loss[n] / d student[n]"""
     teacher_gradient: Tensor | None
+    """(N, R): d loss[n] / d teacher[n]"""
 
 
 Evaluate = Callable[[Tensor, Tensor, Problem], RowResult]
 
 
 class RowLoss(torch.autograd.Function):
-    """(student (N, R), teacher (N, R)) -> (loss (N,), floor (N,)) through an `Evaluate`."""
+    """The loss (N,) and floor (N,) of student and teacher (N, R), from an `Evaluate` function."""
 
     @staticmethod
     def forward(

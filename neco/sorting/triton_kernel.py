@@ -1,18 +1,31 @@
 # Triton's language inside @triton.jit is not typed Python:
 # mypy: disallow-untyped-defs=False, disallow-incomplete-defs=False
-"""The Triton kernels of the sorting loss for bitonic networks: CUDA, float32, a row a program.
+"""Triton kernels of the sorting loss: the two sides' values come in, losses and gradients go out.
 
-`sort_values` sorts the row's R values and leaves the weights of the comparators in a table.
-`compare_rows` takes a few neighbouring inputs at a time (rows of Q), pushes them through the
-network and, on the way back, returns through the same layers: the visit of a layer calls the visit
-of the next one, so what a comparator met waits in registers for the gradient, and neither Q nor its
-gradient reaches memory. `pull_values` turns the slopes that this leaves into the gradient.
+They cover bitonic networks in float32 on CUDA. One program computes one row, in three kernels:
 
-Wires are those of the complete network of 2 ** EXPONENT wires; the first `discarded` take part
-in no comparison. A tensor over wires has one dimension of size 2 for every bit of the wire, so that
-the comparators of a layer join the two halves of one dimension. A tile is (inputs, 2, ..., 2) over
-the wires that the inputs can have come to; they double from stage to stage. Tables are
-(rows, layers, wires), layers in order of execution.
+1. `sort_values` sorts the row's R values and writes the swap weight of every comparator to a table.
+2. `compare_rows` computes the loss. It takes a group of neighbouring inputs at a time, that is a
+   few rows of Q, and pushes them through the layers of the network. For the gradient it then goes
+   back through the same layers. The function of a layer calls that of the next layer, so what the
+   layer needs on the way back waits in registers. Neither Q nor its gradient reaches memory.
+3. `pull_values` goes back through the sort of the values and writes their gradient.
+
+The words are those of networks.py. Beside them:
+
+    wire        one of the 2 ** EXPONENT wires of the complete network; the first `discarded` of
+                them take part in no comparison, so that R wires are left
+    stage, step STAGE and STEP name a layer, whose comparators join wires w and w ^ (1 << STEP)
+    own, other  the side whose gradient is computed, and the side that it is compared with
+    group       2 ** GROUP_BITS inputs that are pushed together; `base` is the first of them
+    tile        (inputs of the group, 2, ..., 2): the inputs on all wires that they can have
+                reached, which are twice as many after every stage. A tensor over wires has a
+                dimension of size 2 for each bit of the wire's number, so a comparator joins the
+                two halves of a dimension.
+    spread      the difference between a comparator's two wires in a tile or in a gradient
+    slope       the derivative of the loss with respect to a comparator's keep weight
+    table       (rows, layers, wires): a number for every comparator, stored at both of its wires;
+                layers are in order of execution
 """
 
 from __future__ import annotations
@@ -26,7 +39,8 @@ ONE_OVER_PI = tl.constexpr(0.318309886)
 
 @triton.jit
 def partner_of(tensor, BIT: tl.constexpr):
-    """Return the tensor with wires that differ in this bit exchanged (xor of bits is exact)."""
+    """Return, for every wire, the value of the wire whose number differs in this bit."""
+    # The exclusive or of both values and one of them is exactly the other; a sum would round.
     bits = tensor.to(tl.int32, bitcast=True)
     bits = bits ^ tl.xor_sum(bits, axis=len(tensor.shape) - 1 - BIT, keep_dims=True)
     return bits.to(tl.float32, bitcast=True)
@@ -34,15 +48,15 @@ def partner_of(tensor, BIT: tl.constexpr):
 
 @triton.jit
 def wire_numbers(BITS: tl.constexpr):
-    """Return 0 .. 2 ** BITS - 1 with one dimension per bit."""
+    """Return 0 .. 2 ** BITS - 1, shaped (2, ..., 2) with one dimension for each bit."""
     return tl.reshape(tl.arange(0, 2**BITS), [2] * BITS)
 
 
 @triton.jit
-def compare(tile, partner, weight):
-    """Return the tile after a layer. The step is its own transpose.
+def apply_layer(tile, partner, weight):
+    """Return the tile after a layer. A layer is its own transpose, so gradients use it as well.
 
-    weight: the smaller swap weight, with the sign bit where a comparator mostly exchanges.
+    weight: as comparator_weight returns it.
     """
     exchanged = weight.to(tl.int32, bitcast=True) < 0
     return tl.where(exchanged, partner, tile) + weight * (partner - tile)
@@ -50,7 +64,7 @@ def compare(tile, partner, weight):
 
 @triton.jit
 def arctan_over_pi(x):
-    """Return arctan(x) / pi for x in [0, 1], relative error 2e-8."""
+    """Return arctan(x) / pi for x in [0, 1], with a relative error of 2e-8."""
     u = x * x
     series = u * 0.00092423052 - 0.00518304575
     series = series * u + 0.0136998597
@@ -70,7 +84,7 @@ def phi_factor(distance, phi_lambda):
 
 @triton.jit
 def comparator_weight(difference, steepness, phi_lambda, RELAXATION: tl.constexpr):
-    """Return the smaller swap weight, negative where difference = high - low is."""
+    """Return the smaller of keep and swap, negative where it is keep, that is where high < low."""
     distance = tl.abs(difference)
     scaled = distance * steepness
     if RELAXATION == "cauchy":
@@ -87,7 +101,7 @@ def comparator_weight(difference, steepness, phi_lambda, RELAXATION: tl.constexp
 
 @triton.jit
 def weight_slope(difference, weight, steepness, phi_lambda, RELAXATION: tl.constexpr):
-    """Return d keep / d difference."""
+    """Return d keep / d difference, from the weight that comparator_weight returned for it."""
     distance = tl.abs(difference)
     if RELAXATION == "cauchy":
         scaled = distance * steepness
@@ -102,7 +116,7 @@ def weight_slope(difference, weight, steepness, phi_lambda, RELAXATION: tl.const
 
 @triton.jit
 def wire_roles(EXPONENT: tl.constexpr, STAGE: tl.constexpr, STEP: tl.constexpr, discarded):
-    """Return wires, which of them receive the minimum, and which are compared at all."""
+    """Return the wires' numbers, which wires receive the minimum, and which are compared at all."""
     wires = wire_numbers(EXPONENT)
     descending = (wires >> (STAGE + 1)) & 1
     receives_low = ((wires >> STEP) & 1) == descending
@@ -111,7 +125,7 @@ def wire_roles(EXPONENT: tl.constexpr, STAGE: tl.constexpr, STEP: tl.constexpr, 
 
 @triton.jit
 def table_start(EXPONENT: tl.constexpr):
-    """Return where the tables of this program's row begin."""
+    """Return the offset at which a table has the row of this program."""
     return tl.program_id(0).to(tl.int64) * (EXPONENT * (EXPONENT + 1) // 2 * 2**EXPONENT)
 
 
@@ -120,7 +134,12 @@ def sort_values(
     source, weights, differences, slopes, sums, width, steepness, phi_lambda,
     EXPONENT: tl.constexpr, RELAXATION: tl.constexpr, DIFFERENTIATE: tl.constexpr,
 ):  # fmt: skip
-    """Write weights, differences and zero slopes; add NaN to the row's sum if it is not finite."""
+    """Sort a row of `source` (rows, width) and write its row of the tables.
+
+    weights: what comparator_weight returns. differences: high - low. slopes: zeros, to which
+    compare_rows adds. The last two are written only if DIFFERENTIATE is true.
+    sums: (rows,), to which NaN is added where a value of the row is not finite.
+    """
     discarded = 2**EXPONENT - width
     source += width.to(tl.int64) * tl.program_id(0)
     weights += table_start(EXPONENT)
@@ -138,7 +157,7 @@ def sort_values(
             difference = tl.where(low, partner - values, values - partner)
             weight = comparator_weight(difference, steepness, phi_lambda, RELAXATION)
             weight = tl.where(active, weight, 0.0)
-            values = compare(values, partner, weight)
+            values = apply_layer(values, partner, weight)
             tl.store(weights + offset, weight)
             if DIFFERENTIATE:
                 tl.store(differences + offset, difference)
@@ -150,7 +169,10 @@ def pull_values(
     target, weights, differences, slopes, width, steepness, phi_lambda, scale,
     EXPONENT: tl.constexpr, RELAXATION: tl.constexpr,
 ):  # fmt: skip
-    """From the slopes of the comparators to the gradient of the row's values."""
+    """Write the gradient of a row's values to `target` (rows, width), multiplied by `scale`.
+
+    weights, differences: the tables of sort_values. slopes: the table that compare_rows added to.
+    """
     discarded = 2**EXPONENT - width
     target += width.to(tl.int64) * tl.program_id(0)
     weights += table_start(EXPONENT)
@@ -167,43 +189,42 @@ def pull_values(
             spread = tl.where(low, partner - gradient, gradient - partner)
             slope = tl.load(slopes + offset) + spread * difference
             slope *= weight_slope(difference, weight, steepness, phi_lambda, RELAXATION)
-            gradient = compare(gradient, partner, weight)
+            gradient = apply_layer(gradient, partner, weight)
             gradient += tl.where(active, tl.where(low, -slope, slope), 0.0)
     tl.store(target + wires - discarded, gradient * scale, mask=wires >= discarded)
 
 
 @triton.jit
-def own_half(base, BITS: tl.constexpr):
-    """Return (1, 2, 1, ..., 1) bool: where the group's wires were before they were twice as many
-    as 2 ** BITS."""
+def half_of_group(base, BITS: tl.constexpr):
+    """Return (1, 2, 1, ..., 1) bool: in which half of 2 ** (BITS + 1) wires the group is."""
     half = tl.arange(0, 2) == (base >> BITS) % 2
     return tl.reshape(half, [1, 2] + [1] * BITS)
 
 
 @triton.jit
 def grow(tile, base):
-    """Double the wires: zero where the group's inputs have not been."""
-    return tl.where(own_half(base, len(tile.shape) - 1), tl.expand_dims(tile, 1), 0.0)
+    """Return the tile over twice as many wires, with zeros on those not reached before."""
+    return tl.where(half_of_group(base, len(tile.shape) - 1), tl.expand_dims(tile, 1), 0.0)
 
 
 @triton.jit
 def shrink(tile, base):
-    """Keep the half that grow filled: its transpose."""
-    return tl.sum(tl.where(own_half(base, len(tile.shape) - 2), tile, 0.0), axis=1)
+    """Return the half of the tile that `grow` filled; the transpose of `grow`."""
+    return tl.sum(tl.where(half_of_group(base, len(tile.shape) - 2), tile, 0.0), axis=1)
 
 
 @triton.jit
 def layer_offsets(
     base, EXPONENT: tl.constexpr, STAGE: tl.constexpr, STEP: tl.constexpr, BITS: tl.constexpr
 ):
-    """Return (2, ..., 2): where a table holds what the group needs for this layer."""
+    """Return (2, ..., 2): where a table has this layer's wires that the group has reached."""
     layer: tl.constexpr = STAGE * (STAGE + 1) // 2 + STAGE - STEP
     return layer * 2**EXPONENT + (base >> BITS << BITS) + wire_numbers(BITS)
 
 
 @triton.jit
-def inputs_of(base, discarded, GROUP_BITS: tl.constexpr):
-    """Return the tile of the group's rows of the identity, zero for discarded inputs."""
+def identity_tile(base, discarded, GROUP_BITS: tl.constexpr):
+    """Return the tile before the first layer: each input on its own wire, zero if discarded."""
     inputs = tl.reshape(tl.arange(0, 2**GROUP_BITS), [2**GROUP_BITS] + [1] * GROUP_BITS)
     own = inputs == tl.expand_dims(wire_numbers(GROUP_BITS), 0)
     return tl.where(own & (base + inputs >= discarded), 1.0, 0.0)
@@ -211,12 +232,12 @@ def inputs_of(base, discarded, GROUP_BITS: tl.constexpr):
 
 @triton.jit
 def push(tile, weights, base, EXPONENT: tl.constexpr, STAGE: tl.constexpr, STEP: tl.constexpr):
-    """Return the group's rows of Q from their state before layer (STAGE, STEP)."""
+    """Return the group's rows of Q, from their tile before layer (STAGE, STEP)."""
     if STEP == STAGE and len(tile.shape) < STAGE + 2:
         tile = grow(tile, base)
     offsets = layer_offsets(base, EXPONENT, STAGE, STEP, len(tile.shape) - 1)
     weight = tl.expand_dims(tl.load(weights + offsets), 0)
-    tile = compare(tile, partner_of(tile, STEP), weight)
+    tile = apply_layer(tile, partner_of(tile, STEP), weight)
     if STEP > 0:
         tile = push(tile, weights, base, EXPONENT, STAGE, STEP - 1)
     elif STAGE + 1 < EXPONENT:
@@ -226,8 +247,13 @@ def push(tile, weights, base, EXPONENT: tl.constexpr, STAGE: tl.constexpr, STEP:
 
 @triton.jit
 def compare_columns(own, other, log_floor, discarded, columns, TWO_WAY: tl.constexpr):
-    """Return d sum / d own, shaped as own, and, as scalars, the two sums of target log prediction:
-    of the loss and of the entropy."""
+    """Return the gradient of the first sum with respect to `own`, and two sums as scalars.
+
+    own, other: rows of Q of both sides, of which the first `columns` sorted positions enter. The
+    sums are of target * log(prediction): with `own` as prediction and `other` as target for the
+    loss, and with the target as its own prediction for the entropy. TWO_WAY adds the same with the
+    sides exchanged to both.
+    """
     wires = tl.expand_dims(wire_numbers(len(own.shape) - 1), 0)
     counts = (wires >= discarded) & (wires < discarded + columns)
     own, other = tl.where(counts, own, 0.0), tl.where(counts, other, 0.0)
@@ -244,26 +270,29 @@ def compare_columns(own, other, log_floor, discarded, columns, TWO_WAY: tl.const
 
 
 @triton.jit
-def visit(
+def push_compare_pull(
     tile, other, weights, slopes, base, log_floor, discarded, columns,
     EXPONENT: tl.constexpr, STAGE: tl.constexpr, STEP: tl.constexpr, TWO_WAY: tl.constexpr,
 ):  # fmt: skip
-    """Push the tile from layer (STAGE, STEP) on, compare with `other`, and return the gradient of
-    the tile and the two sums of compare_columns; add to the slopes of the comparators."""
+    """Push the tile through layer (STAGE, STEP) and all that follow, and come back.
+
+    Returns the gradient of the tile that came in, and the two sums of compare_columns. Adds to the
+    slopes of all comparators on the way back. other: the other side's rows of Q.
+    """
     grows: tl.constexpr = STEP == STAGE and len(tile.shape) < STAGE + 2
     if grows:
         tile = grow(tile, base)
     offsets = layer_offsets(base, EXPONENT, STAGE, STEP, len(tile.shape) - 1)
     partner = partner_of(tile, STEP)
     spread = partner - tile
-    after = compare(tile, partner, tl.expand_dims(tl.load(weights + offsets), 0))
+    after = apply_layer(tile, partner, tl.expand_dims(tl.load(weights + offsets), 0))
     if STEP > 0:
-        gradient, cross, entropy = visit(
+        gradient, cross, entropy = push_compare_pull(
             after, other, weights, slopes, base, log_floor, discarded, columns,
             EXPONENT, STAGE, STEP - 1, TWO_WAY,
         )  # fmt: skip
     elif STAGE + 1 < EXPONENT:
-        gradient, cross, entropy = visit(
+        gradient, cross, entropy = push_compare_pull(
             after, other, weights, slopes, base, log_floor, discarded, columns,
             EXPONENT, STAGE + 1, STAGE + 1, TWO_WAY,
         )  # fmt: skip
@@ -274,7 +303,7 @@ def visit(
     partner = partner_of(gradient, STEP)
     slope = tl.sum((partner - gradient) * spread, axis=0)
     tl.store(slopes + offsets, tl.load(slopes + offsets) + slope)
-    gradient = compare(gradient, partner, tl.expand_dims(tl.load(weights + offsets), 0))
+    gradient = apply_layer(gradient, partner, tl.expand_dims(tl.load(weights + offsets), 0))
     if grows:
         gradient = shrink(gradient, base)
     return gradient, cross, entropy
@@ -286,8 +315,12 @@ def compare_rows(
     EXPONENT: tl.constexpr, GROUP_BITS: tl.constexpr, TWO_WAY: tl.constexpr,
     DIFFERENTIATE: tl.constexpr,
 ):  # fmt: skip
-    """Add sum target log prediction to the row's sums, write the same for the entropy, and add to
-    the slopes of `own` comparators. One way, `own` is the prediction and `other` the target."""
+    """Add a row's sum of target * log(prediction) to `sums`, and write that of the entropy.
+
+    own_weights, other_weights: tables of sort_values. slopes: the own side's table, to which is
+    added if DIFFERENTIATE is true. sums, entropies: (rows,). Without TWO_WAY, the own side is the
+    prediction and the other side is the target.
+    """
     discarded = 2**EXPONENT - width
     own_weights += table_start(EXPONENT)
     other_weights += table_start(EXPONENT)
@@ -295,14 +328,14 @@ def compare_rows(
     cross = tl.load(sums + tl.program_id(0))
     entropy = cross * 0
     for base in range(discarded >> GROUP_BITS << GROUP_BITS, 2**EXPONENT, 2**GROUP_BITS):
-        inputs = inputs_of(base, discarded, GROUP_BITS)
+        inputs = identity_tile(base, discarded, GROUP_BITS)
         other = push(inputs, other_weights, base, EXPONENT, 0, 0)
         if DIFFERENTIATE:
-            _, cross_part, entropy_part = visit(
+            _, cross_part, entropy_part = push_compare_pull(
                 inputs, other, own_weights, slopes, base, log_floor, discarded, columns,
                 EXPONENT, 0, 0, TWO_WAY,
             )  # fmt: skip
-            # The slopes are added to again for the next inputs, maybe by another thread.
+            # The next group adds to the same slopes, and another thread may do it.
             tl.debug_barrier()
         else:
             own = push(inputs, own_weights, base, EXPONENT, 0, 0)

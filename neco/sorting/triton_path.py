@@ -1,5 +1,6 @@
-"""The sorting loss on GPUs: launches the kernels of triton_kernel.py, for bitonic networks, in
-float32.
+"""The sorting loss on GPUs: rows of values come in, losses and gradients come out.
+
+It launches the kernels of triton_kernel.py, for bitonic networks and in float32.
 
 With TRITON_INTERPRET=1 in the environment before the first import of triton, the same kernels run
 on CPU tensors, slowly: that is how they are tested without a GPU.
@@ -18,9 +19,12 @@ from torch import Tensor
 from neco.sorting.networks import NetworkName
 from neco.sorting.row_loss import Problem, RowResult
 
-WIDEST = 256  # wider networks take minutes to compile
-GROUP_BITS = 2  # inputs taken at a time, as a power of two: what they keep fits the registers
-ROWS_AT_ONCE = 4096  # bounds the tables: 22 kB a row and side at R = 33 .. 64
+WIDEST = 256
+"""Most values of a row. The kernels of wider networks take minutes to compile."""
+GROUP_BITS = 2
+"""2 ** GROUP_BITS inputs are pushed at a time: as many as fit the registers."""
+ROWS_AT_ONCE = 4096
+"""Rows of one launch. It bounds the memory of the tables: 16 kB for each row and side at R = 64."""
 
 
 def can_run(network: NetworkName, width: int) -> bool:
@@ -32,8 +36,8 @@ def can_run(network: NetworkName, width: int) -> bool:
 def missing() -> str | None:
     """Return what Triton lacks here to start a kernel on a GPU, or None.
 
-    Triton builds its launcher with a C compiler and Python's headers, of which it says nothing
-    before the first launch.
+    Triton builds its launcher with a C compiler and Python's headers. It reports that they are
+    missing only at the first launch, which is too late.
     """
     if find_spec("triton") is None:
         return "triton is not installed"
@@ -52,9 +56,9 @@ def missing() -> str | None:
 
 
 def evaluate(student: Tensor, teacher: Tensor, problem: Problem) -> RowResult:
-    """Return loss, floor and the gradients asked for (see RowResult), all float32.
+    """Return the result of each row, in float32.
 
-    student, teacher: (N, R) on CUDA (or on the CPU under Triton's interpreter).
+    student, teacher: (N, R) on CUDA, or on the CPU in Triton's interpreter.
     """
     student, teacher = student.float().contiguous(), teacher.float().contiguous()
     result = RowResult(
@@ -88,7 +92,7 @@ def _evaluate_rows(student: Tensor, teacher: Tensor, problem: Problem, result: R
     for side in sides[0]:
         side.sort_values(result.loss)
     for number, (own, other) in enumerate(sides):
-        # The second visit is for the other side's slopes: its sums are those of the first.
+        # The second launch is for the other side's slopes. Its sums equal those of the first.
         sums = torch.zeros_like(result.loss) if number else result.loss
         compare_rows[(len(student),)](
             own.weights,
@@ -110,7 +114,11 @@ def _evaluate_rows(student: Tensor, teacher: Tensor, problem: Problem, result: R
 
 
 class _Side:
-    """The tables of one side: weights, differences, slopes, each (rows, layers, wires)."""
+    """The values (rows, R) of the student or of the teacher, and their tables of comparators.
+
+    The tables are weights, differences and slopes, as in triton_kernel.py. The last two stay empty
+    where no gradient is wanted.
+    """
 
     def __init__(
         self, values: Tensor, problem: Problem, steepness: float, gradient: Tensor | None
@@ -126,7 +134,7 @@ class _Side:
         self.differences, self.slopes = values.new_empty(kept), values.new_empty(kept)
 
     def sort_values(self, sums: Tensor) -> None:
-        """Fill the tables (slopes with zeros); NaN in sums where values are not finite."""
+        """Fill the tables, and add NaN to sums (rows,) where values are not finite."""
         from neco.sorting.triton_kernel import sort_values
 
         sort_values[(len(self.values),)](
@@ -145,7 +153,7 @@ class _Side:
         )
 
     def pull_values(self) -> None:
-        """Write the gradient, if it is wanted, from the slopes."""
+        """Write the gradient from the slopes, if it is wanted."""
         from neco.sorting.triton_kernel import pull_values
 
         if self.gradient is None:

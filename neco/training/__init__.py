@@ -1,5 +1,7 @@
-"""Post-training with NeCo: loop.py is the way in, step.py the step, and the others are their
-parts."""
+"""NeCo's post-training: a backbone and images come in, trained weights come out.
+
+loop.py is the way in, step.py has the step, and the other modules are their parts.
+"""
 
 from neco.training.loop import train
 

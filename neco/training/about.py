@@ -1,4 +1,4 @@
-"""What a training is told about its start, for its record: training.json and the model card."""
+"""What training.json and the model card say about the start of a training."""
 
 from pathlib import Path
 from typing import Any
@@ -9,9 +9,9 @@ from neco.evaluate.conditions import git_commit
 
 
 def about_start(backbone: str, weights: Path | None) -> dict[str, Any]:
-    """Return what training.json says of the start: its name, its file's digest, the code's version.
+    """Return what training.json says of the start: its name, its weights, the version of the code.
 
-    weights: the file that was loaded, None where the name alone leads to the weights. Raises
+    weights: the file that was loaded. None where the name alone leads to the weights. Raises
     UserError where the file is missing.
     """
     return {

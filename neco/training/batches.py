@@ -1,7 +1,7 @@
 """Batches of views, in an order that follows from the seed and the step alone.
 
-A dataset and settings come in; a loader comes out that can start at any step, so a resumed training
-sees the same images.
+A dataset and settings come in, and a loader comes out that can start at any step. So a training
+that continues sees the same images.
 """
 
 from collections.abc import Iterator
@@ -25,10 +25,10 @@ from neco.views import (
 
 
 class StepSampler(Sampler[list[tuple[int, int]]]):
-    """Batches of (epoch, image) keys from `first_step` on; every epoch is a new permutation.
+    """Yields a batch of (epoch, image) keys for each step from `first_step` on.
 
-    The last batch of an epoch is dropped where it is incomplete. Each of several processes takes
-    its share of every batch.
+    Every epoch is a new permutation. The last batch of an epoch is dropped where it is incomplete.
+    Each of several processes takes its share of every batch.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ def view_loader(
 ) -> Loader:
     """Return the loader of views, one batch for each step from `first_step` to the last.
 
-    It yields Views, whose crops the workers have cut, or Photographs, whose crops the device cuts.
+    It yields Views, which the workers have cut, or Photographs, from which the device cuts views.
     """
     on_gpu = torch.cuda.is_available()
     how: dict[str, Any] = {

@@ -1,10 +1,11 @@
-"""Checkpoints that hold everything: a resumed training continues as if never stopped.
+"""Checkpoints that hold everything: a training that continues from one ends as if never stopped.
 
     checkpoint.ckpt           the newest; torch.load reads it too
     checkpoint.previous.ckpt  the one before, used where the newest is damaged
 
-The last line of a file is the digest of all before it. So a flipped byte is noticed before anything
-is loaded, and no kill can part a file from its digest.
+A state comes in and a file comes out, and the other way round. The last line of a file is the
+digest of all before it. So a flipped byte is noticed before anything is loaded, and no kill can
+part a file from its digest.
 """
 
 import hashlib
@@ -26,7 +27,7 @@ from neco.identity import model_digest
 log = logging.getLogger(__name__)
 
 Identity = Mapping[str, Any]
-"""What a checkpoint may be continued with: `settings`, `data`, `start`, `backbone`, as in WORDS."""
+"""What has to be the same for a training to continue. WORDS has the usual keys."""
 
 WORDS = {
     "settings": "other training settings",
@@ -34,16 +35,16 @@ WORDS = {
     "start": "other starting weights",
     "backbone": "another backbone",
 }
-"""How a message names a part of the identity that differs."""
+"""What a message says where a part of the identity differs."""
 MARK = b"\nneco-sha256 "
 TRAILER = len(MARK) + 64 + 1
 CHUNK = 1 << 20
 _damaged: set[Path] = set()
-"""Newest checkpoints that this process found damaged: they do not replace the one before."""
+"""Newest checkpoints that this process found damaged. They never become the one before."""
 
 
 class _Digesting:
-    """A file to write to that keeps the digest of what was written."""
+    """A file that is written to, and the digest of what was written."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self.file = file
@@ -58,9 +59,9 @@ class _Digesting:
 
 
 def identity_of(start: nn.Module, data: str, settings: Train | Segmenter) -> dict[str, Any]:
-    """Return what a training's checkpoint may be continued with. Call it before `start` is trained.
+    """Return the identity of a training. Call it before `start` is trained.
 
-    data: the digest of the images that are trained on.
+    start: the network that the training begins with. data: the digest of its images.
     """
     return {
         "settings": settings.identity().model_dump(mode="json"),
@@ -80,7 +81,7 @@ def checkpoint_there(path: Path) -> bool:
 
 
 def finite(state: Any) -> bool:
-    """Return whether all numbers of a nested state are finite; waits for the device once."""
+    """Return whether all numbers of a nested state are finite. It waits for the device once."""
     checks = [torch.isfinite(t).all().to("cpu", non_blocking=True) for t in _floats(state)]
     return bool(torch.stack(checks).all()) if checks else True
 
@@ -88,7 +89,7 @@ def finite(state: Any) -> bool:
 def save_checkpoint(path: Path, state: dict[str, Any], identity: Identity) -> None:
     """Write a checkpoint whole or not at all, and keep the one before.
 
-    Raises UserError for a state that is not finite: the checkpoints stay as they are.
+    Raises UserError for a state that is not finite. The checkpoints then stay as they are.
     """
     if not finite(state):
         kept = f"{path} is from before" if checkpoint_there(path) else "no checkpoint was written"
@@ -99,7 +100,7 @@ def save_checkpoint(path: Path, state: dict[str, Any], identity: Identity) -> No
     with whole_file(path) as unfinished:
         with unfinished.open("wb") as file:
             digesting = _Digesting(file)
-            torch.save({**state, "identity": _plain(identity)}, digesting)  # type: ignore[arg-type]
+            torch.save({**state, "identity": plain_identity(identity)}, digesting)  # type: ignore[arg-type]
             file.write(MARK + digesting.content.hexdigest().encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
@@ -111,8 +112,8 @@ def save_checkpoint(path: Path, state: dict[str, Any], identity: Identity) -> No
 def read_checkpoint(path: Path, identity: Identity, device: torch.device) -> dict[str, Any]:
     """Return the state of the newest checkpoint that is whole.
 
-    One that is damaged is named in a warning, and the one before is read. Raises UserError where
-    none is whole, and for one that was written with anything else than `identity`.
+    Where the newest is damaged, a warning names it and the one before is read. Raises UserError
+    where none is whole, and where it was written with another identity.
     """
     reasons: list[str] = []
     for candidate in (path, previous_of(path)):
@@ -137,7 +138,7 @@ def remove_checkpoint(path: Path) -> None:
 
 
 def _damage(path: Path) -> str | None:
-    """Return in words why a file is not a whole checkpoint, None for a whole one."""
+    """Return in words why a file is not a whole checkpoint. None for a whole one."""
     size = path.stat().st_size
     with path.open("rb") as file:
         file.seek(max(0, size - TRAILER))
@@ -164,7 +165,7 @@ def _loaded(path: Path, identity: Identity, device: torch.device) -> dict[str, A
         ) from None
     if not isinstance(state, dict) or not isinstance(state.get("identity"), dict):
         raise UserError(f"{path}: not a checkpoint of a training; delete it to start over")
-    different = _differences(state["identity"], _plain(identity))
+    different = _differences(state["identity"], plain_identity(identity))
     if different:
         raise UserError(
             f"{path}: was written with {' and '.join(different)}; continue it with what it was "
@@ -199,8 +200,8 @@ def _changes(was: dict[str, Any], now: dict[str, Any], above: str = "") -> Itera
             yield f"{above}{key} {before}, not {after}"
 
 
-def _plain(identity: Identity) -> dict[str, Any]:
-    """Return an identity of plain types: lists for tuples, as it comes back from a file."""
+def plain_identity(identity: Identity) -> dict[str, Any]:
+    """Return an identity with lists for tuples, as it comes back from a file."""
     return {str(key): _listed(value) for key, value in identity.items()}
 
 

@@ -1,4 +1,7 @@
-"""What the time of a training was spent on, since the last row of metrics and over all starts."""
+"""What the time of a training was spent on: the loop's signals come in, its pace comes out.
+
+The pace is that since the last row of metrics. Seconds are those over all starts.
+"""
 
 import time
 from typing import NamedTuple
@@ -15,7 +18,7 @@ class Pace(NamedTuple):
 
 
 class Clock:
-    """A clock that runs from when it is made. before: the seconds of earlier starts."""
+    """A clock that runs from when it is made. before: how many seconds the earlier starts took."""
 
     def __init__(self, before: float = 0.0) -> None:
         self._started = time.perf_counter() - before
@@ -26,11 +29,11 @@ class Clock:
         self.waited, self._images = 0.0, 0
 
     def fetched(self) -> None:
-        """Note that the next batch is there."""
+        """Note that the next batch has come."""
         self.waited += time.perf_counter() - self._left_step
 
     def stepped(self, images: int) -> None:
-        """Note that a step on so many images is done."""
+        """Note that a step on `images` images is done."""
         self._images += images
         self._left_step = time.perf_counter()
 

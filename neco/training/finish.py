@@ -1,10 +1,11 @@
 """The last writes of a training, in an order that no kill can turn into a start from zero.
 
-    <folder>/.finished/   the results and what they are the results of; written whole, first
+    <folder>/.finished/   the results and their identity; written whole, and first
     <folder>/*            the same files again: hard links where the file system has them
 
-Only then go the checkpoints. A workflow deletes the results of a step that was killed before it
-could note that it is done; the same command then finds `.finished` and puts them back.
+The results come in, and the files come out. Only when both are written are the checkpoints removed.
+A workflow deletes the results of a job that was killed before it could note that it is done. The
+same command then finds `.finished` and puts the results back.
 """
 
 import contextlib
@@ -21,7 +22,7 @@ from torch import Tensor
 
 import neco
 from neco.files import file_digest, whole_file, whole_folder, write_json, write_text
-from neco.training.checkpoint import Identity, _plain, remove_checkpoint
+from neco.training.checkpoint import Identity, plain_identity, remove_checkpoint
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ def publish(
     identity: Identity,
     checkpoint: Path,
 ) -> Path:
-    """Write a training's results, remove what it continued from, and return the weights' path.
+    """Write a training's results, remove its checkpoints, and return the weights' path.
 
     weights: what `export_state_dict` returned. metrics: rows as CSV (MetricsWriter.text). about:
     what training.json says. identity, checkpoint: as for save_checkpoint.
@@ -48,20 +49,20 @@ def publish(
         write_text(work / METRICS, metrics)
         write_json(work / ABOUT, about)
         digests = {name: file_digest(work / name) for name in (WEIGHTS, METRICS, ABOUT)}
-        record = {"identity": _plain(identity), "code": code_digest(), "files": digests}
+        record = {"identity": plain_identity(identity), "code": code_digest(), "files": digests}
         write_json(work / "record.json", record)
     return _put_back(folder, checkpoint)
 
 
 def published(folder: Path, identity: Identity, checkpoint: Path) -> Path | None:
-    """Return the weights' path of a training that is finished already, None of any other.
+    """Return the weights' path of a training that is finished already, else None.
 
     Results that are missing or changed are put back. A record of another identity, of other code
-    or with damaged files is no record: the training runs.
+    or with damaged files does not count, and the training is run.
     """
     try:
         record = json.loads((folder / RECORD / "record.json").read_text())
-        now = json.loads(json.dumps({"identity": _plain(identity), "code": code_digest()}))
+        now = json.loads(json.dumps({"identity": plain_identity(identity), "code": code_digest()}))
         if {key: record[key] for key in now} != now:
             return None
         for name in (WEIGHTS, METRICS, ABOUT):
@@ -75,7 +76,7 @@ def published(folder: Path, identity: Identity, checkpoint: Path) -> Path | None
 
 @cache
 def code_digest() -> str:
-    """Return a digest of this package's source: other code may train to other weights."""
+    """Return a digest of this package's source, because other code may train to other weights."""
     root = Path(neco.__file__).parent
     content = hashlib.sha256()
     for path in sorted(root.rglob("*")):

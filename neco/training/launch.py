@@ -1,7 +1,7 @@
 """The processes that train together, one for each device.
 
-Numbers of devices and nodes come in, a Fabric comes out. The first process starts the others,
-unless SLURM or torchrun has.
+Numbers of devices and nodes come in, and a Fabric comes out. The first process starts the others,
+unless SLURM or torchrun has started them.
 """
 
 import os
@@ -22,7 +22,7 @@ from neco.precision import training_precision
 
 
 def launch(devices: int, nodes: int, precision: str, accelerator: str = "auto") -> Fabric:
-    """Return Fabric in each of devices * nodes processes. Call it once, and early.
+    """Return a Fabric in each of devices * nodes processes. Call it once, and early.
 
     Under `srun` or `torchrun` all processes exist already. Otherwise this process starts the others
     of its node by running its own command again, also inside a SLURM job.
@@ -52,7 +52,7 @@ def launch(devices: int, nodes: int, precision: str, accelerator: str = "auto") 
 
 
 def refuse_unequal_shares(settings: Train, processes: int) -> None:
-    """Raise UserError where a batch cannot be shared equally, by processes and by parts."""
+    """Raise UserError where processes, or parts of a step, cannot share a batch equally."""
     if settings.batch_size % (processes * settings.accumulate):
         raise UserError(
             f"train.batch_size {settings.batch_size} must be a multiple of the {processes} "
@@ -62,11 +62,11 @@ def refuse_unequal_shares(settings: Train, processes: int) -> None:
 
 
 def _environment(devices: int, nodes: int) -> ClusterEnvironment:
-    """Return Fabric's description of what starts the processes: this one, SLURM or torchrun."""
+    """Return Fabric's description of who starts the processes: this one, SLURM or torchrun."""
     needed = devices * nodes
     if TorchElasticEnvironment.detect():
         return TorchElasticEnvironment()
-    # A batch script, and a job step that Snakemake made, are one process, which starts the others.
+    # A batch script is one process, and so is a job step of Snakemake's. They start the others.
     started = int(os.environ.get("SLURM_STEP_NUM_TASKS", 1))
     if started not in (1, needed):
         raise UserError(

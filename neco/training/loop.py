@@ -1,6 +1,6 @@
-"""NeCo post-training, to be read from top to bottom: step.py has the step.
+"""NeCo post-training, to be read from top to bottom; step.py has the step.
 
-In come a backbone and a dataset's images; out come the trained backbone's weights, the metrics of
+In come a backbone and a dataset's images. Out come the trained backbone's weights, the metrics of
 the training and a description of it. Source: paper, section 3 and appendix A.1.
 """
 
@@ -52,11 +52,11 @@ def train(
     it holds checkpoint.ckpt and metrics.partial, from which the same call continues. A training
     that is already finished is not run again.
 
-    title: names the training in messages and bars. fabric: the processes that train together;
-    without it, one process on one device. about: what else training.json says, as from
-    `about_start`.
-    Raises UserError when the training is asked to stop (its checkpoint is saved), when the loss is
-    no longer finite, and when the folder holds the checkpoint of another training.
+    title: names the training in messages and bars. fabric: the processes that train together. None
+    is one process on one device. about: what else training.json says, as `about_start` returns it.
+    Raises StoppedError when the training is asked to stop; its checkpoint is saved. Raises
+    UserError when the loss is no longer finite, when `train.watch.strict` meets a collapse, and
+    when the folder holds the checkpoint of another training.
     """
     fabric = fabric or launch(1, 1, settings.precision)
     refuse_impossible(backbone, len(dataset), settings, fabric.world_size)
@@ -81,7 +81,7 @@ def train(
     writer = MetricsWriter(folder, title, first, steps, rows) if fabric.is_global_zero else None
 
     def save(next_step: int) -> None:
-        """Save a checkpoint in the first process; an error there ends all processes."""
+        """Save a checkpoint in the first process. An error there ends all processes."""
         error = None
         if writer:
             try:
@@ -92,7 +92,7 @@ def train(
         agree(fabric, error)
 
     with StopRequest(fabric.world_size == 1) as stop, writer or nullcontext():
-        # Several processes stop together, after a step: one that stopped while it waits for images
+        # Several processes stop together, after a step. One that stopped while it waits for images
         # would leave the others waiting for it.
         asked_alone = (lambda: stop.asked) if fabric.world_size == 1 else (lambda: None)
         loader = view_loader(dataset, settings, first, *training.share)
@@ -103,16 +103,16 @@ def train(
             try:
                 with stop.breakable():
                     terms = training.step(views, step, stop.unbroken)
-            except BrokenStepError:  # as if this step had not begun
+            except BrokenStepError:  # go back to where this step began
                 if training.loss.queue and queued:
                     training.loss.queue.load_state_dict(queued)
                 step -= 1
                 break
             clock.stepped(settings.batch_size)
             last = step + 1 == steps
-            telling = (step + 1) % settings.log_every == 0 or last
+            reporting = (step + 1) % settings.log_every == 0 or last
             collapse = []
-            if telling:
+            if reporting:
                 row = _row(training, terms, step, clock, folder)
                 collapse = watch.look(row)
                 if writer:
@@ -120,7 +120,7 @@ def train(
                     for line in collapse:
                         log.warning("%s: %s", title, line)
             saving = (step + 1) % settings.checkpoint_every == 0
-            asked = stop.agreed(fabric) if telling or fabric.world_size == 1 else None
+            asked = stop.agreed(fabric) if reporting or fabric.world_size == 1 else None
             if asked or (collapse and settings.watch.strict):
                 break
             if saving and not last:
@@ -131,11 +131,11 @@ def train(
                 raise RuntimeError(f"images ended after step {step + 1} of {steps}")
             save(step + 1)
             why = f"stopped by {asked.name}" if asked else f"collapses, {collapse[0]}; stopped"
-            told = (
+            message = (
                 f"{title}: {why} after step {step + 1} of {steps}; "
                 f"{checkpoint} is saved, the same command continues from it"
             )
-            raise stopped(told, asked) if asked else UserError(told)
+            raise stopped(message, asked) if asked else UserError(message)
     if writer:
         weights = export_state_dict(training.student.backbone)
         description = {
@@ -154,15 +154,15 @@ def _row(
 ) -> StepMetrics:
     """Return the metrics of a step over all processes.
 
-    Every process has to call it, since they exchange values. Raises UserError for a loss that is no
-    longer finite.
+    Every process has to call it, because they exchange values. Raises UserError for a loss that is
+    no longer finite.
     """
     means = training.fabric.all_reduce(torch.stack([terms.loss.detach(), terms.floor]))
     loss, floor = means.tolist()
     _refuse_divergence(loss, step, folder)
     longest_wait = training.fabric.all_reduce(torch.tensor(clock.waited), reduce_op="max").item()
-    settings, seen = training.settings.loss, training.student.seen
-    assert seen is not None  # noqa: S101 (for mypy)
+    settings, tokens = training.settings.loss, training.student.backbone_tokens
+    assert tokens is not None  # noqa: S101 (for mypy)
     return StepMetrics(
         step=step,
         loss=loss,
@@ -170,7 +170,7 @@ def _row(
         excess=loss - floor,
         information=1 - floor / (math.log(settings.references.count) * (1 + settings.two_way)),
         head_rank=effective_rank(training.share.gathered(terms.aligned)),
-        backbone_rank=effective_rank(training.share.gathered(seen)),
+        backbone_rank=effective_rank(training.share.gathered(tokens)),
         learning_rate=training.optimiser.param_groups[0]["lr"],
         momentum=training.momentum(step),
         **clock.pace(longest_wait)._asdict(),

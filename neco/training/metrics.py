@@ -1,10 +1,12 @@
-"""What a training tells while it runs: rows of metrics.csv, curves for TensorBoard, and a bar."""
+"""What a training reports while it runs: rows come in, files, curves and a bar come out.
+
+The rows go to metrics.csv, the curves to TensorBoard and the bar to the terminal.
+"""
 
 import csv
 import logging
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple
 
 from rich.console import Console
@@ -23,15 +25,16 @@ class StepMetrics(NamedTuple):
     step: int
     loss: float
     floor: float
-    """Entropy of the targets, which the loss cannot go below."""
+    """The entropy of the targets, which the loss cannot go below."""
     excess: float
     """loss - floor."""
     information: float
-    """1 - floor / its largest value: how much the targets say about the order, from 0 to 1."""
+    """How much the targets say about the order of the references, from 0 to 1: 1 less the floor
+    divided by its largest value."""
     head_rank: float
-    """Effective rank of the student's aligned features; 1 means collapse."""
+    """The effective rank of the student's aligned patches; 1 means collapse."""
     backbone_rank: float
-    """Effective rank of the backbone's tokens, before the head."""
+    """The effective rank of the backbone's tokens, before the head."""
     learning_rate: float
     momentum: float
     images_per_second: float
@@ -43,10 +46,10 @@ class StepMetrics(NamedTuple):
 class MetricsWriter:
     """Writes metrics to `folder`, to TensorBoard and to the terminal.
 
-    Rows collect in metrics.partial and become metrics.csv when the training is complete: a workflow
-    deletes the results of a failed step, but a resumed training needs its earlier rows.
-    kept: what `text()` returned when the checkpoint was saved that the training continues from. A
-    lost or torn metrics.partial is restored from it, with a warning.
+    Rows collect in metrics.partial and become metrics.csv when the training is complete. A workflow
+    deletes the results of a failed job, and a training that continues needs its earlier rows.
+    kept: what `text()` returned when the training's checkpoint was saved. A lost or torn
+    metrics.partial is restored from it, with a warning.
     """
 
     def __init__(
@@ -78,12 +81,7 @@ class MetricsWriter:
             self._bar.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         if self._interactive:
             self._bar.stop()
         self._file.close()
@@ -112,13 +110,13 @@ class MetricsWriter:
         log.info("%s  step %d/%d  %s  %.0f s left", self._title, done, self.steps, told, left)
 
     def text(self) -> str:
-        """Return all rows so far as CSV: what a checkpoint keeps, and metrics.csv at the end."""
+        """Return all rows so far as CSV, for a checkpoint and, at the end, for metrics.csv."""
         if not self._file.closed:
             self._file.flush()
         return _read(self.path)
 
     def _keep_rows_before(self, step: int, kept: str | None) -> None:
-        """Write the rows before `step`: those of the file, or `kept` where they differ from it."""
+        """Write the rows before `step`: those of `kept`, or of the file where there is none."""
         found = _rows(_read(self.path)) if self.path.exists() else []
         before = [row for row in found if int(row[0]) < step]
         if kept is not None:

@@ -1,4 +1,7 @@
-"""The optimiser with its groups of parameters, and the rates that it takes at each step."""
+"""The optimiser of a training: parameters and settings come in, the optimiser comes out.
+
+`set_rates` then sets the rates that it takes at each step.
+"""
 
 import logging
 
@@ -17,7 +20,8 @@ def build_optimiser(
     """Return the optimiser of all parameters that require gradient.
 
     They are in four groups: backbone and head, each with and without weight decay. Norms, biases
-    and other vectors are not decayed (released code). fused: take a step in one kernel, on a GPU.
+    and other vectors have no weight decay, as in the released code. fused: take a step in one
+    kernel, on a GPU.
     """
     if settings.name == "adam" and max(settings.weight_decay, settings.final_weight_decay) > 0:
         log.warning(

@@ -1,6 +1,6 @@
 """One step of NeCo's training, and the networks and the optimiser that it changes.
 
-In comes a batch of views; out come the terms of its loss, after student and teacher have moved.
+A batch of views comes in. Student and teacher move, and the terms of the batch's loss come out.
 Source: paper, section 3 and appendix A.1.
 """
 
@@ -20,7 +20,6 @@ from neco.loss import LossTerms, NeCoLoss
 from neco.schedules import cosine
 from neco.share import Share
 from neco.training.optimiser import build_optimiser, set_rates
-from neco.training.parts import joined, parts_of, total
 from neco.training.student_teacher import (
     Projected,
     compile_blocks,
@@ -29,13 +28,13 @@ from neco.training.student_teacher import (
     make_teacher,
     some_tokens,
 )
-from neco.views import Photographs, Views, crops_on_device, photometric
+from neco.views import Photographs, Views, photometric, views_on_device
 
 
 class Training:
     """The networks, the optimiser and the loss of one training, and the step that changes them.
 
-    backbone: becomes the student's. steps: of the whole training, which the schedules end with.
+    backbone: becomes the student's. steps: how many the whole training has. Schedules end there.
     """
 
     def __init__(self, backbone: Backbone, settings: Train, steps: int, fabric: Fabric) -> None:
@@ -71,33 +70,33 @@ class Training:
     ) -> LossTerms:
         """Train on one batch and return the terms of its loss, still on the device.
 
-        views: those of this process's share of the batch. step: counts from 0. unbroken: entered
-        where the networks begin to change; before that a step may be broken off.
+        views: those of this process's share of the batch. step: counts from 0. unbroken: is entered
+        when the networks begin to change. Before that, a step may be broken off.
         """
-        # Every random choice follows from (seed, step), so a resumed training makes the same ones.
-        # The generator draws the same numbers in every process; each drops paths of its own.
+        # Every random choice follows from seed and step, so a training that continues makes the
+        # same ones. The generator draws the same numbers in every process. Each drops other paths.
         seed = (self.settings.seed * 1_000_003 + step) * 1009
         generator = torch.Generator().manual_seed(seed)
-        crops, boxes = self._coloured(views, generator)
+        groups, boxes = self._coloured(views, generator)
         if step == 0 and self.settings.head.start == "principal":
-            self._fit_heads(crops[0])
+            self._fit_heads(groups[0])
         set_rates(self.optimiser, self.settings.optimiser, step, self.steps)
         parts = parts_of(len(boxes), self.settings.accumulate)
-        # With one part, one pass of the student serves as references and for the gradient. With
-        # several, a first pass without gradient gives the references, because those of one part
-        # may come from any other part.
-        whole = self._student(crops, seed) if len(parts) == 1 else None
-        teacher, foreground = self._teacher(crops[0], parts)
-        pool = whole[: len(teacher)] if whole else self._reference_pool(crops[0], parts, seed)
+        # With one part, one pass of the student gives the references and has the gradient. With
+        # several, references of one part may come from any other part. So a first pass over all
+        # parts, without gradient, gives the references.
+        whole = self._student(groups, seed) if len(parts) == 1 else None
+        teacher, foreground = self._teacher(groups[0], parts)
+        pool = whole[: len(teacher)] if whole else self._reference_pool(groups[0], parts, seed)
         if self.share.rank and not self.settings.loss.references.gather:
-            # Each process draws from patches of its own, so its draws need not be the others'.
+            # Each process draws references from its own patches, so its draws can be its own too.
             generator.manual_seed(seed + self.share.rank)
         targets = self.loss.targets(teacher, pool, boxes, generator, foreground)
         self.optimiser.zero_grad(set_to_none=True)
         terms = []
         for number, images in enumerate(parts):
             with self.fabric.no_backward_sync(self.distributed, enabled=number + 1 < len(parts)):
-                student = whole or self._student([group[images] for group in crops], seed, number)
+                student = whole or self._student([group[images] for group in groups], seed, number)
                 terms.append(self.loss.compare(student, targets.of(images), boxes[images]))
                 self.fabric.backward(terms[-1].loss)
         if self.settings.optimiser.gradient_clip is not None:
@@ -117,48 +116,48 @@ class Training:
         if self.teacher is not None:
             follow(self.teacher, self.student, self.momentum(step))
 
-    def _fit_heads(self, crops: Tensor) -> None:
-        """Set both heads to the principal components of the tokens of crops (B, G, 3, H, W)."""
+    def _fit_heads(self, views: Tensor) -> None:
+        """Set both heads to the principal components of the tokens of views (B, G, 3, H, W)."""
         with torch.no_grad(), self.fabric.autocast():
-            tokens = self.student.backbone(crops.flatten(0, 1))
+            tokens = self.student.backbone(views.flatten(0, 1))
         tokens = self.share.gathered(some_tokens(tokens))
         for network in filter(None, (self.student, self.teacher)):
             network.head.fit(tokens)
 
-    def _student(self, crops: list[Tensor], seed: int, part: int = 0) -> list[Tensor]:
+    def _student(self, groups: list[Tensor], seed: int, part: int = 0) -> list[Tensor]:
         """Return, for each of the V crops, the student's projected tokens (B, rows, columns, D).
 
-        crops: groups (B, count, 3, H, W) of one size each, global crops first. seed: of this step.
-        part: its number; a second pass of the same part drops the same paths.
+        groups: views of one size each, (B, count, 3, H, W), global views first. seed: that of this
+        step. part: the number of the part. A second pass of the same part drops the same paths.
         """
         torch.manual_seed(seed + self.share.rank + part * self.share.processes)
-        return [grid for group in self.distributed(crops) for grid in group]
+        return [grid for group in self.distributed(groups) for grid in group]
 
     def _teacher(
-        self, crops: Tensor, parts: list[slice]
+        self, views: Tensor, parts: list[slice]
     ) -> tuple[list[Tensor], list[Tensor] | None]:
         """Return, for each of the G global crops, the teacher's tokens and foreground.
 
-        crops: (B, G, 3, H, W). Returns projected tokens (B, rows, columns, D), and foreground, bool
-        (B, rows, columns), or None where `loss.patches` needs none.
+        views: (B, G, 3, H, W). The tokens are projected ones, (B, rows, columns, D). The foreground
+        is bool (B, rows, columns), or None where `loss.patches` needs none.
         """
         network = self.teacher or self.student
         with torch.no_grad(), self.fabric.autocast():
-            grids = joined([network([crops[images]])[0] for images in parts])
+            grids = joined([network([views[images]])[0] for images in parts])
             if self.settings.loss.patches == "both":
                 return grids, None
-            return grids, joined([self._foreground(crops[images]) for images in parts])
+            return grids, joined([self._foreground(views[images]) for images in parts])
 
-    def _reference_pool(self, crops: Tensor, parts: list[slice], seed: int) -> list[Tensor]:
+    def _reference_pool(self, views: Tensor, parts: list[slice], seed: int) -> list[Tensor]:
         """Return, for each global crop, the student's tokens (B, rows, columns, D), no gradient.
 
-        crops: (B, G, 3, H, W). The list is empty where references do not come from the student.
+        views: (B, G, 3, H, W). The list is empty where references do not come from the student.
         """
         if self.settings.loss.references.source != "student":
             return []
         with torch.no_grad():
             return joined(
-                [self._student([crops[images]], seed, part) for part, images in enumerate(parts)]
+                [self._student([views[images]], seed, part) for part, images in enumerate(parts)]
             )
 
     def momentum(self, step: int) -> float:
@@ -169,34 +168,34 @@ class Training:
     def _coloured(
         self, views: Views | Photographs, generator: torch.Generator
     ) -> tuple[list[Tensor], Tensor]:
-        """Return the crops with their colours changed, and their boxes (B, V, 4).
+        """Return views with their colours changed and normalised, and the boxes (B, V, 4).
 
-        The crops are normalised, in groups (B, count, 3, H, W) of one size, global crops first.
+        The views are in groups of one size, (B, count, 3, H, W), global views first.
         """
-        groups, boxes = crops_on_device(views, self.settings.crops, self.fabric.device)
+        groups, boxes = views_on_device(views, self.settings.crops, self.fabric.device)
         changes = self.settings.photometric
         coloured = [
-            photometric(crops.flatten(0, 1), changes, generator, self.share).unflatten(
-                0, crops.shape[:2]
+            photometric(group.flatten(0, 1), changes, generator, self.share).unflatten(
+                0, group.shape[:2]
             )
-            for crops in groups
+            for group in groups
         ]
         return coloured, boxes
 
-    def _foreground(self, crops: Tensor) -> list[Tensor]:
+    def _foreground(self, views: Tensor) -> list[Tensor]:
         """Return, for each of the G global crops, its foreground, bool (B, rows, columns).
 
-        crops: (B, G, 3, H, W).
+        views: (B, G, 3, H, W).
         """
         backbone = (self.teacher or self.student).backbone
-        attention = backbone.class_attention(crops.flatten(0, 1))
+        attention = backbone.class_attention(views.flatten(0, 1))
         masks = foreground_mask(attention, self.settings.loss.foreground_mass)
-        return list(masks.unflatten(0, crops.shape[:2]).unbind(dim=1))
+        return list(masks.unflatten(0, views.shape[:2]).unbind(dim=1))
 
     def state_dict(self, next_step: int, seconds: float, starts: int) -> dict[str, Any]:
-        """Return everything that a resumed training needs to continue at `next_step`.
+        """Return everything that a training needs to continue at `next_step`.
 
-        seconds: of training until now. starts: how often the training was started for them.
+        seconds: how long the training took until now. starts: how often it was started.
         """
         return {
             "next_step": next_step,
@@ -216,3 +215,27 @@ class Training:
             self.teacher.load_state_dict(state["teacher"])
         if self.loss.queue is not None:
             self.loss.queue.load_state_dict(state["queue"])
+
+
+def parts_of(images: int, count: int) -> list[slice]:
+    """Return which of the B images each of `count` equal parts holds."""
+    size = images // count
+    return [slice(part * size, (part + 1) * size) for part in range(count)]
+
+
+def joined(parts: list[list[Tensor]]) -> list[Tensor]:
+    """Return, for each crop, the tokens (B, rows, columns, D) of all images.
+
+    parts: for each part of the batch, the tokens of its images, crop by crop.
+    """
+    return parts[0] if len(parts) == 1 else [torch.cat(grids) for grids in zip(*parts, strict=True)]
+
+
+def total(terms: list[LossTerms]) -> LossTerms:
+    """Return the terms of all images, given those of the parts."""
+    if len(terms) == 1:
+        return terms[0]
+    losses, floors, aligned = zip(*terms, strict=True)
+    return LossTerms(
+        torch.stack(losses).detach().sum(), torch.stack(floors).sum(), torch.cat(aligned)
+    )

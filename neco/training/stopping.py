@@ -1,5 +1,7 @@
-"""Stopping a training between two steps, at Ctrl-C or at the signal that a scheduler sends before a
-limit."""
+"""Stopping a training between two steps: a signal comes in, a request comes out.
+
+The signal is Ctrl-C's, or one that a scheduler sends before a limit of time.
+"""
 
 import signal
 import threading
@@ -7,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import FrameType
 
 import torch
 from lightning_fabric import Fabric
@@ -18,8 +20,9 @@ from neco.locks import held
 from neco.processes import EndedError, heard_at_once, leave_after
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
-"""Workers ignore them: a terminal or a scheduler sends them to every process of a job, and a worker
-that died of one would end the step before the checkpoint is written."""
+"""Signals that ask a training to stop. Workers ignore them, although a terminal or a scheduler
+sends them to every process of a job: a worker that died of one would end the step too early for a
+checkpoint."""
 GRACE = 1.5
 """Seconds that a step may take to end by itself after a signal, before it is broken off."""
 ONE_REQUEST = 1.0
@@ -31,20 +34,19 @@ class BrokenStepError(Exception):
 
 
 class StopRequest:
-    """While entered, the STOP_SIGNALS only set `asked`; after a later one the process ends.
+    """While entered, the first of the STOP_SIGNALS only sets `asked`. A later one ends the process.
 
-    A step that lasts is broken off after GRACE seconds, where it is `breakable`. Where that does
-    not end it, the process ends `neco.processes.LEAVE` seconds after the signal, and the last
-    checkpoint stays.
-    A signal that was ignored before stays ignored, as `nohup` wants it.
+    A step that is `breakable` and lasts is broken off after GRACE seconds. Where that does not end
+    it, the process ends `neco.processes.LEAVE` seconds after the signal, and the last checkpoint
+    stays. A signal that was ignored before stays ignored, as `nohup` wants it.
 
-    alone: whether this process trains alone. Of several none may leave the others waiting: they
-    end their step and agree.
+    alone: whether this process trains alone. None of several processes may leave the others
+    waiting, so these end their step and agree.
     """
 
     latest: signal.Signals | None = None
-    """What the last training that this process left was sent. A training that is asked to stop in
-    its last step ends as if it had not been asked; what follows it looks here."""
+    """The signal that the last training of this process was sent. A training that is asked to stop
+    in its last step ends as if it had not been asked. What comes after it looks here."""
 
     def __init__(self, alone: bool = True) -> None:
         self.asked: signal.Signals | None = None
@@ -65,12 +67,7 @@ class StopRequest:
             self._hearing.enter_context(heard_at_once(self._hurry))
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self._hearing.close()
         StopRequest.latest = self.asked
         for number, handler in self._before.items():
@@ -78,7 +75,7 @@ class StopRequest:
 
     @contextmanager
     def breakable(self) -> Iterator[None]:
-        """Let the block be broken off by BrokenStepError when it lasts after a signal."""
+        """Let BrokenStepError break off the block where it lasts after a signal."""
         if not self.alone:
             yield
             return
@@ -98,13 +95,15 @@ class StopRequest:
 
     @contextmanager
     def unbroken(self) -> Iterator[None]:
-        """Do not break off in this block within `breakable`, nor in what follows it there."""
+        """Inside `breakable`, do not break off this block, nor what follows it there."""
         self._breakable = False
         yield
 
     def agreed(self, fabric: Fabric) -> signal.Signals | None:
-        """Return a signal that some process was sent, the same in all. Every process has to call
-        it."""
+        """Return a signal that some process was sent, the same one in all processes.
+
+        Every process has to call it.
+        """
         if fabric.world_size == 1:
             return self.asked
         asked = torch.tensor(int(self.asked or 0), device=fabric.device)
@@ -122,7 +121,7 @@ class StopRequest:
             signal.setitimer(signal.ITIMER_REAL, GRACE, GRACE / 10)
 
     def _hurry(self, number: int) -> None:
-        """End the process where the step in progress lasts: what follows it may take its time."""
+        """End the process where the step in progress lasts. What follows the step may last."""
         if not self._in_step or number not in STOP_SIGNALS or self._leaving is not None:
             return
         told = "left in the middle of a step; the same command continues from the checkpoint"
@@ -136,9 +135,9 @@ class StopRequest:
 
 
 def hear_in_backward(network: nn.Module) -> None:
-    """Let Python hear signals within a backward pass, which is one call of a library otherwise.
+    """Let Python hear signals during a backward pass, which is otherwise one call of a library.
 
-    A hook on the output of every block returns to Python on the way; it changes no gradient.
+    A hook on the output of every block returns to Python on the way. It changes no gradient.
     """
 
     def pause(module: nn.Module, given: object, output: object) -> None:
@@ -152,15 +151,15 @@ def hear_in_backward(network: nn.Module) -> None:
 
 
 def stopped(message: str, number: signal.Signals) -> StoppedError:
-    """Return the error to end a stopped training with; the command's status names the signal."""
+    """Return the error that ends a stopped training. The command's status names the signal."""
     return StoppedError(message, int(number))
 
 
 def agree(fabric: Fabric, error: Exception | None) -> None:
     """Raise the first process's error in every process. Every process has to call it.
 
-    It is for what one process alone does, such as writing, whose failure the others would otherwise
-    wait for without end.
+    It is for what one process does alone, such as writing. Without it, the others would wait
+    without end for a process that failed.
     """
     if fabric.world_size == 1:
         if error is not None:
@@ -175,7 +174,8 @@ def agree(fabric: Fabric, error: Exception | None) -> None:
 
 @contextmanager
 def held_together(fabric: Fabric, folder: Path, command: str) -> Iterator[None]:
-    """Hold `folder` (neco.locks) in the first process; where it is held, all raise UserError."""
+    """Hold `folder` (neco.locks) in the first process. Where it is held already, all processes
+    raise UserError."""
     with ExitStack() as stack:
         error = None
         if fabric.is_global_zero:

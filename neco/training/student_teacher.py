@@ -1,6 +1,6 @@
 """Student and teacher: a backbone with a projection head each.
 
-A backbone comes in; out come the student that is trained and the teacher that follows it.
+A backbone comes in. The student, which is trained, and the teacher, which follows it, come out.
 """
 
 import copy
@@ -14,7 +14,7 @@ from neco.errors import UserError
 from neco.head import ProjectionHead
 
 RANKED = 2048
-"""How many tokens the logged rank is computed of: enough for the 768 dimensions of a ViT-B."""
+"""How many tokens the logged rank is computed from: enough for a ViT-B's 768 dimensions."""
 
 
 class Projected(nn.Module):
@@ -24,21 +24,20 @@ class Projected(nn.Module):
         super().__init__()
         self.backbone = backbone
         self.head = head
-        self.seen: Tensor | None = None
-        """Some of the backbone's tokens (N, dim) of the first group of the last call, whose rank is
-        logged."""
+        self.backbone_tokens: Tensor | None = None
+        """(N, dim): some of the backbone's tokens from the last call, whose rank is logged."""
 
-    def forward(self, crops: list[Tensor]) -> list[list[Tensor]]:
-        """Return projected patch tokens of every crop.
+    def forward(self, groups: list[Tensor]) -> list[list[Tensor]]:
+        """Return the projected patch tokens of all views.
 
-        crops: groups (B, count, 3, H, W) of crops of one size. Returns, for each group, `count`
+        groups: views of one size each, (B, count, 3, H, W). For each group, the result has `count`
         grids (B, rows, columns, D). Distributed training needs one call for all groups.
         """
-        tokens = [self.backbone(group.flatten(0, 1)) for group in crops]
-        self.seen = some_tokens(tokens[0])
+        tokens = [self.backbone(group.flatten(0, 1)) for group in groups]
+        self.backbone_tokens = some_tokens(tokens[0])
         return [
             list(self.head(grids).unflatten(0, group.shape[:2]).unbind(dim=1))
-            for grids, group in zip(tokens, crops, strict=True)
+            for grids, group in zip(tokens, groups, strict=True)
         ]
 
 
@@ -49,8 +48,10 @@ def some_tokens(grids: Tensor) -> Tensor:
 
 
 def freeze_early_blocks(backbone: Backbone, trainable: int | None) -> None:
-    """Keep gradient on the last `trainable` blocks and the final norm only; None keeps it on
-    all."""
+    """Let only the last `trainable` blocks and the final norm have gradient; None lets all.
+
+    Raises UserError where the backbone has fewer blocks.
+    """
     if trainable is None:
         return
     refuse_too_many_blocks(backbone, trainable)
@@ -71,16 +72,17 @@ def refuse_too_many_blocks(backbone: Backbone, trainable: int | None) -> None:
 
 
 def make_student(backbone: Backbone, settings: Train) -> Projected:
-    """Return the network that is trained. Its head's start is drawn from torch's own generator."""
+    """Return the network that is trained. Torch's own generator draws its head's weights."""
     freeze_early_blocks(backbone, settings.trainable_blocks)
     return Projected(backbone, ProjectionHead(backbone.dim, settings.head))
 
 
 def make_teacher(student: Projected, settings: Train) -> Projected:
-    """Return a copy of the student without gradient, in evaluation mode, where it drops no paths.
+    """Return a copy of the student without gradient. Its evaluation mode lets it drop no paths.
 
-    Its head gets random weights of its own where the settings say so. The released code builds
-    student and teacher one after the other and fills only their backbones with pretrained weights.
+    Its head gets random weights of its own where the settings say so. In the released code it
+    always has them: the code builds student and teacher one after the other, and only their
+    backbones get pretrained weights.
     """
     teacher = copy.deepcopy(student)
     if settings.teacher.head == "apart" and settings.head.start in ("random", "uniform"):
@@ -98,6 +100,6 @@ def follow(teacher: nn.Module, student: nn.Module, momentum: float) -> None:
 
 
 def compile_blocks(network: Projected) -> None:
-    """Compile the blocks of a backbone, in place: all share one graph for each size of crop."""
+    """Compile a backbone's blocks in place. All share one graph for each size of view."""
     for block in network.backbone.blocks():
         block.compile(dynamic=False)

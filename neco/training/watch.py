@@ -1,6 +1,6 @@
-"""A watch over the training: it names a collapse when a row of metrics shows one.
+"""A watch over the training: a row of metrics comes in, a line for each new collapse comes out.
 
-A row and the bounds of `train.watch` come in, one line for each new kind of collapse comes out.
+The bounds that the rows are compared with are those of `train.watch`.
 """
 
 from neco.config.training import Watch
@@ -23,7 +23,7 @@ REMEDIES = {
 
 
 class CollapseWatch:
-    """Says, once for each kind of collapse, what a row of metrics shows and what to change."""
+    """Tells once for each kind of collapse what a row of metrics shows and what to change."""
 
     def __init__(self, settings: Watch) -> None:
         self.settings = settings

@@ -1,7 +1,7 @@
-"""Multi-crop views: an image comes in, its crops with changed colours come out.
+"""Multi-crop views: images come in, their views and the boxes of their crops come out.
 
-Workers draw the crops' boxes, the training's device changes colours, and either of the two cuts the
-crops.
+Workers draw the boxes. Either the workers or the training's device cut the views, and the device
+changes their colours.
 """
 
 from neco.views.boxes import sample_boxes
@@ -9,7 +9,7 @@ from neco.views.changes import Changes, draw_changes
 from neco.views.multicrop import MultiCropDataset, Views, collate
 from neco.views.photographs import PhotographDataset, Photographs, collate_photographs
 from neco.views.photometric import normalise, photometric, recoloured
-from neco.views.resample import crops_on_device, cut_on_device
+from neco.views.resample import cut_on_device, views_on_device
 
 __all__ = [
     "Changes",
@@ -19,11 +19,11 @@ __all__ = [
     "Views",
     "collate",
     "collate_photographs",
-    "crops_on_device",
     "cut_on_device",
     "draw_changes",
     "normalise",
     "photometric",
     "recoloured",
     "sample_boxes",
+    "views_on_device",
 ]

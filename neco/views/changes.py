@@ -1,4 +1,7 @@
-"""Which colour changes every crop gets. They are drawn on the CPU, for a whole batch at once."""
+"""Which colour changes each view gets: settings come in, the changes of N views come out.
+
+They are drawn on the CPU, for a whole batch at once.
+"""
 
 from typing import NamedTuple
 
@@ -9,37 +12,31 @@ from neco.config.training import Photometric
 
 
 class Changes(NamedTuple):
-    """The colour changes of N crops, on the CPU.
+    """The colour changes of N views, on the CPU.
 
-    They are drawn for the whole batch in every process, which takes those of its own crops. So
-    several processes, or several parts of a batch, change crops as one process would.
+    Every process draws them for the whole batch and takes those of its own views. So several
+    processes change views as one process would.
     """
 
     strengths: Tensor
-    """float (8, N): whether jittered (1 or 0); the factors of brightness, contrast and saturation;
-    the turn of the hue (1 = full circle); whether grey; whether blurred; the blur's sigma in
-    pixels.
-    """
+    """float (8, N). Its rows are: whether the view is jittered (1 or 0); the factors of brightness,
+    contrast and saturation; the turn of the hue (1 is a full circle); whether it turns grey;
+    whether it is blurred; the sigma of the blur in pixels."""
     order: tuple[int, ...]
     """The order of the four jitter changes: 0 brightness, 1 contrast, 2 saturation, 3 hue."""
     radius: int
-    """Pixels that the widest blur of the batch reaches."""
-
-    def of_images(self, images: slice | list[int], crops_per_image: int) -> "Changes":
-        """Return the changes of some images' crops, when all crops lie image by image."""
-        by_image = self.strengths.unflatten(1, (-1, crops_per_image))
-        return self._replace(strengths=by_image[:, images].flatten(1))
+    """How many pixels the widest blur of the batch reaches."""
 
 
-def draw_changes(crops: int, settings: Photometric, generator: torch.Generator) -> Changes:
-    """Return the changes of `crops` crops. `generator` is on the CPU.
+def draw_changes(views: int, settings: Photometric, generator: torch.Generator) -> Changes:
+    """Return the changes of `views` views. `generator` is on the CPU.
 
-    The strength of every change is drawn for each crop, as in Leopart; the order of the four jitter
-    changes is drawn once for all.
+    Strengths are drawn for each view, as in Leopart. The order of the four jitter changes is drawn
+    once for all views.
     """
 
     def uniform(low: float, high: float) -> Tensor:
-        return torch.empty(crops).uniform_(low, high, generator=generator)
+        return torch.empty(views).uniform_(low, high, generator=generator)
 
     def chance(probability: float) -> Tensor:
         return (uniform(0.0, 1.0) < probability).float()

@@ -1,4 +1,4 @@
-"""What a worker does when workers cut the crops: it reads an image, draws boxes and cuts."""
+"""What a worker does when workers cut the views: images come in, views and boxes come out."""
 
 from typing import NamedTuple
 
@@ -14,24 +14,24 @@ from neco.views.boxes import sample_boxes
 
 
 class Views(NamedTuple):
-    """The crops of a batch of B images, uint8, with the boxes they were cut from."""
+    """The views of a batch of B images, uint8, before their colours are changed."""
 
-    global_crops: Tensor
-    """(B, global_count, 3, global_size, global_size)"""
-    local_crops: Tensor
-    """(B, local_count, 3, local_size, local_size)"""
+    global_views: Tensor
+    """(B, G, 3, global_size, global_size)"""
+    local_views: Tensor
+    """(B, V - G, 3, local_size, local_size)"""
     boxes: Tensor
-    """(B, global_count + local_count, 4) in pixels of each image"""
+    """(B, V, 4) in pixels of each image: the crops that the views were cut from"""
 
 
 def cut(image: Image.Image, box: np.ndarray, side: int) -> np.ndarray:
-    """Return one crop, uint8 (3, side, side), resized with an antialiasing bilinear filter."""
-    crop = image.resize((side, side), Image.Resampling.BILINEAR, box=tuple(box.tolist()))
-    return np.asarray(crop).transpose(2, 0, 1)
+    """Return the view of a box, uint8 (3, side, side), by an antialiasing bilinear filter."""
+    view = image.resize((side, side), Image.Resampling.BILINEAR, box=tuple(box.tolist()))
+    return np.asarray(view).transpose(2, 0, 1)
 
 
 class MultiCropDataset(TorchDataset[Views]):
-    """The views of single images. An item's key (draw, index) fixes all its random choices."""
+    """The views of single images. An item's key (draw, index) decides all its random choices."""
 
     def __init__(self, dataset: Dataset, crops: Crops, seed: int) -> None:
         self.items = dataset.items
@@ -42,7 +42,7 @@ class MultiCropDataset(TorchDataset[Views]):
         return len(self.items)
 
     def __getitem__(self, key: tuple[int, int]) -> Views:
-        """Return the views of image `index` at its `draw`-th use; tensors without batch axis."""
+        """Return the views of image `index` at its `draw`-th use, in tensors without the axis B."""
         draw, index = key
         rng = np.random.default_rng([self.seed, draw, index])
         image = self.items[index].read_image()

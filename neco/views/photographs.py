@@ -1,17 +1,19 @@
-"""What a worker does when the device cuts the crops: it reads and decodes an image and draws
-boxes."""
+"""What a worker does when the device cuts the views: images come in, pixels and boxes come out."""
 
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
 from neco.config.training import Crops
 from neco.data.dataset import Dataset
 from neco.views.boxes import sample_boxes
-from neco.views.decoding import decoded, reduction
+
+REDUCTIONS = (8, 4, 2)
+"""Factors by which a JPEG decoder can shrink an image in less time than it decodes all of it."""
 
 
 class Photograph(NamedTuple):
@@ -26,10 +28,11 @@ class Photograph(NamedTuple):
 
 
 class Photographs(NamedTuple):
-    """A batch of B images of any size, one after the other in one buffer, for one copy to a device.
+    """A batch of B images of any size.
 
-    Small arrays stay in numpy, because a worker hands over every tensor by a connection of its own,
-    which costs the process that trains most of a millisecond.
+    All pixels lie in one buffer, so that one copy brings them to the device. Small arrays stay in
+    numpy: a worker hands over each tensor through a connection of its own, which costs the process
+    that trains almost a millisecond.
     """
 
     pixels: Tensor
@@ -43,14 +46,13 @@ class Photographs(NamedTuple):
 
 
 class PhotographDataset(TorchDataset[Photograph]):
-    """Single images with their boxes. An item's key (draw, index) fixes them as in
-    MultiCropDataset."""
+    """Single images with their boxes, which an item's key decides as in MultiCropDataset."""
 
     def __init__(self, dataset: Dataset, crops: Crops, seed: int) -> None:
         self.items = dataset.items
         self.crops = crops
         self.seed = seed
-        self.sides = crop_sides(crops)
+        self.sides = view_sides(crops)
 
     def __len__(self) -> int:
         return len(self.items)
@@ -67,18 +69,42 @@ class PhotographDataset(TorchDataset[Photograph]):
         return Photograph(part, boxes, placed)
 
 
-def crop_sides(crops: Crops) -> np.ndarray:
+def view_sides(crops: Crops) -> np.ndarray:
     """Return the side in pixels of every view (V,), global crops first."""
     counts = [crops.global_count, crops.local_count]
     return np.repeat(np.array([crops.global_size, crops.local_size], dtype=np.float32), counts)
 
 
+def reduction(boxes: np.ndarray, sides: np.ndarray) -> int:
+    """Return by which factor an image can shrink so that no crop is enlarged: 8, 4, 2 or 1.
+
+    boxes: (V, 4) in pixels of the image. sides: (V,), the views' width and height in pixels.
+    """
+    extents = boxes[:, 2:] - boxes[:, :2]  # (V, 2)
+    smallest = (extents / sides[:, None]).min()
+    return next((factor for factor in REDUCTIONS if smallest >= factor), 1)
+
+
+def decoded(image: Image.Image, factor: int) -> np.ndarray:
+    """Return the pixels of an opened image, uint8 (H, W, 3), at 1/factor of its size, rounded up.
+
+    Each pixel is the mean of factor x factor pixels. A JPEG's decoder computes it from the cosine
+    transform. Other formats are decoded first. Raises OSError where the image is damaged.
+    """
+    drafted = None
+    if factor > 1:
+        drafted = image.draft(None, (image.width // factor, image.height // factor))
+    whole = image if image.mode == "RGB" else image.convert("RGB")
+    return np.asarray(whole if factor == 1 or drafted else whole.reduce(factor))
+
+
 def needed(
     pixels: np.ndarray, boxes: np.ndarray, sides: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the part of `pixels` (H, W, 3) that resizing reads, and the boxes within it.
+    """Return the part of `pixels` (H, W, 3) that resizing reads, and the boxes in that part.
 
-    Around a box the filter reads as many pixels more as one pixel of the crop is made of.
+    boxes: (V, 4) in `pixels`. sides: (V,), those of the views in pixels. On each edge of a box, the
+    filter reads as many pixels more as one pixel of the view is made of.
     """
     reach = np.maximum((boxes[:, 2:] - boxes[:, :2]) / sides[:, None], 1)  # (V, 2)
     limit = np.array([pixels.shape[1], pixels.shape[0]])

@@ -6,8 +6,7 @@ from torch import Tensor
 
 
 def to_device(values: Tensor | np.ndarray, device: torch.device) -> Tensor:
-    """Return a tensor of the CPU on `device`. To a GPU it is copied asynchronously, from pinned
-    memory.
+    """Return a tensor of the CPU on `device`. A GPU copies it asynchronously from pinned memory.
 
     A copy from pageable memory would first wait for everything that is queued on the device.
     """

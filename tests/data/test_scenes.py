@@ -15,7 +15,7 @@ from neco.data.scenes.archives import FAMILIES, write_archives, written_with
 from neco.data.scenes.scene import THING_NAMES, render_portrait, render_scene
 from neco.data.scenes.shapes import MATERIALS, THINGS, USUAL, sketch_thing
 from neco.data.scenes.surfaces import STUFF, stuff, texture
-from neco.data.scenes.voc import VOC_IDS, voc_palette
+from neco.data.scenes.voc import VOC_IDS
 
 SMALL = Scenes(train=5, val=3, unlabelled=2, width=48, height=40, seed=3)
 
@@ -100,13 +100,6 @@ def test_archives_are_deterministic(archives, tmp_path):
         for member in one.getnames():
             digests = {hashlib.sha256(a.extractfile(member).read()).digest() for a in (one, two)}
             assert len(digests) == 1
-
-
-def test_palette_is_vocs():
-    colours = np.frombuffer(voc_palette(), np.uint8).reshape(256, 3)
-    assert colours[[0, 1, 15, 20, 255]].tolist() == [
-        [0, 0, 0], [128, 0, 0], [192, 128, 128], [0, 64, 128], [224, 224, 192],
-    ]  # fmt: skip
 
 
 def test_the_preparation_reads_them_all(prepared):

@@ -12,7 +12,7 @@ from neco.config.consistency import Consistency
 from neco.config.evaluation import Extraction
 from neco.config.training import Photometric
 from neco.errors import UserError
-from neco.evaluate.consistency import _recast, agreement, compared, evaluate
+from neco.evaluate.consistency import _renormalised, agreement, compared, evaluate
 from neco.evaluate.result import read_result, write_result
 from neco.normalisation import IMAGENET
 
@@ -119,5 +119,5 @@ def test_the_backbones_own_colours_are_used():
     mean, deviation = (torch.tensor(part)[:, None, None] for part in IMAGENET)
     own = ((0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
     expected = (pixels - torch.tensor(own[0])[:, None, None]) / torch.tensor(own[1])[:, None, None]
-    assert torch.allclose(_recast((pixels - mean) / deviation, own), expected, atol=1e-5)
-    assert _recast(pixels, IMAGENET) is pixels
+    assert torch.allclose(_renormalised((pixels - mean) / deviation, own), expected, atol=1e-5)
+    assert _renormalised(pixels, IMAGENET) is pixels

@@ -64,5 +64,5 @@ def test_a_number_of_another_checkpoint_is_refused(results):
     assert len(read_traceable(project, results)) == len(SETTINGS) * len(MODELS)
     checkpoint = results / "runs" / "neco.seed1" / "backbone.safetensors"
     save_file({"weight": np.zeros(3, np.float32)}, checkpoint)
-    with pytest.raises(UserError, match=r"neco\.seed1\.json: measured on another checkpoint"):
+    with pytest.raises(UserError, match=r"neco\.seed1\.json: measured with other weights"):
         read_traceable(project, results)

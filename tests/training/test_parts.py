@@ -8,7 +8,7 @@ from neco.config.base import validated
 from neco.errors import UserError
 from neco.loss import LossTerms
 from neco.training.launch import launch, refuse_unequal_shares
-from neco.training.parts import parts_of, total
+from neco.training.step import parts_of, total
 from tests.training.test_processes import CASES, trained, without_keys
 from tests.training.tiny import small
 

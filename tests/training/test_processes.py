@@ -60,7 +60,7 @@ def trained(case: str, fabric: Fabric, **changes) -> dict[str, Tensor]:
     left = {f"student.{name}": value for name, value in training.student.state_dict().items()}
     left |= {f"teacher.{name}": value for name, value in training.teacher.state_dict().items()}
     if training.loss.queue is not None:
-        left["queue"] = training.loss.queue.features
+        left["queue"] = training.loss.queue.tokens
     return {"losses": torch.stack(losses), **left}
 
 

@@ -1,9 +1,10 @@
-"""Draws for a whole batch: every share of it changes its crops as the whole would."""
+"""Draws for a whole batch: every share of it changes its views as the whole would."""
 
 import pytest
 import torch
 
 from neco.config import Photometric
+from neco.share import Share
 from neco.views import draw_changes, photometric, recoloured
 
 
@@ -12,14 +13,15 @@ def crops(count: int) -> torch.Tensor:
     return torch.randint(0, 256, (count, 3, 20, 20), dtype=torch.uint8, generator=generator)
 
 
-@pytest.mark.parametrize("per_image", [1, 4])
-@pytest.mark.parametrize("images", [slice(0, None, 2), slice(1, None, 2), [4, 0], slice(2, 5)])
-def test_a_share_of_the_batch_changes_as_in_the_whole(per_image, images):
-    whole = crops(6 * per_image)
-    changes = draw_changes(len(whole), Photometric(), torch.Generator().manual_seed(1))
-    expected = recoloured(whole, changes).unflatten(0, (6, per_image))[images].flatten(0, 1)
-    part = whole.unflatten(0, (6, per_image))[images].flatten(0, 1)
-    torch.testing.assert_close(recoloured(part, changes.of_images(images, per_image)), expected)
+@pytest.mark.parametrize("processes", [2, 3, 6])
+def test_a_share_of_the_batch_changes_as_in_the_whole(processes):
+    whole = crops(12)
+    expected = photometric(whole, Photometric(), torch.Generator().manual_seed(1))
+    for rank in range(processes):
+        share = Share(rank, processes)
+        generator = torch.Generator().manual_seed(1)
+        found = photometric(share.of(whole), Photometric(), generator, share)
+        torch.testing.assert_close(found, share.of(expected))
 
 
 def test_drawing_first_equals_drawing_on_the_way():

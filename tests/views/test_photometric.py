@@ -5,7 +5,7 @@ import torch
 from torchvision.transforms.v2 import functional as tv
 
 from neco.config import Photometric
-from neco.views.changes import draw_changes
+from neco.views.changes import blur_radius, draw_changes
 from neco.views.photometric import (
     gaussian_blur,
     luminance,
@@ -36,15 +36,15 @@ def test_hue_leaves_gray_alone():
 
 def test_blur_equals_torchvision(images):
     sigma = torch.tensor([0.1, 0.5, 1.0, 1.5, 2.0])
-    ours = gaussian_blur(images, sigma)
+    ours = gaussian_blur(images, sigma, blur_radius(sigma))
     for image, amount, result in zip(images, sigma.tolist(), ours, strict=True):
         expected = tv.gaussian_blur(image, [17, 17], [amount, amount])
         torch.testing.assert_close(result, expected, atol=1e-5, rtol=0)
 
 
 def test_blur_of_crops_smaller_than_the_kernel():
-    small = torch.rand(2, 3, 5, 6)
-    assert gaussian_blur(small, torch.tensor([0.3, 2.0])).shape == small.shape
+    small, sigma = torch.rand(2, 3, 5, 6), torch.tensor([0.3, 2.0])
+    assert gaussian_blur(small, sigma, blur_radius(sigma)).shape == small.shape
 
 
 def test_luminance_and_normalisation(images):

@@ -13,8 +13,8 @@ from neco.views import (
     PhotographDataset,
     collate,
     collate_photographs,
-    crops_on_device,
     cut_on_device,
+    views_on_device,
 )
 from neco.views.resample import resized, triangle_weights
 
@@ -60,8 +60,8 @@ def test_both_places_cut_the_same_crops(dataset_of, suffix):
     keys = [(3, 0), (3, 1), (4, 2)]
     by_workers = collate([MultiCropDataset(dataset, crops, 5)[key] for key in keys])
     photographs = collate_photographs([PhotographDataset(dataset, crops, 5)[key] for key in keys])
-    groups, boxes = crops_on_device(photographs, crops, CPU)
-    expected, same = crops_on_device(by_workers, crops, CPU)
+    groups, boxes = views_on_device(photographs, crops, CPU)
+    expected, same = views_on_device(by_workers, crops, CPU)
     assert torch.equal(boxes, same)
     for ours, pil in zip(groups, expected, strict=True):
         assert ours.shape == pil.shape
@@ -85,7 +85,7 @@ def test_reduced_decoding_stays_near_whole_decoding(dataset_of):
 def test_without_local_crops_one_group_is_left(dataset_of):
     crops = Crops(local_count=0, global_size=32)
     photographs = collate_photographs([PhotographDataset(dataset_of([(64, 48)]), crops, 0)[(0, 0)]])
-    groups, boxes = crops_on_device(photographs, crops, CPU)
+    groups, boxes = views_on_device(photographs, crops, CPU)
     assert [group.shape for group in groups] == [(1, 2, 3, 32, 32)] and boxes.shape == (1, 2, 4)
 
 

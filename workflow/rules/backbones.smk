@@ -1,4 +1,4 @@
-# published (or shipped) weights -> safetensors of timm names
+# Backbones: weights that are published or shipped come in, safetensors with timm's names come out.
 
 BACKBONE_OF = {file_stem(model.backbone): model.backbone for model in MODELS.values()}
 

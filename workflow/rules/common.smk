@@ -1,4 +1,4 @@
-# What the rules know: the typed project, and where its files lie. Nothing is computed here.
+# What the rules know: the typed project, and where its files lie. No result is computed here.
 import hashlib
 import json
 import shlex
@@ -23,7 +23,7 @@ from neco.evaluate.protocol import PROTOCOLS
 from neco.paper.figures import FIGURES
 from neco.report.needs import drawable, needs_of, together
 
-# What a configuration includes lies beside it, or beside those that ship.
+# What a configuration includes lies beside it, or beside the configurations that ship.
 BESIDE = [Path(file).resolve().parent for file in workflow.overwrite_configfiles]
 BESIDE = next(
     (
@@ -37,29 +37,31 @@ BESIDE = next(
 try:
     PROJECT = validated(Project, with_included(config, BESIDE), "configuration")
     MODELS = PROJECT.models()
-    together(PROJECT.only, PROJECT)  # refuses what this project cannot draw
+    # Raises UserError for what this project cannot draw.
+    together(PROJECT.only, PROJECT)
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
 DATA = PROJECT.data
-# Of no job's params: a project that is moved computes nothing anew.
+# No job has it among its params, so that a project that has moved computes nothing anew.
 LAUNCH = SHIPPED.parent / "workflow" / "launch.sh"
 ARCHIVES = f"{DATA}/archives"
 RESULTS = f"results/{PROJECT.name}"
 SETTINGS = f"{RESULTS}/project.yaml"
 REPORT = f"{RESULTS}/report/report.html"
 
-# Inside a conda environment or a container `python` is the right one; else it is made the one that
-# runs Snakemake, whether or not its environment is activated.
+# Inside a conda environment or a container, `python` is the right one. Elsewhere it has to be the one
+# that runs Snakemake, also where its environment is not activated.
 if not workflow.deployment_settings.deployment_method:
     beside = shlex.quote(str(Path(sys.executable).parent))
-    # A prefix takes the place of Snakemake's own, without which a failure before a pipe is lost.
+    # The prefix replaces Snakemake's own, so it repeats that one's `set`. Without it, a failure before
+    # a pipe would be lost.
     prefix = f'set -euo pipefail; export PATH={beside}:"$PATH"; '
     shell.prefix(prefix.replace("{", "{{").replace("}", "}}"))
 
 
 onstart:
-    # The whole configuration as it runs, command line included; every step reads this file.
+    # The whole configuration as it runs, with the command line's part. Every step reads this file.
     Path(RESULTS).mkdir(parents=True, exist_ok=True)
     Path(SETTINGS).write_text(yaml.safe_dump(PROJECT.written(), sort_keys=False))
 

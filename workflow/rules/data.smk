@@ -1,4 +1,4 @@
-# archives -> prepared datasets
+# Datasets: archives come in, prepared datasets come out.
 
 
 if PROJECT.scenes is not None:

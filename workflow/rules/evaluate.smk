@@ -1,5 +1,6 @@
-# backbone + dataset -> frozen features, attention -> metrics. What a protocol reads, and what its
-# command is given, is its record's (neco/evaluate/protocol.py).
+# Evaluation: a backbone and a dataset come in; frozen features and attention come out of them, and
+# metrics come out of these. A protocol's record (neco/evaluate/protocol.py) says what the protocol
+# reads and what its command is given.
 
 
 rule extract:
@@ -52,7 +53,7 @@ use rule extract as attend with:
 
 
 for RECORD in PROTOCOLS.values():
-    if RECORD.name != "segmenter":  # which is several fine-tunings: segmenter.smk
+    if RECORD.name != "segmenter":  # it is several fine-tunings (segmenter.smk)
 
         rule:
             name:

@@ -1,7 +1,8 @@
-# Pure functions of the project: which files belong to which wildcards.
+# Which files belong to which wildcards, as pure functions of the project.
 
 
 def weights_of(model):
+    """Return the weights of a model: a backbone's, or those that a run has trained."""
     if MODELS[model].run is None:
         return f"{DATA}/weights/{file_stem(MODELS[model].backbone)}.safetensors"
     return f"{RESULTS}/runs/{model}/backbone.safetensors"
@@ -38,14 +39,14 @@ def mirror_arguments():
 
 
 def scenes_arguments():
-    """Return what of the project scenes depend on, as settings of the command."""
+    """Return the part of the project that scenes depend on, as settings of the command."""
     values = PROJECT.model_dump(mode="json", include={"scenes", "datasets"})
     settings = [f"{name}={json.dumps(value)}" for name, value in values.items()]
     return [word for setting in settings for word in ("--set", setting)]
 
 
 def brought_folders(wildcards):
-    """Return the commands that link the user's own folders among the archives, `true` if none."""
+    """Return the commands that link the user's own folders among the archives, or `true`."""
     fetch = ["python", "-m", "neco", "fetch", "--into", ARCHIVES, *mirror_arguments()]
     return (
         " && ".join(
@@ -58,24 +59,26 @@ def brought_folders(wildcards):
 
 
 def description_of_folders(wildcards):
-    """Return the digest of what the user's own folders say of themselves, empty where nothing.
+    """Return the digest of what the user's own folders say of themselves, or an empty string.
 
-    That is dataset.yaml and the lists at the top. It is the same before and after the folder is
-    linked among the archives, so that only its change prepares anew.
+    That is dataset.yaml and the lists at the top of a folder. The digest is the same before and after
+    the folder is linked among the archives. So only a change of the folder prepares it anew.
     """
     places = [ARCHIVES, *(m for m in PROJECT.all_mirrors() if Path(m).is_dir())]
-    said = []
+    described = []
     for name in filter(is_brought, needed_archives(wildcards.dataset)):
         folder = next(
             (Path(p) / name for p in places if (Path(p) / name).is_dir()), None
         )
         files = sorted(folder.iterdir()) if folder else []
-        said += [
+        described += [
             f"{file.name} {file_digest(file)}"
             for file in files
             if file.suffix in (".yaml", ".txt", ".csv", ".lst") and file.is_file()
         ]
-    return hashlib.sha256("\n".join(said).encode()).hexdigest()[:12] if said else ""
+    if not described:
+        return ""
+    return hashlib.sha256("\n".join(described).encode()).hexdigest()[:12]
 
 
 def starting_weights(wildcards):
@@ -110,7 +113,7 @@ def read_by(record, wildcards):
 
 
 def inputs_of(record):
-    """Return an input function: the data, and what the record's protocol reads of a model."""
+    """Return an input function for the data and what the record's protocol reads of a model."""
 
     def inputs(wildcards):
         settings, read = settings_of(record.name, wildcards), read_by(record, wildcards)
@@ -143,7 +146,7 @@ def outputs_of(record):
 
 
 def arguments_of(record):
-    """Return a params function: the splits and the files as the protocol's command takes them."""
+    """Return a params function for splits and files, as the protocol's command takes them."""
 
     def arguments(wildcards, input, output):
         read = read_by(record, wildcards)
@@ -161,7 +164,10 @@ def arguments_of(record):
 
 
 def extraction_inside(wildcards, input):
-    """Return the digest of how a job sends images through the backbone itself, none if not."""
+    """Return the digest of how a job sends images through the backbone, or an empty string.
+
+    A job that reads features does not send any.
+    """
     return digest(PROJECT.extraction) if hasattr(input, "weights") else ""
 
 

@@ -1,4 +1,4 @@
-# a finished project -> published/<project>, under DVC
+# Publishing: a finished project comes in, published/<project> comes out under DVC.
 
 
 rule publish:

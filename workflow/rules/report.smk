@@ -1,4 +1,4 @@
-# metrics and features -> tables, figures, report
+# Report: metrics and features come in, tables, figures and the report come out.
 
 MODELS_FILE = f"{RESULTS}/models.json"
 AGAINST = [
@@ -7,7 +7,8 @@ AGAINST = [
 ]
 
 
-# Every model with what is known of its training: for publishing, and for those who take results along.
+# Every model with what is known of its training. Publishing reads it, and so can those who take
+# results along.
 rule models:
     input:
         [f"{RESULTS}/runs/{model}/training.json" for model in TRAINED],
@@ -114,7 +115,7 @@ use rule table as figure with:
         report=PROJECT.report.model_dump(mode="json", exclude={"against"}),
 
 
-# What is there now, in one file: no input, so it starts no other job.
+# What is there now, in one file. It has no input, so it starts no other job.
 rule report_now:
     log:
         f"{RESULTS}/logs/report_now.log",

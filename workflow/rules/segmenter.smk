@@ -1,4 +1,5 @@
-# backbone + dataset -> one fine-tuning per learning rate and seed -> the best of them
+# Segmenter: a backbone and a dataset come in. There is a fine-tuning for each learning rate and seed,
+# and the metrics of the best learning rate come out.
 
 
 rule fine_tune:
@@ -27,7 +28,7 @@ rule fine_tune:
         ),
         model=model_name,
         arguments=arguments_of(PROTOCOLS["segmenter"]),
-        # Not an output: a stopped job leaves its checkpoint here and continues from it.
+        # This is no output, because a stopped job leaves its checkpoint here and continues from it.
         checkpoints=lambda wildcards, output: Path(output[0]).with_suffix(""),
     shell:
         "exec python -m neco evaluate segmenter --config {params.config:q} --model {params.model:q}"

@@ -1,4 +1,4 @@
-# starting backbone + images -> NeCo backbone
+# Training: a starting backbone and images come in, a NeCo backbone comes out.
 
 
 rule train:
@@ -25,7 +25,7 @@ rule train:
         slurm_extra=TRAINING,
         devices=DEVICES,
         nodes=NODES,
-        # No parameter: a repository that has moved would train again.
+        # This is no parameter, because a repository that has moved would then train again.
         launch=str(LAUNCH),
     params:
         config=SETTINGS,

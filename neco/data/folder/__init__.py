@@ -1,11 +1,11 @@
-"""A folder of your own images, with or without labels (see docs/data.md).
+"""A folder of your own images, with or without labels, becomes a dataset (see docs/data.md).
 
 walk      which files there are, and which are passed over
-pairs     guessing how images and masks are named, from the paths alone
+pairs     a guess at how images and masks are named, from the paths alone
 match     which image has which labels
 splits    which image belongs to which split
-plan      what the three before found, and dataset.yaml
+plan      what the three before have found, and dataset.yaml
 classes   which class every id or colour means
-build     checked images and masks of the common layout
+build     checked images and masks in the common layout
 look      what was found, in words and as a dataset.yaml to edit
 """

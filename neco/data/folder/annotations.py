@@ -1,5 +1,4 @@
-"""COCO JSON with polygons or run-length masks, as labelling tools export it: outlines come in,
-labels come out."""
+"""COCO JSON as labelling tools export it: polygons or run-length masks come in, labels come out."""
 
 import json
 from dataclasses import dataclass
@@ -16,7 +15,8 @@ from neco.errors import UserError
 
 KEYS = ("images", "annotations", "categories")
 MOST_FILES = 50
-"""JSON files that are looked into for annotations; more are something else, one per image."""
+"""Most JSON files that are looked into for annotations. More of them are something else, such as
+one for each image."""
 BACKGROUND = "background"
 
 
@@ -42,11 +42,11 @@ class Annotations:
 
     path: str
     split: str
-    """What `{split}` of the pattern stands for; empty without one."""
+    """What `{split}` stands for in the file's path. It is empty where the pattern has none."""
     categories: list[str]
     images: list[Annotated]
     without_outline: int
-    """Annotations that are a box only."""
+    """How many annotations are boxes only."""
 
 
 def guess_pattern(root: Path, others: list[str]) -> str:
@@ -83,7 +83,7 @@ def _is_coco(file: Path) -> bool:
 
 
 def read_all(root: Path, pattern: str, others: list[str]) -> list[Annotations]:
-    """Return what the JSON files of a pattern say. Raises UserError when none is there or wrong."""
+    """Return what a pattern's JSON files say. Raises UserError for none and for a wrong one."""
     # The name of a file is no `{id}`: the pattern stands for whole files.
     matcher = Pattern(pattern, root)
     found = []
@@ -128,10 +128,11 @@ def _read(file: Path, path: str, split: str) -> Annotations:
 
 
 def drawn(image: Annotated, table: dict[str, int], unannotated: int, where: object) -> np.ndarray:
-    """Return the labels (H, W), uint8, of an image: where outlines overlap, the smaller is seen.
+    """Return the labels of an image, uint8 (H, W). Where outlines overlap, the smaller one is seen.
 
-    table: class id of every category; a category that is not in it is ignored.
-    Raises UserError naming `where` for an outline that is none.
+    table: the class id of every category. A category that is not in it is ignored. unannotated: the
+    class id of all other pixels. Raises UserError naming `where` for an outline that cannot be
+    drawn.
     """
     width, height = image.size
     labels = np.full((height, width), unannotated, dtype=np.uint8)

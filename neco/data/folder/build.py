@@ -1,5 +1,7 @@
-"""Making a dataset of your own folder: images are checked and turned upright, and what is left out
-is listed."""
+"""Making a dataset of your own folder: its files come in, checked images and masks come out.
+
+Images are turned upright, and what is left out is listed.
+"""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -38,7 +40,7 @@ class _Job(NamedTuple):
     split: str
     id: str
     image: str
-    """Path below the folder."""
+    """Its path below the folder."""
     mask: str
     annotated: Annotated | None
 
@@ -62,10 +64,10 @@ class _Done(NamedTuple):
 def build(
     folder: Path, work: Path, workers: int | None, skip: int | None = None, labels: bool = True
 ) -> Description:
-    """Link the images of a folder and write checked masks; return rows and classes.
+    """Link the images of a folder, write checked masks, and return the rows and classes.
 
-    skip: how many files may be unusable, None for what dataset.yaml says. labels: whether masks
-    are read; without, the images are a dataset for training, whatever their masks mean.
+    skip: how many files may be unusable; None stands for what dataset.yaml says. labels: whether
+    masks are read. Without them the images are for training, whatever the masks mean.
     """
     root = user_folder(folder)
     listing = walk(root)
@@ -79,7 +81,7 @@ def build(
 
 
 def user_folder(path: Path) -> Path:
-    """Return the folder, links resolved. Raises UserError when there is none."""
+    """Return the folder with its links resolved. Raises UserError when there is none."""
     if not path.is_dir():
         raise UserError(
             f"{path}: no such folder of images; put it there, or name a folder that holds it as "
@@ -97,11 +99,10 @@ def convert(
     workers: int | None,
     skip: int | None = None,
 ) -> Description:
-    """Link the images as `work/images`, write what differs and the masks; return the description.
+    """Link the images as `work/images`, write converted ones and masks, return the description.
 
-    Images that are upright 8-bit RGB or grey stay where they are; nothing of them is copied.
-    Raises UserError for labels that mean nothing, and where more is unusable than the policy
-    allows.
+    Images that are upright 8-bit RGB or grey stay where they are and are not copied. Raises
+    UserError for labels that mean nothing, and where more is unusable than the policy allows.
     """
     left_out = listing.left_out
     count_unused(plan, listing)
@@ -134,20 +135,20 @@ def convert(
         for split, paths in plan.splits.items()
     }
     kinds = Counter(kind for entry in done if entry.row for kind in entry.kinds)
-    said = [f"guessed: {'; '.join(plan.guessed)}"] if plan.guessed else []
-    said += [*plan.said, *([f"images {counted(kinds.items())}"] if kinds else [])]
+    remarks = [f"guessed: {'; '.join(plan.guessed)}"] if plan.guessed else []
+    remarks += [*plan.remarks, *([f"images {counted(kinds.items())}"] if kinds else [])]
     return Description(
         names,
         has_background(plan.settings, tuple(names)),
         rows,
         without if plan.labelled else {},
         {"left_out": left_out.counts(), "converted": dict(kinds), "guessed": plan.guessed},
-        said,
+        remarks,
     )
 
 
 def _once(unusable: Iterable[Unusable]) -> list[Unusable]:
-    """Return each entry once: an image in two splits is broken once."""
+    """Return each entry once, because an image in two splits is listed twice."""
     return list(dict.fromkeys(unusable))
 
 

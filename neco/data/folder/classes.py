@@ -1,5 +1,7 @@
-"""Which classes a folder's labels mean: by dataset.yaml, else by lists of classes beside the
-masks."""
+"""Which classes a folder's labels mean: a plan comes in, the class of every id or colour comes out.
+
+dataset.yaml says it, or else lists of classes beside the masks.
+"""
 
 from neco.config.folder import Folder
 from neco.data.dataset import IGNORED
@@ -117,7 +119,7 @@ def _cityscapes(plan: Plan) -> None:
 
 
 def _fit_names(plan: Plan, names: list[str], file: str, seen: Survey) -> None:
-    """Take 0 and 255 of two classes as those two; refuse names that cannot mean what is there."""
+    """Take 0 and 255 as two classes where two are named; refuse names that fit no values."""
     values = set(seen.pixels)
     where = plan.root / file
     if seen.kind == "colours" and seen.masks:

@@ -18,7 +18,7 @@ from neco.errors import UserError
 
 SUFFIXES = {*IMAGE_SUFFIXES, ".npy"}
 MOST = 255
-"""Classes; a mask has 8 bits and 255 stands for ignored."""
+"""Most classes: a mask has 8 bits, and 255 stands for ignored."""
 Kind = Literal["ids", "colours"]
 SMALL = 1 << 16
 
@@ -26,8 +26,9 @@ SMALL = 1 << 16
 def read_values(data: bytes, where: Path, upright: bool = True) -> np.ndarray:
     """Return what a mask's file holds: ids, any integer type (H, W), or colours, uint8 (H, W, 3).
 
-    A colour image whose channels are equal everywhere holds ids, and so does a grey image with
-    transparency, which is not looked at. Raises UnusableError naming `where`.
+    A colour image whose channels are equal everywhere holds ids. So does a grey image with
+    transparency, and the transparency is not looked at. Raises UnusableError naming `where` for a
+    file that cannot be read as a mask.
     """
     values = _numpy(data, where) if where.suffix.lower() == ".npy" else _image(data, where, upright)
     if values.ndim == 3 and (values == values[..., :1]).all():
@@ -95,7 +96,7 @@ def _whole(values: np.ndarray, where: Path) -> np.ndarray:
     return values
 
 
-def packed(colours: np.ndarray) -> np.ndarray:
+def colour_numbers(colours: np.ndarray) -> np.ndarray:
     """Return colours (H, W, 3) as one number each, int32 (H, W): 65536 R + 256 G + B."""
     red, green, blue = colours.astype(np.int32).transpose(2, 0, 1)
     return (red << 16) + (green << 8) + blue
@@ -110,12 +111,12 @@ def values_in(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def colour_text(number: int) -> str:
-    """Return a packed colour as `#804000`."""
+    """Return a colour number as `#804000`."""
     return f"#{number:06x}"
 
 
 def colour_number(text: str) -> int:
-    """Return `#804000` or `128 64 0` (or with commas) as a packed colour. Raises ValueError."""
+    """Return `#804000` or `128 64 0` (or with commas) as a colour number. Raises ValueError."""
     if found := re.fullmatch(r"#?([0-9a-fA-F]{6})", text.strip()):
         return int(found[1], 16)
     parts = [int(part) for part in re.split(r"[\s,;]+", text.strip("()[] \t"))]
@@ -131,15 +132,15 @@ class ClassMap:
     kind: Kind
     names: tuple[str, ...]
     table: dict[int, int]
-    """Class id, or 255, of every id or packed colour."""
+    """Class id, or 255, of every id or colour number."""
     others: bool = False
-    """Whether what the table does not hold is ignored; else it is refused."""
+    """Whether values that the table does not hold are ignored. Else they are refused."""
 
     def labels(self, values: np.ndarray, where: Path, data: bytes = b"") -> np.ndarray:
-        """Return the class ids (H, W), uint8 with 255 = ignored, of what `read_values` returned.
+        """Return the class ids, uint8 (H, W) with 255 for ignored, of what `read_values` returned.
 
-        data: the file, for the colours of a palette. Raises UserError naming `where` and the
-        remedy for an id or a colour that means nothing.
+        data: the file's content, which has the colours of a palette. Raises UserError naming
+        `where` and the remedy for an id or a colour that means nothing.
         """
         if self.kind == "colours":
             values = self._numbers(values, data)
@@ -161,9 +162,9 @@ class ClassMap:
 
     def _numbers(self, values: np.ndarray, data: bytes) -> np.ndarray:
         if values.ndim == 3:
-            return packed(values)
+            return colour_numbers(values)
         colours = palette_colours(data)
-        return packed(np.stack([values] * 3, axis=-1) if colours is None else colours)
+        return colour_numbers(np.stack([values] * 3, axis=-1) if colours is None else colours)
 
     def _refuse(self, where: Path, value: int, share: float) -> None:
         if self.kind == "colours":
@@ -188,7 +189,7 @@ class ClassMap:
 
 
 def class_map(settings: Folder, where: object) -> ClassMap:
-    """Return the classes of a folder whose `classes` is known.
+    """Return the classes of a folder whose setting `classes` is known.
 
     Raises UserError naming `where` for colours that are none, or more classes than a mask can hold.
     """

@@ -1,4 +1,4 @@
-"""Lists of splits and of classes, as people write them."""
+"""Lists of splits and of classes, as people write them: files come in, paths and names come out."""
 
 import csv
 import re
@@ -21,7 +21,7 @@ Classes = list[str] | dict[int, str] | dict[str, str]
 
 
 def split_lists(others: Iterable[str]) -> dict[str, str]:
-    """Return the list file of every split: those that lie together, nearest to the top."""
+    """Return the list file of every split, from the topmost folder that has such files."""
     by_folder: dict[PurePosixPath, dict[str, str]] = defaultdict(dict)
     for path in others:
         file = PurePosixPath(path)
@@ -38,7 +38,7 @@ class Finder:
     """Finds images by the names that lists and annotations give them."""
 
     def __init__(self, ids: Mapping[str, str], folder: str) -> None:
-        """ids: image path -> id; folder: the leading folder of the images' pattern."""
+        """Take the id of every image path, and the leading folder of the images' pattern."""
         self._paths: dict[str, set[str]] = defaultdict(set)
         for path, name in ids.items():
             file = PurePosixPath(path)
@@ -48,10 +48,10 @@ class Finder:
                 self._paths[key].add(path)
 
     def find(self, name: str, prefer: str = "") -> str | None:
-        """Return the one image of a name, None where there is none.
+        """Return the path of the image with a name, or None where there is none.
 
-        prefer: a folder; of several images the one below it is meant.
-        Raises UserError when several remain.
+        prefer: a folder. Of several images, the one below it is meant. Raises UserError where
+        several remain.
         """
         name = name.removeprefix("./")
         parts = PurePosixPath(name).parts

@@ -1,4 +1,4 @@
-"""What a folder holds, in words, and a dataset.yaml that says the same, to be edited."""
+"""A look at a folder: its files come in, words and a dataset.yaml to edit come out."""
 
 import json
 from collections import Counter
@@ -18,7 +18,7 @@ from neco.data.left_out import counted
 from neco.errors import UserError
 
 MOST_NAMED = 255
-"""Ids or colours that are named in a dataset.yaml; more cannot be classes."""
+"""Most ids or colours that are named in a dataset.yaml. More of them cannot be classes."""
 OPENING = """\
 # What `neco look` found in this folder. Edit what is wrong, then prepare the folder; every key that
 # is left out is guessed again.
@@ -32,7 +32,7 @@ class Look:
     text: str
     """In words, several lines."""
     document: str
-    """The dataset.yaml that says so."""
+    """The dataset.yaml that says the same."""
 
 
 def look(folder: Path, workers: int | None = None) -> Look:
@@ -56,7 +56,7 @@ def look(folder: Path, workers: int | None = None) -> Look:
 
 
 def write_document(folder: Path, document: str) -> Path:
-    """Write dataset.yaml where there is none yet; return its path.
+    """Write dataset.yaml where there is none yet, and return its path.
 
     Raises UserError where it cannot be written.
     """
@@ -80,7 +80,7 @@ def _words(plan: Plan, listing: Listing, seen: Survey | None, trouble: str) -> s
         lines[0] += f", {len(plan.masks):,} masks"
     if plan.annotated:
         lines[0] += f", {len(plan.annotated):,} annotated"
-    lines += [*plan.guessed, *plan.said]
+    lines += [*plan.guessed, *plan.remarks]
     for name, paths in plan.splits.items():
         labels = sum(plan.has_labels(path) for path in paths)
         lines.append(

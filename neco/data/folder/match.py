@@ -1,4 +1,4 @@
-"""From a folder's files and its dataset.yaml to a plan: which image has which labels."""
+"""Which image has which labels: a folder's files and its dataset.yaml come in, a plan comes out."""
 
 from collections import defaultdict
 from pathlib import Path, PurePosixPath
@@ -58,7 +58,7 @@ def _fill_patterns(plan: Plan, listing: Listing) -> None:
 
 
 def _refuse_unpaired(listing: Listing) -> None:
-    """Raise UserError for `images/` beside `masks/` of which nothing pairs."""
+    """Raise UserError where `images/` lies beside `masks/` and no image has a mask."""
     tops = {path.split("/")[0] for path in listing.images if "/" in path}
     tops |= {path.split("/")[0] for path in listing.others if path.endswith(".npy")}
     masks = sorted(top for top in tops if MASK_FOLDER.fullmatch(top))
@@ -72,7 +72,7 @@ def _refuse_unpaired(listing: Listing) -> None:
 
 
 def _match(plan: Plan, listing: Listing) -> None:
-    """Fill ids, masks and annotations; count images that fit no pattern."""
+    """Fill in ids, masks and annotations, and count images that fit no pattern."""
     settings, where = plan.settings, plan.root / FILE
     images = Pattern(settings.images or "{id}.*", where)
     masks = Pattern(settings.masks, where) if settings.masks else None
@@ -120,14 +120,17 @@ def _match(plan: Plan, listing: Listing) -> None:
 
 
 def _shared(key: Key, images: Pattern, masks: Pattern) -> Key:
-    """Return the part of a key that both patterns find."""
+    """Return the part of a key that the patterns of images and of masks both find."""
     split = images.has_split and masks.has_split
     folder = "{folder}" in images.text and "{folder}" in masks.text
     return Key(key.split.lower() if split else "", key.folder if folder else "", key.id)
 
 
 def _name(plan: Plan, keys: dict[str, Key]) -> tuple[str, str] | None:
-    """Give every image an id; return two images that share one, which keep their suffix in it."""
+    """Give every image an id, and return two images that would share one, or None.
+
+    The ids of such images keep their suffix.
+    """
     by_key: dict[Key, list[str]] = defaultdict(list)
     for path, key in keys.items():
         by_key[key].append(path)
@@ -168,7 +171,7 @@ def _annotate(plan: Plan, keys: dict[str, Key], found: list[Annotations], listin
             plan.annotated[path] = image
             by_split[annotations.split].append(path)
         if annotations.without_outline:
-            plan.said.append(
+            plan.remarks.append(
                 f"{annotations.path}: {annotations.without_outline:,} annotations are boxes "
                 "without an outline and are not drawn"
             )

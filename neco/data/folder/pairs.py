@@ -1,4 +1,4 @@
-"""A guess at how images and their masks are named, from their paths alone."""
+"""A guess at how images and their masks are named: paths come in, patterns come out."""
 
 import re
 from collections import defaultdict
@@ -19,7 +19,8 @@ IMAGE_END = re.compile(r"[_.-](leftimg8bit|images?|imgs?|rgb|sat|photo|im|orig)$
 MASK_START = re.compile(r"^(masks?|labels?|gt|segs?)[_.-]", re.I)
 IMAGE_START = re.compile(r"^(images?|imgs?|rgb|photo)[_.-]", re.I)
 RANKS = ("labeltrainids", "labelids", "label", "mask", "gt", "seg")
-"""Of several masks of an image: which kind of name is taken first; colours and instances last."""
+"""Which kind of name is taken first where an image has several masks. Names of colours and
+instances are taken last."""
 LAST = re.compile(r"(color|colour|instance)", re.I)
 
 
@@ -27,7 +28,7 @@ class Naming(NamedTuple):
     """How the paths of one image and of its mask differ."""
 
     image_folder: str | None
-    """The one folder of the image's path that the mask's path has not; None where it has all."""
+    """The one folder of the image's path that the mask's path lacks; None where it has all."""
     mask_folder: str | None
     depth: int
     """Where in the path those folders are."""
@@ -39,7 +40,7 @@ class Naming(NamedTuple):
 
 
 class Patterns(NamedTuple):
-    """Guessed patterns; `masks` is empty where nothing pairs."""
+    """Guessed patterns. `masks` is empty where no image has a mask."""
 
     images: str
     masks: str
@@ -48,7 +49,7 @@ class Patterns(NamedTuple):
 def guess_patterns(images: list[str], arrays: list[str]) -> Patterns:
     """Return the patterns under which most images have a mask.
 
-    images: all files with an image's suffix, masks among them; arrays: `.npy` files.
+    images: all files with the suffix of an image, also masks. arrays: all `.npy` files.
     """
     namings: dict[Naming, list[tuple[str, str]]] = defaultdict(list)
     masks = _masks_by_core([path for path in images if _looks_like_mask(path)] + arrays)
@@ -73,7 +74,7 @@ def _looks_like_mask(path: str) -> bool:
 
 
 def _masks_by_core(paths: list[str]) -> dict[str, list[tuple[str, str, str]]]:
-    """Return (path, start, end) of the masks by what their names share with the image's."""
+    """Return (path, start, end) of masks by the part of their names that they share with images."""
     by_core: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
     for path in paths:
         for core, start, end in _cores(PurePosixPath(path).stem, MASK_START, MASK_END):
@@ -82,7 +83,7 @@ def _masks_by_core(paths: list[str]) -> dict[str, list[tuple[str, str, str]]]:
 
 
 def _cores(stem: str, start: re.Pattern[str], end: re.Pattern[str]) -> list[tuple[str, str, str]]:
-    """Return (core, start, end) of a name: as it is, and without what marks its kind."""
+    """Return (core, start, end) of a name, first as it is, then without what marks its kind."""
     found = [(stem, "", "")]
     if mark := end.search(stem):
         found.append((stem[: mark.start()], "", stem[mark.start() :]))
@@ -125,7 +126,11 @@ def _marked(folder: str | None) -> str | None:
 def _difference(
     ours: tuple[str, ...], theirs: tuple[str, ...]
 ) -> tuple[int, str | None, str | None] | None:
-    """Return (depth, folder, folder) where two paths differ in one folder or one has one more."""
+    """Return where two paths differ, if they differ in one folder or one of them has one more.
+
+    The result is the depth, the first path's folder there and the second's; None for a folder that
+    a path lacks. Paths that differ in another way give None.
+    """
     depth = next(
         (i for i, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b),
         min(len(ours), len(theirs)),
@@ -143,7 +148,7 @@ def _difference(
 
 
 def _preference(naming: Naming) -> tuple[int, int, int]:
-    """Return a rank among namings of as many pairs: ids before colours before instances."""
+    """Return a rank among namings of as many pairs; the highest is taken."""
     end = naming.mask_end.lower().replace("_", "")
     rank = next((len(RANKS) - i for i, word in enumerate(RANKS) if word in end), 0)
     is_array = naming.mask_suffix.lower() == ".npy"
@@ -155,7 +160,7 @@ def _generalised(
     pairs: list[tuple[str, str]],
     all_namings: dict[Naming, list[tuple[str, str]]],
 ) -> Patterns:
-    """Return the patterns of one naming: what all paths share stays, splits become `{split}`."""
+    """Return the patterns of one naming. What all paths share stays; splits become `{split}`."""
     folders = [PurePosixPath(image).parts[:-1] for image, _ in pairs]
     before = _folders([parts[: naming.depth] for parts in folders])
     after_at = naming.depth + (naming.image_folder is not None)

@@ -1,4 +1,7 @@
-"""Patterns of paths with `{id}`, `{split}` and `{folder}`, and the names that splits have."""
+"""Patterns of paths with `{id}`, `{split}` and `{folder}`: paths come in, what they mean comes out.
+
+The names that splits have are here, too.
+"""
 
 import re
 from collections.abc import Iterable
@@ -22,7 +25,7 @@ class Key(NamedTuple):
     """What an image and its mask have in common."""
 
     split: str
-    """The folder that stood for `{split}`; empty where the pattern has none."""
+    """The folder in the place of `{split}`. It is empty where the pattern has none."""
     folder: str
     id: str
 
@@ -31,7 +34,7 @@ class Pattern:
     """One pattern of paths."""
 
     def __init__(self, text: str, where: object) -> None:
-        """Raises UserError naming `where` for a pattern with unknown places, or one place twice."""
+        """Compile a pattern. Raises UserError naming `where` for an unknown or repeated place."""
         self.text = text
         parts = []
         text = text.removeprefix("./")
@@ -54,7 +57,7 @@ class Pattern:
         self.has_split = "{split}" in text
 
     def key(self, path: str) -> Key | None:
-        """Return what the pattern finds in a path, None where the path does not fit."""
+        """Return what the pattern finds in a path, or None where the path does not fit."""
         found = self.regex.fullmatch(path)
         if not found:
             return None
@@ -81,10 +84,10 @@ def as_split(name: str) -> str | None:
 
 
 def are_splits(names: Iterable[str]) -> bool:
-    """Return whether sibling folders are splits and not, say, classes of which one is a train.
+    """Return whether folders that lie together are splits, and not classes of which one is a train.
 
-    They are when all of them are called like splits, or when training and held-out ones are there
-    (others are then no split).
+    They are splits where all of them are called like splits, and where there is a training split
+    and a held-out one. Further folders are then no split.
     """
     names = set(names)
     meant = {as_split(name) for name in names} - {None}

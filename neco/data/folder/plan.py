@@ -1,4 +1,4 @@
-"""What the preparation of a folder will do, and reading the folder's dataset.yaml."""
+"""What the preparation of a folder will do: its dataset.yaml comes in, a plan is made from it."""
 
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -22,21 +22,21 @@ class Plan:
 
     root: Path
     settings: Folder
-    """With patterns and splits filled in; `classes` may still be unknown."""
+    """Patterns and splits are filled in. `classes` may still be unknown."""
     guessed: list[str] = field(default_factory=list)
     """What was guessed, in words."""
-    said: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
     """What was noticed, in words."""
     splits: dict[str, list[str]] = field(default_factory=dict)
-    """Image paths below the folder."""
+    """The images of each split, as paths below the folder."""
     ids: dict[str, str] = field(default_factory=dict)
-    """Per image path: its id."""
+    """The id of each image, by its path."""
     masks: dict[str, str] = field(default_factory=dict)
-    """Per image path: the path of its mask."""
+    """The path of each image's mask, by the image's path."""
     annotated: dict[str, Annotated] = field(default_factory=dict)
-    """Per image path: its outlines."""
+    """The outlines of each image, by its path."""
     categories: list[str] = field(default_factory=list)
-    """Of the annotations."""
+    """The categories of the annotations."""
     used: set[str] = field(default_factory=lambda: {FILE})
     """Files below the folder that are no images and were read."""
 
@@ -51,7 +51,7 @@ class Plan:
 
 
 def read_settings(root: Path) -> Folder:
-    """Return what the folder's dataset.yaml says, nothing where there is none."""
+    """Return what the folder's dataset.yaml says, or empty settings where there is none."""
     file = root / FILE
     if not file.is_file():
         return Folder()
@@ -88,6 +88,6 @@ def count_unused(plan: Plan, listing: Listing) -> None:
 
 
 def without_labels(plan: Plan) -> None:
-    """Drop the labels of a plan: its masks are no images, and are not read."""
+    """Drop the labels of a plan. Its masks are then not read, and are no images either."""
     plan.masks, plan.annotated = {}, {}
     plan.settings = plan.settings.model_copy(update={"masks": "", "annotations": None})

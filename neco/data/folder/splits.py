@@ -1,4 +1,7 @@
-"""Which split each image belongs to: by dataset.yaml, by folders, by lists, or held out."""
+"""Which split each image belongs to: a plan with images comes in, its splits are filled in.
+
+dataset.yaml decides, or else folders, lists or a share that is held out.
+"""
 
 from collections import Counter, defaultdict
 
@@ -118,4 +121,4 @@ def _say_shared(plan: Plan) -> None:
     seen = Counter(path for paths in plan.splits.values() for path in set(paths))
     shared = sum(count > 1 for count in seen.values())
     if shared and "trainaug" not in plan.splits and "trainval" not in plan.splits:
-        plan.said.append(f"{shared:,} images are in more than one split")
+        plan.remarks.append(f"{shared:,} images are in more than one split")

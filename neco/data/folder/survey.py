@@ -1,4 +1,4 @@
-"""What masks hold: their ids or colours, with the share of pixels and of masks that have each."""
+"""What masks hold: files come in, their ids or colours come out, with how many pixels have each."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -9,8 +9,8 @@ import numpy as np
 
 from neco.data.folder.labels import (
     Kind,
+    colour_numbers,
     colour_text,
-    packed,
     palette_colours,
     read_values,
     values_in,
@@ -19,9 +19,9 @@ from neco.data.left_out import Unusable, UnusableError
 from neco.data.pool import run_all
 
 MOST_MASKS = 500
-"""Masks that are looked at; of more, this many are taken at even distances."""
+"""Most masks that are looked at. Of more, this many are taken at even distances."""
 MOST_VALUES = 1000
-"""More distinct values than this are a photograph, not a mask."""
+"""Most distinct values of a mask. A file with more is a photograph."""
 
 
 @dataclass
@@ -31,11 +31,11 @@ class Survey:
     kind: Kind = "ids"
     masks: int = 0
     total: int = 0
-    """How many masks there are; `masks` of them were looked at."""
+    """How many masks there are, of which `masks` were looked at."""
     pixels: Counter[int] = field(default_factory=Counter)
-    """Per id or packed colour."""
+    """How many pixels have each id or colour number."""
     held_by: Counter[int] = field(default_factory=Counter)
-    """Per id or packed colour: how many masks hold it."""
+    """How many masks hold each id or colour number."""
     unusable: list[Unusable] = field(default_factory=list)
 
     def values(self) -> list[int]:
@@ -60,11 +60,11 @@ class _Found:
     kind: Kind
     values: dict[int, int]
     as_colours: dict[int, int]
-    """The same of a grey mask, read as colours."""
+    """The same for a grey mask that is read as colours."""
 
 
 def survey(masks: list[Path], upright: bool = True, workers: int | None = None) -> Survey:
-    """Return what the masks hold; ids where no mask has colours."""
+    """Return what the masks hold: colours where some mask has any, and else ids."""
     step = max(1, -(-len(masks) // MOST_MASKS))
     chosen = masks[::step]
     result = Survey(total=len(masks))
@@ -89,11 +89,11 @@ def _look(mask: Path, upright: bool) -> _Found | Unusable:
     except OSError as error:
         return Unusable("unreadable", f"{mask}: cannot be read ({error.strerror})")
     if values.ndim == 3:
-        return _Found("colours", _counted(packed(values)), {})
+        return _Found("colours", _counted(colour_numbers(values)), {})
     colours = palette_colours(data)
     if colours is None and values.dtype == np.uint8:
         colours = np.stack([values] * 3, axis=-1)
-    as_colours = {} if colours is None else _counted(packed(colours))
+    as_colours = {} if colours is None else _counted(colour_numbers(colours))
     return _Found("ids", _counted(values), as_colours)
 
 

@@ -1,5 +1,7 @@
-"""The files of a folder. Links are followed; files that other systems leave there are passed
-over."""
+"""The files of a folder: its path comes in, sorted lists of its files come out.
+
+Links are followed, and files that other systems leave there are passed over.
+"""
 
 import os
 from dataclasses import dataclass, field
@@ -22,7 +24,7 @@ class Listing:
 
     root: Path
     images: list[str] = field(default_factory=list)
-    """Files whose suffix is that of an image."""
+    """Files with the suffix of an image."""
     unread: list[str] = field(default_factory=list)
     """Photographs of kinds that are not read."""
     others: list[str] = field(default_factory=list)
@@ -32,9 +34,9 @@ class Listing:
 def walk(root: Path) -> Listing:
     """Return the files below `root`.
 
-    Linked folders are followed, except back to a folder above them. Hidden files and those of
-    COMPANIONS are passed over and counted; dangling links, folders that cannot be read, and images
-    of kinds that cannot be are unusable. Raises UserError where `root` itself cannot be read.
+    Linked folders are followed, except back to a folder above them. Hidden files and COMPANIONS are
+    passed over and counted. Dangling links are unusable, and so are folders that cannot be read and
+    images of kinds that are not read. Raises UserError where `root` itself cannot be read.
     """
     listing = Listing(root)
     _walk(root, PurePosixPath(), (), listing)
@@ -45,7 +47,7 @@ def walk(root: Path) -> Listing:
 
 
 def _judge_unread(listing: Listing) -> None:
-    """Pass over what a camera writes beside a JPEG of the same name; the rest is unusable."""
+    """Pass over what a camera writes beside a JPEG of the same name. The rest is unusable."""
     names = {path.rpartition(".")[0] for path in listing.images}
     for path in sorted(listing.unread):
         stem, _, suffix = path.rpartition(".")

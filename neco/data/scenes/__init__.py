@@ -1,2 +1,4 @@
-"""Generated scenes: images that look like photographs, with exact labels, for the demo and for
-tests."""
+"""Generated scenes for the demo and for tests: seeds come in, images with exact labels come out.
+
+The images look like photographs.
+"""

@@ -1,7 +1,7 @@
-"""Write generated scenes as official archives, so that the same preparation reads them.
+"""Generated scenes as official archives: settings come in, files with the archives' names come out.
 
-Each has the inner layout, file formats and ids of the original, and scenes of its own; the same
-settings give the same pixels and labels.
+Each archive has the layout, the file formats and the ids of the official one, and scenes of its
+own. So the same preparation reads it. The same settings give the same pixels and labels.
 """
 
 import shutil
@@ -50,10 +50,10 @@ def write_archives(
 ) -> list[Path]:
     """Write the archives of `names`, and those written with them, and return their paths.
 
-    Every archive appears whole: it is written in a folder of its own inside `into` before.
+    Every archive appears whole, because it is first written in a folder of its own inside `into`.
     """
     work = into / ".scenes.part"
-    shutil.rmtree(work, ignore_errors=True)  # of a killed run
+    shutil.rmtree(work, ignore_errors=True)  # of a command that was killed
     work.mkdir(parents=True)
     paths = []
     try:

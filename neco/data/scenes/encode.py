@@ -14,7 +14,7 @@ from neco.data.scenes.scene import Scene, render_scene
 
 
 class Split(NamedTuple):
-    """Which scenes a split of an archive holds; `labelled` of them carry annotations."""
+    """Which scenes a split of an archive holds, and how many of them carry annotations."""
 
     name: str
     first: int

@@ -1,5 +1,7 @@
-"""One scene: stuff, things in front of one another, and light. A seed comes in, an image and its
-labels come out."""
+"""One scene: a seed comes in, an image and its labels come out.
+
+A scene has stuff, things in front of one another, and light.
+"""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -20,7 +22,7 @@ from neco.data.scenes.surfaces import (
 OVERSAMPLING = 2
 USUAL_COLOUR = 0.7
 USUAL_TEXTURE = 0.7
-"""Chances that a part looks as its class mostly does."""
+"""How probable it is that a part has the usual colour, or texture, of its class."""
 THING_NAMES = list(THINGS)
 SETTINGS: list[tuple[list[str], list[str]]] = [
     (["sky-other"], ["grass"]),
@@ -37,15 +39,14 @@ SETTINGS: list[tuple[list[str], list[str]]] = [
 
 @dataclass(frozen=True)
 class Scene:
-    """A generated photograph with its labels.
-
-    image: uint8 (H, W, 3). instances: uint8 (H, W), 0 = stuff, else 1 + index into `things`.
-    stuff: uint8 (H, W), index into STUFF of what lies behind or beside the things.
-    """
+    """A generated photograph with its labels."""
 
     image: np.ndarray
+    """uint8 (H, W, 3)"""
     instances: np.ndarray
+    """uint8 (H, W): 0 for stuff, else 1 + index into `things`"""
     stuff: np.ndarray
+    """uint8 (H, W): index into STUFF of what lies behind or beside the things"""
     things: list[str]
 
     def thing_classes(self) -> np.ndarray:
@@ -55,7 +56,10 @@ class Scene:
 
 
 def render_scene(seed: int, index: int, height: int, width: int) -> Scene:
-    """Return scene `index` of a seed, one to four things: the same arguments, the same pixels."""
+    """Return scene `index` of a seed, with one to four things.
+
+    The same arguments give the same pixels.
+    """
     rng = np.random.default_rng([seed, index])
     side = min(height, width) * OVERSAMPLING
     placed = []
@@ -68,7 +72,7 @@ def render_scene(seed: int, index: int, height: int, width: int) -> Scene:
 
 
 def render_portrait(seed: int, index: int, side: int) -> Scene:
-    """Return a square scene of one thing in the middle, as object-centric collections have it."""
+    """Return a square scene of one thing in the middle, as in object-centric datasets."""
     rng = np.random.default_rng([seed, index])
     size = rng.uniform(0.24, 0.45) * side * OVERSAMPLING
     centre = (rng.uniform(0.42, 0.58), rng.uniform(0.42, 0.58))

@@ -9,7 +9,7 @@ import numpy as np
 import scipy
 
 from neco.config.datasets import Scenes
-from neco.data.classes import class_names
+from neco.data.classes import class_names, voc_colours
 from neco.data.pascal_context import ANNOTATIONS, FREQUENT, PHOTOGRAPHS
 from neco.data.pascal_context import ROOT as CONTEXT_ROOT
 from neco.data.pascal_voc import ROOT, SBD, TRAINVAL
@@ -96,7 +96,7 @@ def _voc_files(number: int, settings: Scenes) -> tuple[bytes, bytes]:
     thickest = scipy.ndimage.grey_dilation(scene.instances, size=3)
     thinnest = scipy.ndimage.grey_erosion(scene.instances, size=3)
     labels[thickest != thinnest] = 255  # VOC leaves the rim of every object undecided
-    return jpeg(scene.image), png(labels, voc_palette())
+    return jpeg(scene.image), png(labels, voc_colours().tobytes())
 
 
 def _sbd_files(number: int, settings: Scenes) -> tuple[bytes, bytes]:
@@ -111,12 +111,3 @@ def _context_files(number: int, settings: Scenes) -> tuple[bytes, bytes]:
     behind = np.array([ids[CONTEXT_STUFF[name]] for name in STUFF], dtype=np.uint16)
     labels = things[scene.thing_classes()]
     return jpeg(scene.image), matlab(LabelMap=np.where(labels > 0, labels, behind[scene.stuff]))
-
-
-def voc_palette() -> bytes:
-    """Return VOC's palette, 256 x RGB: the bits of an id, dealt to red, green, blue in turn."""
-    ids = np.arange(256)
-    colours = np.zeros((256, 3), dtype=np.uint8)
-    for bit in range(8):
-        colours[:, bit % 3] |= (((ids >> bit) & 1) << (7 - bit // 3)).astype(np.uint8)
-    return colours.tobytes()

@@ -1,5 +1,7 @@
 """Nearest neighbours among the labelled patches of a memory bank (in-context segmentation).
 
+Tokens of queries come in, and the nearest keys of the bank come out.
+
 bank.py          keys and their soft labels, held in memory or in a file
 fill_bank.py     where patches come from: cached features, or augmented images
 backends.py      one interface for all backends, and the recall of an approximate one

@@ -1,5 +1,4 @@
-"""One interface for all nearest-neighbour backends, and how many neighbours an approximate one
-finds."""
+"""One interface for all nearest-neighbour backends: a bank comes in, a search over it comes out."""
 
 from typing import Protocol
 

@@ -1,8 +1,7 @@
-"""The memory bank: patch tokens and their soft labels, built image by image (fill_bank.py).
+"""The memory bank: patch tokens and their soft labels come in image by image, the bank comes out.
 
-Keys are stored as the tokens came, beside the inverse of their norms, so that a normalised key is
-the float32 vector that it would be otherwise. 10.24 million keys of 384 float16 numbers take 7.9
-GB.
+Keys are stored as the tokens came, beside the inverse of their norms. So a normalised key is the
+same float32 vector as without a bank. 10.24 million keys of 384 float16 numbers take 7.9 GB.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ class Bank:
 
 
 def inverse_norms(tokens: np.ndarray) -> np.ndarray:
-    """Return float32 (N,), 1 / |token|; 0 for a token of zeros, whose cosine is then 0."""
+    """Return 1 / |token|, float32 (N,). A token of zeros has 0, so that its cosines are 0."""
     norms = np.linalg.norm(tokens.astype(np.float32), axis=-1)
     return np.divide(1.0, norms, out=np.zeros_like(norms), where=norms > 0)
 
@@ -63,10 +62,11 @@ def build_bank(
     dtype: np.dtype | type = np.float16,
     folder: Path | None = None,
 ) -> Bank:
-    """Return the bank of all parts: each has tokens (N, dim) and their soft labels (N, classes).
+    """Return the bank of all parts, which are tokens (N, dim) and their soft labels (N, classes).
 
-    Only one part is held at a time, so parts may come straight from the extractor. count: patches
-    of all parts. With `folder`, tokens go to an unnamed memory-mapped file there and not to memory.
+    Only one part is held at a time, so parts may come straight from the extractor. count: how many
+    patches all parts have. folder: where tokens go to an unnamed memory-mapped file; None keeps
+    them in memory.
     """
     from scipy.sparse import vstack
 
@@ -91,6 +91,6 @@ def build_bank(
             raise ValueError(f"{done} patches came instead of {count}")
         if file is not None:
             file.flush()
-            # The file has no name, and vanishes with the last mapping.
+            # The file has no name and vanishes with the last mapping.
             tokens = np.memmap(file, dtype, "r+", shape=(count, dim))
     return Bank(tokens, scales, vstack(soft, format="csr"))

@@ -1,9 +1,10 @@
-"""Keys in 8 bits for the first pass of the exact search: half the memory, the same neighbours.
+"""Keys in 8 bits: a bank comes in, keys with a bound on their error come out.
 
-A normalised key x, less the bank's mean m, is stored as s c: bytes c in -127 to 127 and one scale
-s = max |x - m| / 127, beside a bound on what that lost, |x - m - s c|. The first pass of exact
-search adds the bound to the key's score (half_pass.py), so no neighbour can be missed; candidates
-are scored with the bank's own float16 tokens, which may lie in a file.
+The first pass of the exact search can read them. They take half the memory, and the search finds
+the same neighbours. A normalised key x, less the bank's mean m, is stored as s c, with bytes c from
+-127 to 127 and one scale s = max |x - m| / 127. Beside it stands what that lost, |x - m - s c|. The
+first pass adds the loss to the key's score (half_pass.py), so that no neighbour can be missed.
+Candidates are then scored with the bank's own float16 tokens, which may lie in a file.
 """
 
 import torch
@@ -14,11 +15,11 @@ from neco.evaluate.search.selection import Keys, in_threads
 
 LEVELS = 127
 ROWS = 4096
-"""Keys that are coded at a time: they fit in cache."""
+"""How many keys are coded at a time. They fit in cache."""
 
 
 class EightBitKeys(Keys):
-    """Keys in 8 bits for the first pass; 10.24 million of 384 numbers take 3.9 GB on the device."""
+    """Keys in 8 bits. On the device, 10.24 million of 384 numbers take 3.9 GB."""
 
     storage = "int8"
     candidates_per_neighbour = 8
@@ -44,7 +45,6 @@ class EightBitKeys(Keys):
         in_threads(code, list(range(0, count, ROWS)), device)
 
     def centred(self, start: int, stop: int) -> tuple[Tensor, Tensor | float]:
-        """Return decoded keys less the mean, float32 (N, dim), and how far off each may be,
-        (N,)."""
+        """Return decoded keys less the mean, float32 (N, dim), and their largest errors (N,)."""
         decoded = self.codes[start:stop].to(torch.float32).mul_(self.scales[start:stop, None])
         return decoded, self.errors[start:stop]

@@ -1,12 +1,17 @@
-"""Exact nearest neighbours by blocked matrix products, on a CPU or a GPU.
+"""Exact nearest neighbours by blocked matrix products: queries come in, nearest keys come out.
 
-Where half precision is much faster than float32 (a GPU; a CPU with bfloat16 instructions) there
-are two passes. The first gives every key an *upper bound* of its cosine in half precision and
-keeps a few more candidates than asked for (half_pass.py); the second scores the candidates in
-float32. A query whose k-th float32 cosine is above the bound of everything that was dropped is
-proved; the others are searched again by their bounds (second_pass.py), and in float32 where too
-many keys lie too close. So the answer is that of a float32 search, also where the first pass reads
-8-bit keys (eight_bit.py).
+It runs on a CPU or a GPU. Where half precision is much faster than float32 (on a GPU, and on a CPU
+with bfloat16 instructions) there are two passes:
+
+1. The first gives every key an *upper bound* of its cosine in half precision. It keeps a few more
+   candidates than are asked for (half_pass.py).
+2. The candidates are scored in float32. A query is proved where its k-th float32 cosine is above
+the
+   bound of every key that was dropped. The others are searched again by their bounds
+   (second_pass.py), and in float32 where too many keys lie too close.
+
+So the answer is that of a float32 search, also where the first pass reads keys in 8 bits
+(eight_bit.py).
 """
 
 from collections.abc import Iterator
@@ -27,18 +32,18 @@ from neco.precision import fast_half
 SMALL = 8192
 """A bank with fewer keys is searched in one float32 pass."""
 PASS_QUERIES = 65_536
-"""Queries that are searched in one reading of the bank."""
+"""How many queries are searched in one reading of the bank."""
 PASS_AGAIN = 16_384
-"""Queries of one second pass. Its pairs of queries and keys have to fit in memory."""
+"""How many queries one second pass has. Its pairs of queries and keys have to fit in memory."""
 RESCORED = {"cpu": 512, "cuda": 2048}
-"""Queries whose candidates one thread scores (CPU), or that are scored at a time (GPU)."""
+"""For how many queries candidates are scored at a time, by a thread of a CPU or on a GPU."""
 FLOAT_QUERIES = 2048
-"""Queries in one float32 product on a GPU."""
+"""How many queries one float32 product on a GPU has."""
 
 
 @contextmanager
 def full_accumulation() -> Iterator[None]:
-    """Make a GPU sum products in float32, which the proof needs, whatever torch is set to."""
+    """Make a GPU sum products in float32, whatever torch is set to. The proof needs it."""
     matmul = torch.backends.cuda.matmul
     before = matmul.allow_tf32, matmul.allow_fp16_reduced_precision_reduction
     matmul.allow_tf32, matmul.allow_fp16_reduced_precision_reduction = False, False

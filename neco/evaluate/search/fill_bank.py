@@ -1,4 +1,4 @@
-"""Where the memory bank's patches come from: cached features, or the backbone on augmented images.
+"""Filling the memory bank: cached features or augmented images come in, the bank comes out.
 
 Only one image's patches, or one batch's, are held at a time. Source: open-hummingbird-eval.
 """
@@ -34,8 +34,8 @@ def fill_bank(
 ) -> Bank:
     """Return the memory bank of some training images, with equally many patches from each.
 
-    images: indices into the split. folder: where a memory-mapped bank is written; without it, the
-    bank is in memory.
+    images: their indices in the split. memory_size: most patches of the bank. folder: where a
+    memory-mapped bank is written; None keeps it in memory.
     """
     share = min(max(memory_size // len(images), 1), labels.patches)
     dim = train.tokens.shape[-1]
@@ -63,8 +63,8 @@ def fill_augmented_bank(
 ) -> Bank:
     """Return the memory bank of several passes over augmented training images.
 
-    Every pass crops each image anew, changes its colours, sends it through the backbone at
-    (side, side) and keeps equally many of its patches, chosen by the labels of that crop.
+    Every pass crops each image anew, changes its colours and sends it through the backbone at
+    (side, side) pixels. It keeps equally many patches of each view, chosen by the view's labels.
     """
     epochs = settings.augmentation.epochs
     patch_size, dim = int(backbone.patch_size), int(backbone.dim)  # type: ignore[arg-type]

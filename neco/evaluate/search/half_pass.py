@@ -1,13 +1,14 @@
-"""The first pass of exact search: candidates in half precision, with a bound on all other keys.
+"""The first pass of exact search: queries come in, candidates and a bound on the rest come out.
 
-The bound, for a query q, a key x, the bank's mean m, and h(.) rounding to half precision:
+It computes in half precision. With a query q, a key x, the bank's mean m, and h(.) for rounding to
+half precision, the bound is
 
     q.x - q.m = q.(x - m) <= h(q).h(x - m) + |x - m - h(x - m)| + |q - h(q)| |h(x - m)|
 
-Subtracting the mean makes the keys shorter and so their rounding errors smaller; it moves all
-scores of a query alike. Keys that are themselves approximate (eight_bit.py) add to the second term
-what they lost. The second term joins the product as one more dimension. So does a shift that brings
-the scores near the k-th neighbour to about 0, where half precision is finest.
+Subtracting the mean makes the keys shorter, and so their rounding errors smaller. It moves all
+scores of a query alike. Keys that are themselves approximate (eight_bit.py) add what they lost to
+the second term. The second term joins the product as one more dimension. So does a shift that
+brings the scores near the k-th neighbour to about 0, where half precision is finest.
 """
 
 import threading
@@ -26,18 +27,19 @@ from neco.evaluate.search.selection import (
 )
 
 EXTRA = 16
-"""Columns added to the keys: the error, the shift, and padding to a width that is fast to
-multiply."""
+"""How many columns are added to the keys: for the error, for the shift, and for a width that is
+fast to multiply."""
 DROPPED = -1000.0
-"""Score of keys that only pad a block to whole chunks."""
+"""The score of keys that only fill a block up to whole chunks."""
 ACCUMULATION = 1e-4
-"""How much float32 rounding may change products of unit vectors (measured: below 1e-6)."""
+"""How much float32 rounding may change products of unit vectors. It was measured to be below
+1e-6."""
 KEYS_AT_A_TIME = {"cpu": 4096, "cuda": 131_072}
-"""Keys that are extended at a time: they fit in cache."""
+"""How many keys are extended at a time. They fit in cache."""
 
 
 class HalfPass:
-    """Candidates of a bank's keys by half-precision products."""
+    """Finds candidates among a bank's keys by products in half precision."""
 
     def __init__(self, keys: Keys, half: torch.dtype) -> None:
         self.keys = keys
@@ -48,7 +50,7 @@ class HalfPass:
         self.mean = keys.mean  # any vector is correct; the mean makes keys shortest
         self.sample = (keys.sample - self.mean).to(half)
         self.longest = self.mean.new_zeros(())
-        """Largest |h(x - m)| so far; after `candidates`, that of all keys."""
+        """The largest |h(x - m)| so far. After `candidates` it is that of all keys."""
 
     def candidates(self, queries: Tensor, count: int) -> tuple[Found, Tensor]:
         """Return `count` candidates of each query, and a bound (Q,) on every other key's cosine.
@@ -82,8 +84,8 @@ class HalfPass:
     def products(self, queries: Tensor, keys: Tensor) -> Tensor:
         """Return the products (Q, N) of extended queries and keys, in half precision.
 
-        They stand in memory of this thread, and its next call writes over them: asking the system
-        for new memory each time would cost a CPU a tenth of the product's time.
+        They stand in memory that this thread keeps, and its next call overwrites them. To ask the
+        system for new memory each time would cost a CPU a tenth of the product's time.
         """
         size = len(queries) * len(keys)
         held = getattr(self.memory, "scores", None)
@@ -92,8 +94,10 @@ class HalfPass:
         return torch.mm(queries, keys.T, out=held[:size].view(len(queries), len(keys)))
 
     def _shift(self, rounded: Tensor, count: int) -> Tensor:
-        """Return a guess at the score (cosine less the mean's part) of the count-th nearest key,
-        (Q,)."""
+        """Return a guess at the score of the count-th nearest key, (Q,).
+
+        A score is the cosine less the mean's part.
+        """
         rank = max(round(count * len(self.sample) / len(self.keys)), 1)
 
         def guess(part: Tensor) -> Tensor:
@@ -103,7 +107,7 @@ class HalfPass:
         return torch.cat(in_threads(guess, parts, self.device)).to(self.half)
 
     def extended_queries(self, rounded: Tensor, shift: Tensor) -> Tensor:
-        """Return queries (Q, dim + EXTRA) whose products with extended keys are bounds less the
+        """Return queries (Q, dim + EXTRA), whose products with extended keys are bounds less
         shift."""
         dim = rounded.shape[1]
         extended = rounded.new_zeros((len(rounded), dim + EXTRA))
@@ -113,8 +117,7 @@ class HalfPass:
         return extended
 
     def extended_keys(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
-        """Return keys (N, dim + EXTRA), N filled up to whole chunks, and the longest key's
-        length."""
+        """Return keys (N, dim + EXTRA), filled up to whole chunks, and the longest key's length."""
         padded = -(-(stop - start) // CHUNK) * CHUNK
         dim = self.keys.bank.dim
         extended = torch.zeros((padded, dim + EXTRA), dtype=self.half, device=self.device)

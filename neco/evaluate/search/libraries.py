@@ -1,4 +1,4 @@
-"""Nearest-neighbour backends of other libraries: faiss (flat, inverted lists, GPU) and ScaNN.
+"""Backends of faiss (flat, inverted lists, GPU) and ScaNN: a bank comes in, a search comes out.
 
 Only the flat ones are exact. The others are there for comparison.
 """
@@ -14,7 +14,7 @@ from neco.errors import UserError
 from neco.evaluate.search.bank import Bank
 
 ADDED = 65_536
-"""Keys that an index is given at a time."""
+"""How many keys an index is given at a time."""
 
 
 class FaissSearch:

@@ -1,10 +1,10 @@
-"""The second pass of exact search, for queries whose neighbours the first pass could not prove.
+"""The second pass of exact search: open queries come in, their nearest keys come out.
 
-In come the queries and, for each, the k-th largest cosine among the candidates of the first pass.
-The true k-th neighbour has at least that cosine, so only keys whose upper bound (half_pass.py)
-reaches it can be neighbours: their cosines are computed in float32, and the k nearest come out. In
-a large bank, where neighbours lie close together, a query can have a crowd of such keys; then it is
-marked, and the caller searches all keys for it in float32.
+A query is open where the first pass could not prove its neighbours. With it comes the k-th largest
+cosine among its candidates. The true k-th neighbour has at least that cosine. So only keys whose
+upper bound (half_pass.py) reaches it can be neighbours. Their cosines are computed in float32, and
+the k nearest are returned. In a large bank, where neighbours lie close together, a query can have a
+crowd of such keys. Then it is marked, and the caller searches all keys for it in float32.
 """
 
 import torch
@@ -14,10 +14,10 @@ from neco.evaluate.search.half_pass import ACCUMULATION, HalfPass
 from neco.evaluate.search.selection import CHUNK, Found, in_threads, largest
 
 CROWD = (64, 3)
-"""A query is crowded when more than this many chunks of a block, and more than one in this many of
-the block's chunks, hold keys in question."""
+"""When a query is crowded: keys in question lie in more than CROWD[0] chunks of a block, and in
+more than one of CROWD[1] of the block's chunks."""
 KEPT = 4096
-"""Keys in question that a query may have; with more of them it is crowded."""
+"""Most keys in question that a query may have. With more of them it is crowded."""
 SLACK = 2e-6
 """How far two kernels' float32 cosines of the same vectors may differ by rounding."""
 
@@ -29,15 +29,15 @@ def search_again(first: HalfPass, queries: Tensor, cosines: Tensor, k: int) -> t
     """Return the k nearest keys of each query, and which queries are crowded, bool (Q,).
 
     first: the first pass, which has already found candidates. queries: float32 (Q, dim).
-    cosines: float32 (Q,); each query has at least k keys whose cosine is that large.
-    Do not use what is returned for crowded queries.
+    cosines: float32 (Q,). Each query has at least k keys with a cosine as large as that. The keys
+    that are returned for crowded queries are not the nearest ones.
     """
     rounded = queries.to(first.half)
     error = (queries - rounded.float()).norm(dim=1)
     wanted = cosines - SLACK
     target = wanted - queries @ first.mean - error * first.longest - ACCUMULATION
     shift = target.to(first.half)
-    left = target - shift.float()  # what rounding the shift left over: close to 0
+    left = target - shift.float()  # what is lost by rounding the shift; it is close to 0
     lowest = (left - 4 * torch.finfo(first.half).eps * left.abs() - 1e-6).to(first.half)
     extended = first.extended_queries(rounded, shift)
     crowded = torch.zeros(len(queries), dtype=torch.bool, device=queries.device)
@@ -64,10 +64,10 @@ def search_again(first: HalfPass, queries: Tensor, cosines: Tensor, k: int) -> t
 
 
 def _reaching(scores: Tensor, lowest: Tensor, crowded: Tensor) -> tuple[Tensor, Tensor]:
-    """Return rows and columns of the scores (Q, N) that are at least `lowest` (Q,).
+    """Return the rows and the columns of the scores (Q, N) that are at least `lowest` (Q,).
 
     Rows with too many chunks to look through are marked in `crowded` (Q,) and left out. A chunk is
-    looked through only if its maximum is large enough; chunks are strided as in `top_scores`.
+    looked through only if its maximum is large enough. Chunks are strided as in `top_scores`.
     """
     chunks = scores.shape[1] // CHUNK
     reach = scores.unflatten(1, (CHUNK, chunks)).amax(dim=1) >= lowest[:, None]  # (Q, chunks)

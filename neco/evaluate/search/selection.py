@@ -1,4 +1,7 @@
-"""Parts of the exact search: the largest scores of each row, and the bank's keys block by block."""
+"""Parts of the exact search: scores come in, the largest of each row come out.
+
+A bank's keys are here, too, block by block.
+"""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,15 +18,15 @@ Part = TypeVar("Part")
 Answer = TypeVar("Answer")
 
 CHUNK = 32
-"""Scores in a chunk, of which only the maximum is looked at first."""
+"""How many scores a chunk has. Only its maximum is looked at first."""
 KEY_BLOCK = 131_072
-"""Keys that are scored at a time."""
+"""How many keys are scored at a time."""
 RESCORED = 32
-"""Queries whose candidates are read at a time, on a CPU."""
+"""For how many queries candidates are read at a time, on a CPU."""
 PAIRS = {"cpu": 16_384, "cuda": 262_144}
-"""Pairs of a query and a key that are read at a time."""
+"""How many pairs of a query and a key are read at a time."""
 SAMPLE = (1024, 16_384)
-"""Fewest and most keys in the sample of a bank, which is one key in a hundred."""
+"""Fewest and most keys in the sample of a bank, which has one key of a hundred."""
 
 
 class Found(NamedTuple):
@@ -48,10 +51,11 @@ def largest(scores: Tensor, k: int) -> Found:
 
 
 def top_scores(scores: Tensor, k: int) -> Found:
-    """Return the k largest of each row of scores (Q, N), N a multiple of CHUNK, in no order.
+    """Return the k largest of each row of scores (Q, N), in no order. N is a multiple of CHUNK.
 
-    They are those of `largest`: the k largest scores lie in the k chunks with the largest maxima,
-    and only these are looked through. Chunks are strided, so neighbouring patches are not in one.
+    They are those of `largest`. The k largest scores lie in the k chunks with the largest maxima,
+    so only these are looked through. Chunks are strided, so that neighbouring patches are in
+    different ones.
     """
     chunks = scores.shape[1] // CHUNK
     if k >= chunks:
@@ -82,8 +86,8 @@ def stacked(parts: list[Found]) -> Found:
 class Keys:
     """A bank's keys on a device, block by block.
 
-    A GPU gets a copy of all tokens once (7.9 GB for 10.24 million of 384 float16 numbers). If they
-    are not `held`, it gets them from the bank whenever they are needed.
+    A GPU gets a copy of all tokens once, which takes 7.9 GB for 10.24 million of 384 float16
+    numbers. If they are not `held`, it gets them from the bank whenever they are needed.
     """
 
     storage = "float16"
@@ -132,8 +136,8 @@ class Keys:
             read = self.tokens[indices.flatten().to(self.tokens.device)].to(self.device)
             keys = read.float().unflatten(0, indices.shape)
             return torch.bmm(keys, queries[:, :, None])[:, :, 0] * self.inverse_norms[indices]
-        # numpy reads and multiplies rows several times faster than torch does on a CPU; a few
-        # queries at a time, in the same memory, stay in cache
+        # On a CPU, numpy reads and multiplies rows several times faster than torch. A few queries
+        # at a time, in the same memory, stay in cache.
         places, rows = indices.numpy(), queries.numpy()
         shape = (RESCORED, *places.shape[1:], rows.shape[1])
         stored, near = np.empty(shape, self.bank.tokens.dtype), np.empty(shape, np.float32)
@@ -147,8 +151,10 @@ class Keys:
         return torch.from_numpy(products[:, :, 0] * self.bank.inverse_norms[places])
 
     def pair_cosines(self, queries: Tensor, rows: Tensor, indices: Tensor) -> Tensor:
-        """Return the cosines of pairs, float32 (pairs,): queries (Q, dim) at `rows`, keys at
-        `indices`."""
+        """Return the cosines of pairs, float32 (N,).
+
+        A pair is the query (of Q, dim) at `rows` and the key at `indices`, both (N,).
+        """
         cosines = queries.new_empty(len(rows))
         step = PAIRS[self.device.type]
         for start in range(0, len(rows), step):
@@ -164,7 +170,7 @@ def in_threads(
 ) -> list[Answer]:
     """Return what the function returns for each part, in order. On a CPU, threads share the parts.
 
-    Even steps that a library runs on one core are then spread over all cores.
+    Then all cores have work, even where a library would use one.
     """
     threads = torch.get_num_threads()
     if device.type != "cpu" or threads == 1 or len(parts) == 1:

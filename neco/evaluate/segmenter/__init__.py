@@ -8,7 +8,8 @@
     choice.py     metrics files of all learning rates -> the best
 
 Head, loss, transforms and windowed inference are MMSegmentation's, with its Segmenter
-configuration. The loop is ours: MMEngine's Runner reads every past batch again on a resume and
-does not restore the random state, so an interrupted run would cost hours and end elsewhere.
+configuration. The loop is ours. MMEngine's Runner reads every past batch again when it continues,
+and it does not restore the random state. So an interrupted fine-tuning would cost hours more and
+end with another result.
 Source: paper, appendix A.2 (setup of CrIBo).
 """

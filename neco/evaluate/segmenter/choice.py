@@ -1,4 +1,7 @@
-"""The best learning rate. The paper reports the highest mIoU of four (appendix A.2)."""
+"""The best learning rate: metrics files of all learning rates come in, one metrics file comes out.
+
+The paper reports the highest mIoU of four learning rates (appendix A.2).
+"""
 
 from collections.abc import Iterable
 from statistics import fmean
@@ -12,8 +15,8 @@ from neco.evaluate.result import Metrics, Result, summarise
 def best_learning_rate(parts: Iterable[Metrics], settings: Segmenter) -> Metrics:
     """Return one metrics file of a model from those of every learning rate and seed.
 
-    The result is the learning rate with the highest mean over the seeds, under setting ''. All
-    others are recorded as `learning rate 3e-05` and enter no summary. The choice looks at the
+    The result is the learning rate with the highest mean over the seeds. It has the setting ''. All
+    others have settings like `learning rate 3e-05` and enter no summary. The choice looks at the
     held-out images, as the paper's does, so the number is optimistic. Raises UserError for files
     that do not belong together, and where one is missing.
     """

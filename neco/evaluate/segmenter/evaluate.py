@@ -1,4 +1,4 @@
-"""One fine-tuning with one learning rate and seed, and its mIoU at full resolution."""
+"""One fine-tuning with one learning rate and seed: a backbone comes in, its mIoU comes out."""
 
 import logging
 import time
@@ -24,7 +24,7 @@ from neco.training.finish import code_digest
 log = logging.getLogger(__name__)
 
 FINISHED = "finished.record"
-"""Holds the result of a finished fine-tuning, in the folder of its checkpoints."""
+"""The file with the result of a finished fine-tuning, in the folder of its checkpoints."""
 TOKENS = "patch tokens after the final norm, fine-tuned with the head"
 
 
@@ -57,9 +57,9 @@ def evaluate(
     """Return the metrics (see neco.evaluate.result) of one learning rate and seed.
 
     The backbone is trained in place. The folder `checkpoints` holds checkpoint.ckpt, from which the
-    same call continues, and in the end finished.record, with which the same call computes nothing.
-    about: what the caller knows of the model (`model`, `backbone`, `weights_digest`). extraction:
-    only its `workers` is read; without it there are none.
+    same call continues. In the end it holds finished.record, from which the same call returns the
+    result. about: what the caller knows of the model (`model`, `backbone`, `weights_digest`).
+    extraction: only its `workers` is read. Without it there are no workers.
     """
     began = time.perf_counter()
     where = evaluation_device(device)
@@ -96,7 +96,7 @@ def evaluate(
 
 
 def _finished(record: Path, identity: dict[str, Any]) -> Metrics | None:
-    """Return the metrics of a fine-tuning that is finished already, None of any other."""
+    """Return the metrics of a fine-tuning that is finished already, else None."""
     if not record.exists():
         return None
     try:

@@ -1,5 +1,7 @@
-"""The loop of a fine-tuning: it trains, evaluates on the way, saves checkpoints and continues from
-one."""
+"""The loop of a fine-tuning: a network and images come in, and the network is trained in place.
+
+It evaluates on the way, saves checkpoints and continues from one.
+"""
 
 import logging
 import math
@@ -47,7 +49,7 @@ def fine_tuning_identity(
     seed: int,
     origin: dict[str, Any] | None,
 ) -> dict[str, Any]:
-    """Return what a checkpoint may be continued with, before the network is changed."""
+    """Return the identity of a fine-tuning. Call it before the network is trained."""
     return identity_of(network, dataset.digest(), settings) | {
         "learning rate": rate, "seed": seed,
         "model": {key: str(value) for key, value in (origin or {}).items()},
@@ -68,12 +70,12 @@ def fine_tune(
 ) -> dict[str, Any]:
     """Train the network in place, from `folder`/checkpoint.ckpt where there is one.
 
-    origin: model, weights and data, which a checkpoint must agree with too.
-    Returns "seconds" (of the training and of evaluations on the way, over all starts) and "curve"
-    (these evaluations: "iteration" and "mIoU"). The last checkpoint stays until the caller, who has
-    written its result, deletes it. Raises UserError when the fine-tuning is asked to stop (its
-    checkpoint is saved), for a loss that is no longer finite and for a checkpoint of other
-    settings.
+    validate: returns the mIoU on held-out images. origin: model, weights and data, which have to be
+    those of the checkpoint too. Returns "seconds" (of the training and of evaluations on the way,
+    over all starts) and "curve" (these evaluations, as "iteration" and "mIoU"). The last checkpoint
+    stays until the caller has written its result and deletes it. Raises StoppedError when the
+    fine-tuning is asked to stop; its checkpoint is saved. Raises UserError for a loss that is no
+    longer finite, and for a checkpoint of other settings.
     """
     if device.type == "cpu":  # where a step may take many seconds
         hear_in_backward(network)
@@ -96,7 +98,7 @@ def fine_tune(
         save_checkpoint(checkpoint, state, identity)
 
     def validated(done: int) -> None:
-        """Evaluate on the way where that is due and not done before the last stop."""
+        """Evaluate on the way, where that is due and was not done before the last stop."""
         due = settings.validate_every and done and done % settings.validate_every == 0
         if (
             due
@@ -127,7 +129,7 @@ def fine_tune(
                 if done % settings.checkpoint_every == 0 or last:
                     save(done)
         except BrokenStepError:
-            pass  # as if what was broken off had not begun
+            pass  # what was broken off has changed nothing
         if stop.asked and done < settings.iterations:
             save(done)
             raise stopped(
@@ -149,7 +151,7 @@ def _step(
     unbroken: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> dict[str, Tensor]:
     """Train on one batch; return MMSegmentation's losses, still on the device."""
-    torch.manual_seed(seed * 1_000_003 + iteration)  # a resumed run drops the same paths
+    torch.manual_seed(seed * 1_000_003 + iteration)  # to drop the same paths when it continues
     for group in optimiser.param_groups:
         group["lr"] = learning_rate(settings, rate, iteration)
     network.train()

@@ -1,4 +1,7 @@
-"""This project's datasets in MMSegmentation's transforms. No file is copied or renamed."""
+"""This project's datasets in MMSegmentation's transforms: a dataset comes in, batches come out.
+
+No file is copied or renamed.
+"""
 
 import random
 from collections.abc import Iterator
@@ -25,8 +28,10 @@ from neco.training.stopping import STOP_SIGNALS
 
 
 def read_item(item: Item) -> dict[str, Any]:
-    """Return an image as MMSegmentation's loaders do: BGR pixels (H, W, 3), labels (H, W),
-    uint8."""
+    """Return an image as MMSegmentation's loaders do.
+
+    Its pixels are BGR, uint8 (H, W, 3), and its labels are uint8 (H, W).
+    """
     image = np.ascontiguousarray(np.array(item.read_image())[..., ::-1])
     shape = image.shape[:2]
     mask = item.read_mask()
@@ -37,7 +42,8 @@ def read_item(item: Item) -> dict[str, Any]:
 class TrainingCrops(TorchDataset):
     """The crops of a whole fine-tuning, in the order in which they are used.
 
-    Crop number `place` follows from (seed, place) alone, so a resumed run has the same crops.
+    Crop number `place` follows from (seed, place) alone, so a fine-tuning that continues has the
+    same crops.
     """
 
     def __init__(self, dataset: Dataset, settings: Segmenter, seed: int) -> None:

@@ -1,7 +1,7 @@
 """MMSegmentation's parts, imported from the distribution without compiled operators.
 
-mmcv-lite lacks `mmcv._ext`, which MMSegmentation imports for operators that Segmenter does not
-use; an empty stand-in takes its place during the import and is removed again.
+mmcv-lite lacks `mmcv._ext`, which MMSegmentation imports for operators that Segmenter does not use.
+An empty module stands in for it during the import and is removed again.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""This project's backbone with MMSegmentation's Segmenter head, as one network."""
+"""The network: a backbone comes in and comes out with MMSegmentation's Segmenter head."""
 
 import warnings
 from typing import Any
@@ -109,16 +109,16 @@ def build_network(
     settings: Segmenter,
     normalisation: Normalisation = IMAGENET,
 ) -> PaddedSegmenter:
-    """Return the network. Its head's start is drawn from torch's own generator.
+    """Return the network. Torch's own generator draws its head's weights.
 
-    The position embedding is resampled to the grid of the crops once and then trained, as in
-    MMSegmentation, and not resampled in every step.
+    As in MMSegmentation, the position embedding is resampled once to the grid of the crops and then
+    trained. It is not resampled in every step.
     """
     side = padded_side(settings.crop_size, backbone.patch_size)
     if hasattr(backbone.model, "set_input_size"):  # patch colours have no embedding
         backbone.model.set_input_size(img_size=(side, side))
     config = network_config(backbone, classes, settings, normalisation)
-    with warnings.catch_warnings():  # its own deprecated calls, and its default for ignored pixels
+    with warnings.catch_warnings():  # of MMSegmentation's own calls and defaults
         warnings.filterwarnings("ignore", category=UserWarning, module="mmseg")
         network = PaddedSegmenter(settings.precision, backbone.patch_size, **config)
     network.decode_head.init_weights()

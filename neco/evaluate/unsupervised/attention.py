@@ -1,4 +1,7 @@
-"""The class token's attention of every image of a split, averaged over heads and kept in a file."""
+"""The class token's attention: a backbone and a split come in, a file with maps comes out.
+
+The attention is averaged over heads.
+"""
 
 import json
 from pathlib import Path
@@ -10,7 +13,7 @@ from neco.backbones.backbone import Backbone
 from neco.config.evaluation import Extraction
 from neco.data.dataset import Dataset
 from neco.errors import UserError
-from neco.features import Features, _Images, device_of
+from neco.features import Features, SquareImages, device_of
 from neco.files import opened_whole
 from neco.loading import loader
 from neco.normalisation import IMAGENET, Normalisation
@@ -25,13 +28,14 @@ def write_attention(
     into: Path,
     normalisation: Normalisation = IMAGENET,
 ) -> Path:
-    """Write float32 (images, rows, columns) and the images' ids as .npz; return its path.
+    """Write attention, float32 (images, rows, columns), and the images' ids to a .npz file.
 
-    Raises UserError for a backbone without a class token.
+    Returns its path. image_size: of the images that the backbone sees, in pixels. Raises
+    UserError for a backbone without a class token.
     """
     side = input_side(image_size, backbone.patch_size)
     images = loader(
-        _Images(dataset, side, normalisation), settings.batch_size, workers=settings.workers
+        SquareImages(dataset, side, normalisation), settings.batch_size, workers=settings.workers
     )
     device = device_of(backbone)
     backbone.eval()

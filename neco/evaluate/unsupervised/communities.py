@@ -1,6 +1,7 @@
-"""Community detection (CD): clusters that often lie side by side are joined into one segment.
+"""Community detection (CD): maps of clusters come in, communities of clusters come out.
 
-Source: paper, appendix A.2; Leopart's released code. Needs the package `infomap` (GPL-3.0).
+Clusters that often lie side by side are joined into one segment. Source: paper, appendix A.2;
+Leopart's released code. It needs the package `infomap` (GPL-3.0).
 """
 
 import math
@@ -19,9 +20,9 @@ def neighbourhood(kind: Literal["square", "released"], distances: Iterable[int])
     """Return the eight neighbours at each distance. One that is in the list twice counts twice.
 
     square: straight and diagonal steps of `distance` cells.
-    released: the cells that scikit-image's co-occurrence matrix reads at the angles in the released
+    released: the cells that scikit-image's co-occurrence matrix reads at the angles of the released
     code, one of which is 240 degrees instead of 225. At distance 1 these are the same cells. At
-    distance 2 the diagonals round to the neighbours at distance 1, which so count twice, and 240
+    distance 2 the diagonals round to the neighbours at distance 1, so that those count twice. 240
     degrees rounds to the cell two up and one left.
     """
     if kind == "square":
@@ -41,8 +42,7 @@ def neighbourhood(kind: Literal["square", "released"], distances: Iterable[int])
 
 
 def _rounded(value: float) -> int:
-    """Return the nearest integer; a half, whatever the last bit of a cosine, is rounded away from
-    0."""
+    """Return the nearest integer. A half is rounded away from 0, whatever its last bit is."""
     return int(math.copysign(math.floor(abs(value) + 0.5 + 1e-9), value))
 
 
@@ -80,7 +80,7 @@ def _neighbours(image: np.ndarray, count: int, offsets: list[Offset]) -> np.ndar
 
 
 def _inside(shift: int, size: int) -> slice:
-    """Return the part of an axis whose cells have a neighbour `shift` cells on."""
+    """Return the part of an axis whose cells have a neighbour `shift` cells further."""
     return slice(max(0, -shift), max(0, size - max(0, shift)))
 
 
@@ -131,7 +131,8 @@ def communities(
 
 def imported_infomap() -> Any:
     """Return the package infomap. Raises UserError where it is not installed."""
-    import faiss  # noqa: F401 (before infomap: in the other order their SWIG iterators crash)
+    # faiss goes first: in the other order the two packages' SWIG iterators crash.
+    import faiss  # noqa: F401
 
     try:
         import infomap

@@ -1,9 +1,9 @@
 """Unsupervised segmentation as a protocol: features and attention come in, metrics come out.
 
-Segments of the held-out images are matched one to one to the classes. Source: paper, sections 4.2
-and B.1, appendix A.2. Two settings fill Tables 1b and 6: `CBFE`, where the foreground is clustered
-into one cluster less than there are classes, and `K=21`, where it is clustered into many clusters
-that communities join.
+Segments of the held-out images are matched one to one to the classes. Two settings fill Tables 1b
+and 6. In `CBFE` the foreground is clustered into one cluster less than there are classes. In `K=21`
+it is clustered into many clusters, which communities join. Source: paper, sections 4.2 and B.1,
+appendix A.2.
 """
 
 import time
@@ -54,9 +54,9 @@ def evaluate(
     """Return the metrics (see neco.evaluate.result) of unsupervised segmentation.
 
     attention: (images, 1, rows, columns) of the training and the held-out images.
-    maps: file for the predicted classes of the held-out images, uint8 (images, size, size): those
-    of the reported seed, or of the first seed where the mean is reported. Raises UserError where
-    features and datasets do not belong together.
+    maps: a file for the predicted classes of the held-out images, uint8 (images, size, size). They
+    are those of the reported seed, or of the first seed where the mean is reported. Raises
+    UserError where features and datasets do not belong together.
     """
     began = time.perf_counter()
     train.matches(train_dataset)
@@ -142,10 +142,10 @@ def evaluate(
 def reported(
     every: list[Result], best: Result, settings: Unsupervised, headline: str
 ) -> list[Result]:
-    """Return the results under the names of settings by which tables find the reported one.
+    """Return the results under the settings by which tables find the reported one.
 
-    The details of the best seed say how many seeds it was chosen from, since it was chosen by the
-    labels that it is scored on.
+    The best seed was chosen by the labels that it is scored on. So its details say from how many
+    seeds it was chosen.
     """
     if settings.reported == "mean":
         return [*every, best.model_copy(update={"setting": f"{headline}, best seed"})]

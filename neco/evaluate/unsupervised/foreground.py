@@ -1,8 +1,9 @@
-"""Cluster-based foreground extraction (CBFE). Source: paper, appendix A.2; Leopart's released code.
+"""Cluster-based foreground (CBFE): clusters and attention come in, a threshold comes out.
 
 The attention of a single image is noisy. Averaged over a cluster of patches from all images it is
-much less so. Therefore every cluster is foreground or background as a whole, by the share of it
-that attention marks (its precision).
+much less so. Therefore a cluster is foreground or background as a whole. What decides is its
+precision, the share of it that attention marks. Source: paper, appendix A.2; Leopart's released
+code.
 """
 
 import numpy as np
@@ -40,8 +41,11 @@ def threshold_by_attention(
 ) -> float:
     """Return the precision from which clusters are foreground, a multiple of `step`.
 
-    Its foreground agrees best (IoU) with the attention masks of these images, without a look at
-    labels. Of several that agree equally well, the lowest is taken.
+    Its foreground has the highest IoU with the attention masks of these images. Labels are not
+    read. Of several that agree equally well, the lowest is taken.
+
+    clusters: integers (images, rows, columns). marked: bool of the same shape. precision:
+    (clusters,), as `cluster_precision` returns it.
     """
     best, threshold = -1.0, step
     for candidate in np.arange(step, 1.0, step):
@@ -62,11 +66,11 @@ def threshold_by_labels(
 ) -> float:
     """Return the precision from which clusters are foreground, rounded to a multiple of `step`.
 
-    Clusters are sorted by precision, and the order is cut into background and foreground at each
-    rank from the share cuts[0] of the clusters to below the share cuts[1]. The best cut is the one
-    whose foreground has the highest IoU with the objects, averaged over images; of several equally
-    good ones, that with the least foreground. The lowest precision of its foreground is rounded and
-    returned. Source: released code.
+    Clusters are sorted by precision, and this order is cut into background and foreground. Cuts are
+    tried at each rank from the share cuts[0] of the clusters up to, but without, the share cuts[1].
+    The best cut is the one whose foreground has the highest IoU with the objects, averaged over
+    images. Of several equally good ones it is the one with the least foreground. The lowest
+    precision in its foreground is rounded and returned. Source: released code.
 
     objects: bool of the clusters' shape (images, rows, columns), where labels are not background.
     """

@@ -1,7 +1,7 @@
-"""The search for the parameters of the communities. Source: paper, appendix A.2; the released code.
+"""The search for the communities' parameters: clusterings come in, the best settings come out.
 
-It looks at the labels of the training split and never at those of the held-out split. It needs the
-package `optuna`.
+It reads the labels of the training split and never those of the held-out split. It needs the
+package `optuna`. Source: paper, appendix A.2; the released code.
 """
 
 from collections.abc import Callable
@@ -19,12 +19,12 @@ from neco.evaluate.unsupervised.communities import communities, links
 
 @dataclass(frozen=True)
 class Clustered:
-    """What the search needs of one clustering of the foreground. Background is the last cluster."""
+    """What the search needs of one clustering of the foreground. The last cluster is background."""
 
     neighbour_shares: np.ndarray
     """float64 (clusters + 1, clusters + 1), see `segment.neighbour_shares`."""
     table: np.ndarray
-    """int64 (clusters + 1, classes), cells of the training images by (cluster, class)."""
+    """int64 (clusters + 1, classes): how many cells of the training images each pair has."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def segments_of(neighbour_shares: np.ndarray, settings: Unsupervised, seed: int)
 def matched_miou(table: np.ndarray, segments: np.ndarray, settings: Unsupervised) -> float:
     """Return the mIoU in percent of segments that are matched one to one, from counts alone.
 
-    table: int64 (clusters, classes), cells by cluster and class. segments: int64 (clusters,), the
+    table: int64 (clusters, classes), the cells of each pair. segments: int64 (clusters,), the
     segment of every cluster.
     """
     joined = np.zeros((int(segments.max()) + 1, table.shape[1]), np.int64)

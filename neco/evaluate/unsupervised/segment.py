@@ -1,9 +1,9 @@
 """From the features of two splits to segments: foreground, its clusters, communities of clusters.
 
-Features count as enlarged to 100 x 100 cells by nearest neighbour, as in the released code, but are
-never held so: for VOC they would take 5.8 GB. All cells of a patch are in the patch's cluster, so
-patches are clustered with the number of their cells as weight, and only maps of clusters are
-enlarged, when cells are counted.
+As in the released code, features count as enlarged to 100 x 100 cells by nearest neighbour. They
+are never held so, since for VOC they would take 5.8 GB. All cells of a patch are in the same
+cluster. So patches are clustered with the number of their cells as weight, and only maps of
+clusters are enlarged, when cells are counted.
 """
 
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ from neco.foreground import foreground_mask
 from neco.transforms import Resampling, nearest_index
 
 POINTS_PER_CLUSTER = 256
-"""Cells for each cluster that k-means finds its centres on, faiss's default."""
+"""From how many cells for each cluster k-means finds its centroids. It is faiss's default."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,12 @@ class Patches:
 
 @dataclass(frozen=True)
 class Foreground:
-    """Which patches are foreground, bool (images, rows, columns), and the threshold of
-    precision."""
+    """Which patches are foreground."""
 
     mask: np.ndarray
+    """bool (images, rows, columns)"""
     threshold: float
+    """The precision from which clusters are foreground."""
     clusters: int
     """How many clusters of patches are foreground in the held-out images."""
 
@@ -71,7 +72,7 @@ def extract_foreground(
 ) -> Foreground:
     """Return the foreground by clusters (CBFE).
 
-    A cluster's precision is computed for each split, so a cluster can be foreground in one split
+    A cluster's precision is computed for each split. So a cluster can be foreground in one split
     and background in the other. The threshold is chosen on the training images.
 
     labels: those of the training images, uint8 (images, size, size), 0 = background. They are read
@@ -120,8 +121,8 @@ def cluster_foreground(
 ) -> np.ndarray:
     """Return the k-means cluster of every patch, int32 (images, rows, columns).
 
-    Background has the number `clusters`. Where there are fewer patches than clusters, there are as
-    many clusters as patches.
+    Background has the number `clusters`. Where the foreground has fewer patches than `clusters`, it
+    has as many clusters as patches.
     """
     maps = np.full(patches.shape, clusters, np.int32)
     inside = patches.reduced[foreground.mask.ravel()]
@@ -155,10 +156,10 @@ def cell_counts(shape: tuple[int, ...], size: int, at: Resampling = "centre") ->
 
 
 def sample_cells(counts: np.ndarray, most: int, seed: int) -> np.ndarray:
-    """Return the patches of at most `most` cells drawn without replacement, int64, ascending.
+    """Return the patches that at most `most` cells lie in, int64, ascending.
 
-    counts: (patches,), the cells of each patch. Where there are no more than `most` cells, all are
-    returned.
+    The cells are drawn without replacement; all are taken where there are no more than `most`.
+    counts: (patches,), how many cells each patch has.
     """
     ends = np.cumsum(counts)
     total = int(ends[-1])

@@ -1,5 +1,7 @@
-"""The sorting loss on CPUs: a C++ kernel in float32 that takes several rows at once in SIMD
-lanes."""
+"""The sorting loss on CPUs: rows of values come in, losses and gradients come out.
+
+It calls a C++ kernel in float32 that takes several rows at once in SIMD lanes.
+"""
 
 from __future__ import annotations
 
@@ -59,10 +61,10 @@ class Call(ctypes.Structure):
 
 
 def evaluate(student: Tensor, teacher: Tensor, problem: Problem) -> RowResult:
-    """Return loss, floor and the gradients asked for (see RowResult), all float32.
+    """Return the result of each row, in float32.
 
-    student, teacher: (N, R) on the CPU; computed in float32. Uses up to torch.get_num_threads()
-    threads. Raises KernelUnavailableError.
+    student, teacher: (N, R) on the CPU. Up to torch.get_num_threads() threads are used.
+    Raises KernelUnavailableError where the kernel cannot be built or loaded.
     """
     kernel = load_kernel()
     student, teacher = student.float().contiguous(), teacher.float().contiguous()

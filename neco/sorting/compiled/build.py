@@ -1,4 +1,7 @@
-"""Compiling the C++ kernel at its first use. It stays in torch's cache of extensions."""
+"""Compiling the C++ kernel at its first use: its source comes in, the loaded library comes out.
+
+The library stays in torch's cache of extensions.
+"""
 
 from __future__ import annotations
 
@@ -100,7 +103,7 @@ def cached_library(directory: Path) -> Path:
 
 
 def _remove_killed(directory: Path) -> None:
-    """Remove what killed builds left; no build takes an hour."""
+    """Remove what killed builds left. A folder older than an hour is one: no build takes that."""
     for left in directory.glob("building_*"):
         with suppress(OSError):
             if time.time() - left.stat().st_mtime > 3600:
@@ -126,8 +129,7 @@ def _build(directory: Path, flags: list[str]) -> Path:
 
 @contextmanager
 def _ninja_on_path() -> Iterator[None]:
-    """While entered, ninja of the virtual environment is on PATH, where torch's loader looks for
-    it.
+    """While entered, PATH has the virtual environment's ninja, so that torch's loader finds it.
 
     Where the package is not installed, the loader finds the system's ninja or says there is none.
     """
@@ -147,8 +149,10 @@ def _compiler() -> str:
 
 
 def _processor() -> bytes:
-    """Return what -march=native depends on, so that machines that share a cache do not mix it
-    up."""
+    """Return what -march=native depends on.
+
+    Machines that share a cache then do not load one another's library.
+    """
     information = Path("/proc/cpuinfo")
     if not information.exists():
         return f"{platform.machine()} {platform.processor()}".encode()

@@ -1,4 +1,7 @@
-"""Which comparators each input of the matrix meets: the tables that the C++ kernel reads."""
+"""The tables that the C++ kernel reads: a network comes in, its schedule comes out.
+
+The schedule says which comparators each input of the matrix meets.
+"""
 
 from __future__ import annotations
 
@@ -9,49 +12,54 @@ import numpy as np
 
 from neco.sorting.networks import Layer, Network, NetworkName, sorting_network
 
-# Beyond this, what is kept of several inputs at once is too much for the second-level cache
-# (measured: odd-even at width 256 gains from going one by one).
 MOST_KEPT_TOGETHER = 64_000
-# Two layers are taken as one only where this share of the comparators of their quads exists.
+"""Most differences that are kept for inputs that go together. More do not fit the second-level
+cache: as measured, odd-even at width 256 gains from taking inputs one by one."""
 REAL_SHARE = 0.75
+"""Two layers are taken as one only where this share of the comparators of their quads exists."""
 
 
 @dataclass(frozen=True, eq=False)
 class Schedule:
-    """The kernel goes through steps: the comparators of one layer, or of two layers as quads.
+    """What the kernel does for a network, step by step, as arrays of int32.
 
-    comparators: (comparators + 1, 2), low and high wire of each, in order of execution; the last
-    one joins
-    wire R, which does not exist, to itself: it stands for what a quad lacks. quads: (quads, 8):
-    four wires a, b, c, d, then the comparators of (a, c) and (b, d) and of (a, b) and (c, d).
-    step_has_quads: (steps,). units: (units, 2), first input and number of inputs that go together.
-    ranges: (units, steps, 2), begin and end among the comparators or quads. most_kept: the most
-    differences that a unit keeps, over its comparators and inputs. Arrays are int32.
+    A step is the comparators of one layer, or those of two layers as quads. A unit is a run of
+    inputs that go through the steps together.
     """
 
     comparators: np.ndarray
+    """(comparators + 1, 2): low and high wire of each, in order of execution. The last one joins
+    wire R, which does not exist, to itself: it stands for a comparator that a quad lacks."""
     quads: np.ndarray
+    """(quads, 8): four wires a, b, c, d; then the numbers of the comparators that join a and c,
+    b and d, a and b, c and d."""
     step_has_quads: np.ndarray
+    """(steps,): 1 where the step is made of quads."""
     units: np.ndarray
+    """(units, 2): the first input and the number of inputs."""
     ranges: np.ndarray
+    """(units, steps, 2): begin and end of what the unit meets among the comparators or quads."""
     most_kept: int
+    """The most differences that a unit keeps, over its comparators and inputs."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Step:
-    """wires: (items, 2 or 4); begin: of the items among all comparators, or all quads."""
+    """A step of the schedule. Its items are comparators or quads."""
 
     wires: np.ndarray
+    """(items, 2 or 4): the wires that each item joins."""
     begin: int
+    """The number of the first item among all comparators, or among all quads."""
 
 
 @lru_cache(maxsize=32)
 def kernel_schedule(name: NetworkName, width: int, columns: int, together: int) -> Schedule:
-    """Return the schedule for `together` inputs at a time where possible, and else one.
+    """Return the schedule for units of `together` inputs where possible, and else of one.
 
-    An input starts on its own wire and reaches more wires step by step; a comparator matters to it
-    from the step where it reaches one of its wires, and only if one of the first `columns` sorted
-    positions can be reached from there.
+    An input starts on its own wire and reaches more wires with every step. A comparator matters to
+    an input only if the input has reached one of the comparator's wires, and if one of the first
+    `columns` sorted positions can be reached from there.
     """
     network = sorting_network(name, width)
     schedule = _schedule(network, columns, together)
@@ -89,7 +97,10 @@ def _schedule(network: Network, columns: int, together: int) -> Schedule:
 
 
 def _on_wires(wires: np.ndarray, marked: np.ndarray, width: int) -> np.ndarray:
-    """Return (units, width + 1): the wires of marked (units, items) items, without the last one."""
+    """Return the wires of marked items, bool (units, width + 1), without the one that is no wire.
+
+    wires: (items, 2 or 4). marked: bool (units, items).
+    """
     result = np.zeros((len(marked), width + 1), dtype=bool)
     for of_items in wires.T:
         result[:, of_items] |= marked
@@ -98,7 +109,7 @@ def _on_wires(wires: np.ndarray, marked: np.ndarray, width: int) -> np.ndarray:
 
 
 def _hull(marked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return per row the first marked column and the end of the marked ones, 0 and 0 if none."""
+    """Return for each row its first marked column and the one after its last; 0 and 0 if none."""
     if not marked.shape[1]:
         return np.zeros(len(marked), dtype=int), np.zeros(len(marked), dtype=int)
     some = marked.any(axis=1)
@@ -163,7 +174,10 @@ def _quads(
 
 
 def _units(network: Network, together: int) -> list[tuple[int, int]]:
-    """Return runs of `together` inputs, aligned in the complete network, whose wires soon meet."""
+    """Return the units as (first input, number of inputs).
+
+    Runs of `together` inputs are aligned in the complete network, because their wires meet soon.
+    """
     units: list[tuple[int, int]] = []
     first = 0
     while first < network.width:
@@ -175,6 +189,7 @@ def _units(network: Network, together: int) -> list[tuple[int, int]]:
 
 
 def _needed_items(steps: list[_Step], width: int, columns: int) -> list[np.ndarray]:
+    """Return for each step which items lead to one of the first `columns` positions, (items,)."""
     wires = np.arange(width + 1) < columns
     needed = []
     for step in reversed(steps):

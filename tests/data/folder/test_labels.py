@@ -10,7 +10,13 @@ from PIL import Image
 
 from neco.config.base import validated
 from neco.config.folder import Folder
-from neco.data.folder.labels import class_map, colour_number, colour_text, packed, read_values
+from neco.data.folder.labels import (
+    class_map,
+    colour_number,
+    colour_numbers,
+    colour_text,
+    read_values,
+)
 from neco.errors import UserError
 
 HERE = Path("m.png")
@@ -45,7 +51,7 @@ def test_ids_mean_what_a_slow_look_up_says(values, classes, ignored, others):
 
 @given(arrays(np.uint8, (4, 3, 3), elements=st.sampled_from([0, 1, 255])))
 def test_colours_are_packed_and_written_as_they_are(colours):
-    numbers = packed(colours)
+    numbers = colour_numbers(colours)
     for colour, number in zip(colours.reshape(-1, 3), numbers.ravel(), strict=True):
         text = colour_text(int(number))
         assert text == "#{:02x}{:02x}{:02x}".format(*colour)

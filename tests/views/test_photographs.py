@@ -13,8 +13,7 @@ from neco.config import Crops
 from neco.data.dataset import Item
 from neco.errors import UserError
 from neco.views import PhotographDataset, collate_photographs, cut_on_device, sample_boxes
-from neco.views.decoding import REDUCTIONS, decoded, reduction
-from neco.views.photographs import crop_sides, needed
+from neco.views.photographs import REDUCTIONS, decoded, needed, reduction, view_sides
 from tests.views.conftest import photograph
 
 
@@ -34,8 +33,8 @@ def encoded(image: Image.Image, kind: str) -> bytes:
 def test_no_crop_grows_and_the_next_factor_would_make_one_grow(seed, width, height, local):
     crops = Crops(local_size=local)
     boxes = sample_boxes(np.random.default_rng(seed), width, height, crops)
-    factor = reduction(boxes, crop_sides(crops))
-    sides = [side for side in crop_sides(crops).tolist() for _ in "xy"]
+    factor = reduction(boxes, view_sides(crops))
+    sides = [side for side in view_sides(crops).tolist() for _ in "xy"]
     extents = (boxes[:, 2:] - boxes[:, :2]).ravel().tolist()
     grown = {
         each: any(extent / each < side for extent, side in zip(extents, sides, strict=True))
@@ -73,7 +72,7 @@ def test_a_reduced_pixel_is_the_mean_of_a_block(factor, kind, size):
 def test_what_is_left_out_changes_no_crop(dataset_of):
     dataset = dataset_of([(200, 150)])
     crops = Crops(global_size=48, local_size=20, global_scale=(0.1, 0.3))
-    sides, smaller = crop_sides(crops), 0
+    sides, smaller = view_sides(crops), 0
     for draw in range(5):
         one = PhotographDataset(dataset, crops, 1)[(draw, 0)]
         with dataset.items[0].opened_image() as image:
