@@ -52,10 +52,9 @@ def read_checkpoint(path: Path) -> Any:
     Raises UserError for a file that is absent, and BadFileError for one that cannot be read or
     that holds more than data.
     """
-    start = _start(path)
-    _refuse_impostors(start, path)
+    refuse_no_weights(path)
     try:
-        if _is_safetensors(start):
+        if is_safetensors(path):
             return load_file(path)
         with torch.serialization.safe_globals(_HARMLESS), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*TorchScript archive")  # said below
@@ -78,6 +77,16 @@ def read_checkpoint(path: Path) -> Any:
         ) from None
 
 
+def refuse_no_weights(path: Path) -> None:
+    """Raise UserError for a file that is absent, BadFileError for one that is neither safetensors
+    nor written by torch.save."""
+    if not is_safetensors(path) and not _start(path).startswith(_WRITTEN_BY_TORCH):
+        raise BadFileError(
+            f"{path}: is no file of weights, neither safetensors nor what torch.save writes; name "
+            "the weights themselves, or fetch them again"
+        )
+
+
 def is_safetensors(path: Path) -> bool:
     """Return whether a file is safetensors, whatever its suffix says.
 
@@ -86,12 +95,7 @@ def is_safetensors(path: Path) -> bool:
     """
     start = _start(path)
     _refuse_impostors(start, path)
-    return _is_safetensors(start)
-
-
-def _is_safetensors(start: bytes) -> bool:
-    """A safetensors file starts with the length of its JSON header in eight bytes."""
-    return start[8:9] == b"{"
+    return start[8:9] == b"{"  # after the length of its JSON header in eight bytes
 
 
 _WRITTEN_BY_TORCH = (b"PK\x03\x04", b"\x80")
@@ -142,11 +146,6 @@ def _refuse_impostors(start: bytes, path: Path) -> None:
         raise BadFileError(
             f"{path}: is a web page{named}, not weights; its address asks for a log-in or a "
             "click: download it in a browser and put the file there"
-        )
-    if not _is_safetensors(start) and not start.startswith(_WRITTEN_BY_TORCH):
-        raise BadFileError(
-            f"{path}: is no file of weights, neither safetensors nor what torch.save writes; name "
-            "the weights themselves, or fetch them again"
         )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from neco.backbones.checkpoint import is_safetensors
+from neco.backbones.checkpoint import is_safetensors, refuse_no_weights
 from neco.backbones.registry import backbone_spec
 from neco.errors import UserError
 from neco.files import read_json
@@ -42,6 +42,7 @@ def source_of(path: Path, backbone: str | None = None) -> Source:
     written = _written_name(path)
     name = backbone or written
     if name is None:
+        refuse_no_weights(path)
         raise UserError(f"{path}: does not say whose weights it holds; {NAME_IT}")
     if name != written and not backbone_spec(name).architecture:
         raise UserError(f"{path}: {name} has no network that a file could fill; {NAME_IT}")
