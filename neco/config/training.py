@@ -14,8 +14,8 @@ from neco.errors import UserError
 
 
 class Crops(Settings):
-    """Which regions of an image become crops. A crop with colours of its own is a view (paper,
-    appendix A.1)."""
+    """Which regions of an image are cut out. A crop is such a region, and a view is the square
+    image that is made from it and has colours of its own (paper, appendix A.1)."""
 
     global_count: int = Field(2, ge=2)
     """Large crops of each image. Only these go through the teacher. More of them make more pairs to
@@ -24,11 +24,11 @@ class Crops(Settings):
     """Small crops of each image, which only the student sees. More of them make more pairs to
     compare, and a step takes longer (released code: 4)."""
     global_size: int = Field(224, ge=8)
-    """Width and height of a global crop in pixels. Larger crops have more patches, show more detail
+    """Width and height of a global view in pixels. Larger views have more patches, show more detail
     and cost more time and memory (paper: 224; released DINOv2 configurations: 518)."""
     local_size: int = Field(98, ge=8)
-    """Width and height of a local crop in pixels, a multiple of the patch size: 98 for patch 14, 96
-    for patch 16. Larger crops cost more time and memory (paper)."""
+    """Width and height of a local view in pixels, a multiple of the patch size: 98 for patch 14, 96
+    for patch 16. Larger views cost more time and memory (paper)."""
     global_scale: Shares = (0.25, 1.0)
     """Smallest and largest share of the image's area that a global crop covers. Higher values make
     crops show more of the image and overlap more (released code)."""
