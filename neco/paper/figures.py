@@ -23,7 +23,7 @@ class Drawing:
     caption: str
     """For readers: what it shows and how to read it."""
     drawn_by: str
-    """`module.function` of neco/report. It takes Given and returns the paths of the files."""
+    """`module.function` of neco/report/figures. It takes Given and returns the files' paths."""
     images: Literal["none", "held-out", "training"] = "held-out"
     """Of which dataset images are shown: of `report.dataset`, or of what the run trains on."""
     needs: tuple[str, ...] = ()

@@ -19,7 +19,7 @@ from neco.evaluate.in_context import predict
 from neco.evaluate.overcluster import cluster_maps
 from neco.features import Features
 from neco.files import opened_whole
-from neco.report.pictures import choose
+from neco.report.figures.pictures import choose
 from neco.training.finish import code_digest
 
 
