@@ -145,7 +145,7 @@ def _summary(args: argparse.Namespace) -> None:
 
 def _verify(args: argparse.Namespace) -> None:
     from neco.paper.reported import read_reported
-    from neco.report.claims.render import print_claims, write_verify
+    from neco.report.claims.render import print_claims, write_claims
     from neco.report.claims.verify import verify
     from neco.report.scores.measured import read_measured
     from neco.report.summary.gains import build_overview
@@ -156,7 +156,7 @@ def _verify(args: argparse.Namespace) -> None:
     claims = verify(measured, read_reported())
     gains = [gain.sentence for gain in build_overview(measured).gains]
     footer = Footer.of(project).completed(measured.commits, measured.date)
-    write_verify(claims, gains, footer, _place(args, project, "into", "tables"))
+    write_claims(claims, gains, footer, _place(args, project, "into", "tables"))
     print_claims(claims)
 
 

@@ -17,8 +17,8 @@ from neco.compare.page.shown import Shown, chosen_images
 from neco.compare.table import title
 from neco.config.compare import Page
 from neco.data.dataset import IGNORED
+from neco.evaluate.matching import renumbered
 from neco.files import write_text
-from neco.report.figures.overlays import renumbered
 from neco.report.figures.style import LINES, OTHERS, cluster_colours, label_colours
 from neco.transforms import resize_nearest
 

@@ -119,7 +119,7 @@ def as_csv(claims: list[Claim]) -> str:
     return buffer.getvalue()
 
 
-def write_verify(claims: list[Claim], own: list[str], footer: Footer, into: Path) -> list[Path]:
+def write_claims(claims: list[Claim], own: list[str], footer: Footer, into: Path) -> list[Path]:
     """Write claims.md, .csv and .html to `into`, and return the paths."""
     closing = "<br>".join(map(escape, footer.lines()))
     body = f"<h1>{TITLE}</h1>{html(claims, own)}<p class='notes'>{closing}</p>"

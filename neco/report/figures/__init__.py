@@ -4,9 +4,9 @@ neco/paper/figures.py names the function that draws each.
 
 figure_1     the method; method: what it shows, computed on a real batch
 figure_2     in-context segmentation with fewer training images
-labels       figures 3 and 7: labels over images
-nearest      figures 4 and 5: nearest patches
-overlays     figure 6 and overlays: clusters and predictions of both models
+figure_3, figure_7      labels over images: ground truth, and segments found without labels
+figures_4_and_5         nearest patches; nearest: which these are
+figure_6, overlays      clusters and predictions of both models; clusters: their maps and colours
 curves       training curves
 given        the files that a figure is drawn from
 pictures     pictures of a dataset in rows and columns

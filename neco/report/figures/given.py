@@ -1,6 +1,6 @@
 """The files that a figure is drawn from: paths come in, opened datasets and names come out.
 
-needs.py says before anything ran which files these are.
+neco/report/needs.py says before anything ran which files these are.
 """
 
 from collections.abc import Sequence

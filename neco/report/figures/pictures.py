@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from neco.data.dataset import IGNORED, Dataset
+from neco.data.dataset import Dataset
 from neco.report.figures.style import INK, label_colours, painted
 
 LONGEST = 320
@@ -42,23 +42,6 @@ class Picture:
         y = (2 * np.arange(rows) + 1) * labels.shape[0] // (2 * rows)
         x = (2 * np.arange(columns) + 1) * labels.shape[1] // (2 * columns)
         return labels[y[:, None], x]
-
-
-def choose(dataset: Dataset, count: int, classes: int = 2, seed: int = 0) -> list[int]:
-    """Return `count` indices drawn at random from the images that show at least `classes` classes.
-
-    So no picture is picked by hand, and the same seed gives the same images. Where too few images
-    show so many classes, they are drawn from all.
-    """
-    order = np.random.default_rng(seed).permutation(len(dataset)).tolist()
-    rich: list[int] = []
-    for index in order:
-        if len(rich) == count:
-            break
-        found = np.unique(dataset.items[index].read_mask())
-        if (found != IGNORED).sum() >= classes:
-            rich.append(index)
-    return sorted(rich if len(rich) == count else order[:count])
 
 
 def read_picture(dataset: Dataset, index: int, longest: int = LONGEST) -> Picture:

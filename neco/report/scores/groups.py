@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from neco.backbones.registry import file_stem
 from neco.paper.reported import canonical
@@ -86,6 +86,14 @@ class Group:
         """Return a name for readers by which the groups of a project can be told apart."""
         label = "" if self.is_run or self.label in ("", "-") else f" {self.label}"
         return self.short + label if self.unique or self.is_run else self.short
+
+
+class Place(NamedTuple):
+    """Where the numbers of one group are: in its models' metrics files, or in their trainings."""
+
+    handle: str
+    dataset: str
+    protocol: str
 
 
 def slug(text: str) -> str:

@@ -13,9 +13,8 @@ from neco.config.project import Project
 from neco.errors import UserError
 from neco.evaluate.protocol import PROTOCOLS
 from neco.evaluate.result import Metrics, read_result
-from neco.report.scores.groups import Group
+from neco.report.scores.groups import Group, Place
 from neco.report.scores.scale import reasons
-from neco.report.tables.arrangement import Place
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,8 @@ from neco.evaluate.differences import Difference, Score, comparable, difference,
 from neco.evaluate.per_image import PerImage
 from neco.evaluate.result import Metrics, parts_beside
 from neco.paper.reported import DATASET_TITLES
-from neco.report.scores.groups import Group
+from neco.report.scores.groups import Group, Place
 from neco.report.scores.measured import Measured
-from neco.report.tables.arrangement import Place
 from neco.report.tables.cells import signed
 
 

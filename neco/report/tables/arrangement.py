@@ -15,18 +15,10 @@ from neco.paper.reported import (
     of_table,
 )
 from neco.paper.tables import Layout, layout_of
-from neco.report.scores.groups import Group, slug
+from neco.report.scores.groups import Group, Place, slug
 
 NOT_RUN = "not run"
 REPORTED_ONLY = "reported only"
-
-
-class Place(NamedTuple):
-    """Where the numbers of one group are: in its models' metrics files, or in their trainings."""
-
-    handle: str
-    dataset: str
-    protocol: str
 
 
 class Origin(NamedTuple):

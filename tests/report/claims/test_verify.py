@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from neco.paper.reported import read_reported
-from neco.report.claims.render import write_verify
+from neco.report.claims.render import write_claims
 from neco.report.claims.verify import Claim, verify
 from neco.report.scores.groups import read_groups
 from neco.report.scores.measured import Measured, read_measured
@@ -95,7 +95,7 @@ def test_files(project: Path, write: Write, tmp_path: Path) -> None:
     into = tmp_path / "out"
     measured = read_measured(project / "metrics", read_groups(project / "models.json"))
     gains = [gain.sentence for gain in build_overview(measured).gains]
-    paths = write_verify(verify(measured, read_reported()), gains, Footer("demo"), into)
+    paths = write_claims(verify(measured, read_reported()), gains, Footer("demo"), into)
     assert [path.name for path in paths] == ["claims.md", "claims.csv", "claims.html"]
     text = paths[0].read_text()
     assert "### Does not hold (1)" in text

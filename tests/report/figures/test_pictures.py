@@ -5,18 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neco.data.dataset import Dataset
-from neco.report.figures.pictures import choose, grid, justified, read_picture
+from neco.report.figures.pictures import grid, justified, read_picture
 
 shapes = st.lists(st.lists(st.floats(0.3, 3.0), min_size=1, max_size=6), min_size=1, max_size=4)
-
-
-def test_images_are_drawn_by_a_rule(scenes: tuple[Dataset, Dataset]) -> None:
-    val = scenes[1]
-    assert choose(val, 4) == choose(val, 4)
-    assert choose(val, 4, seed=1) != choose(val, 4, seed=2)
-    assert len(set(choose(val, 5))) == 5
-    assert choose(val, 99) == list(range(len(val)))
-    assert len(choose(val, 3, classes=4)) == 3  # none shows four classes: all serve
 
 
 def test_a_picture_keeps_its_shape_and_labels(scenes: tuple[Dataset, Dataset]) -> None:
