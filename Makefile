@@ -89,7 +89,7 @@ documents: setup  ## renew the files that are generated from code
 	$(BIN)/python -m neco.backbones.describe docs/backbones.md
 	$(BIN)/python -m neco.backbones.families benchmarks/results/backbone-families.jsonl docs/backbone-families.md
 	$(BIN)/python -m neco.data.describe docs/data.md
-	$(BIN)/python -m neco.report.captions workflow/report
+	$(BIN)/python -m neco.report.page.captions workflow/report
 	$(BIN)/python -m neco.plan.alone docs/paper-map.md
 
 lock: setup  ## renew every lock and pin after a change of pyproject.toml or envs/ (UPGRADE=--upgrade: to the newest)

@@ -17,7 +17,7 @@ from neco.errors import UserError
 from neco.paper.figures import FIGURES
 
 if TYPE_CHECKING:
-    from neco.report.groups import Group
+    from neco.report.scores.groups import Group
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ def _look_at_folders(args: argparse.Namespace) -> None:
 
 def _checked_project(args: argparse.Namespace) -> Project:
     """Return the project, sure that the metrics were measured with its settings."""
-    from neco.report.measured import refuse_other_settings
+    from neco.report.scores.measured import refuse_other_settings
 
     project = project_of(args)
     _look_at_folders(args)
@@ -102,8 +102,8 @@ def _checked_project(args: argparse.Namespace) -> Project:
 
 def _groups(args: argparse.Namespace, project: Project) -> list[Group]:
     """Return the models of --models, else the project's with what is known of their trainings."""
-    from neco.report.groups import grouped, read_groups
-    from neco.report.models import describe_models
+    from neco.report.scores.groups import grouped, read_groups
+    from neco.report.scores.models import describe_models
 
     if args.models:
         return read_groups(args.models)
@@ -111,7 +111,7 @@ def _groups(args: argparse.Namespace, project: Project) -> list[Group]:
 
 
 def _models(args: argparse.Namespace) -> None:
-    from neco.report.models import write_models
+    from neco.report.scores.models import write_models
 
     project = project_of(args)
     into = _place(args, project, "into", "models.json")
@@ -119,8 +119,8 @@ def _models(args: argparse.Namespace) -> None:
 
 
 def _table(args: argparse.Namespace) -> None:
-    from neco.report.cells import Footer
-    from neco.report.tables import write_table
+    from neco.report.tables.build import write_table
+    from neco.report.tables.cells import Footer
 
     project = _checked_project(args)
     metrics, into = _place(args, project, "metrics"), _place(args, project, "into", "tables")
@@ -129,10 +129,10 @@ def _table(args: argparse.Namespace) -> None:
 
 
 def _summary(args: argparse.Namespace) -> None:
-    from neco.report.cells import Footer
-    from neco.report.gains import build_overview
-    from neco.report.measured import read_measured
-    from neco.report.summary import print_summary, write_summary
+    from neco.report.scores.measured import read_measured
+    from neco.report.summary.gains import build_overview
+    from neco.report.summary.render import print_summary, write_summary
+    from neco.report.tables.cells import Footer
 
     project = _checked_project(args)
     measured = read_measured(_place(args, project, "metrics"), _groups(args, project))
@@ -145,24 +145,24 @@ def _summary(args: argparse.Namespace) -> None:
 
 def _verify(args: argparse.Namespace) -> None:
     from neco.paper.reported import read_reported
-    from neco.report.cells import Footer
-    from neco.report.claims import verify
-    from neco.report.gains import build_overview
-    from neco.report.measured import read_measured
-    from neco.report.verify import print_claims, write_verify
+    from neco.report.claims.render import print_claims, write_claims
+    from neco.report.claims.verify import verify
+    from neco.report.scores.measured import read_measured
+    from neco.report.summary.gains import build_overview
+    from neco.report.tables.cells import Footer
 
     project = _checked_project(args)
     measured = read_measured(_place(args, project, "metrics"), _groups(args, project))
     claims = verify(measured, read_reported())
     gains = [gain.sentence for gain in build_overview(measured).gains]
     footer = Footer.of(project).completed(measured.commits, measured.date)
-    write_verify(claims, gains, footer, _place(args, project, "into", "tables"))
+    write_claims(claims, gains, footer, _place(args, project, "into", "tables"))
     print_claims(claims)
 
 
 def _report(args: argparse.Namespace) -> None:
-    from neco.report.cells import Footer
-    from neco.report.html import write_report
+    from neco.report.page.build import write_report
+    from neco.report.tables.cells import Footer
 
     project = _checked_project(args)
     footer = Footer.of(project)
@@ -191,7 +191,7 @@ def _report(args: argparse.Namespace) -> None:
 
 
 def _figure(args: argparse.Namespace) -> None:
-    from neco.report.given import Given
+    from neco.report.figures.given import Given
 
     project, drawing = project_of(args), FIGURES[args.name]
     _look_at_folders(args)
@@ -214,5 +214,5 @@ def _figure(args: argparse.Namespace) -> None:
         features={need: getattr(args, need) for need in FEATURES if need in drawing.needs},
     )
     module, _, function = drawing.drawn_by.rpartition(".")
-    for path in getattr(import_module(f"neco.report.{module}"), function)(given):
+    for path in getattr(import_module(f"neco.report.figures.{module}"), function)(given):
         print(path)

@@ -16,7 +16,7 @@ from neco.errors import UserError
 from neco.evaluate.result import Metrics, read_result
 from neco.paper.reported import DATASET_TITLES
 from neco.publish.remote import FOLDER, content, read_object
-from neco.report.cells import NOT_RUN, signed
+from neco.report.tables.cells import NOT_RUN, signed
 
 PUBLISHED = "demo"
 """The published project that a run is held beside."""

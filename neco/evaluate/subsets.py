@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from neco.data.dataset import Dataset
+from neco.data.dataset import IGNORED, Dataset
 from neco.errors import UserError
 from neco.features import Features
 
@@ -71,3 +71,20 @@ def whole_batches(
         return features, dataset
     first = Features(features.tokens[:count], features.ids[:count], features.about)
     return first, replace(dataset, items=dataset.items[:count])
+
+
+def images_to_show(dataset: Dataset, count: int, classes: int = 2, seed: int = 0) -> list[int]:
+    """Return `count` indices drawn at random from the images that show at least `classes` classes.
+
+    So no picture is picked by hand, and the same seed gives the same images. Where too few images
+    show so many classes, they are drawn from all.
+    """
+    order = np.random.default_rng(seed).permutation(len(dataset)).tolist()
+    rich: list[int] = []
+    for index in order:
+        if len(rich) == count:
+            break
+        found = np.unique(dataset.items[index].read_mask())
+        if (found != IGNORED).sum() >= classes:
+            rich.append(index)
+    return sorted(rich if len(rich) == count else order[:count])

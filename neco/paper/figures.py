@@ -23,7 +23,7 @@ class Drawing:
     caption: str
     """For readers: what it shows and how to read it."""
     drawn_by: str
-    """`module.function` of neco/report. It takes Given and returns the paths of the files."""
+    """`module.function` of neco/report/figures. It takes Given and returns the files' paths."""
     images: Literal["none", "held-out", "training"] = "held-out"
     """Of which dataset images are shown: of `report.dataset`, or of what the run trains on."""
     needs: tuple[str, ...] = ()
@@ -74,7 +74,7 @@ _DRAWINGS = (
         "Figure 3. Images and their ground truth",
         "Held-out images drawn at random with their labels laid over them, in the colours of "
         "PASCAL VOC. Ignored pixels show the image alone.",
-        "labels.figure_3",
+        "figure_3.figure_3",
     ),
     Drawing(
         "4",
@@ -83,7 +83,7 @@ _DRAWINGS = (
         "held-out split, the best one of each other image. A query is the patch nearest to the "
         "middle of an object; queries are taken at equal steps over the split. A blue frame: "
         "the patch shows the query's class; orange and dashed: it does not.",
-        "nearest.figure_4",
+        "figures_4_and_5.figure_4",
         needs=RETRIEVAL,
     ),
     Drawing(
@@ -92,7 +92,7 @@ _DRAWINGS = (
         "As Figure 4, for the queries in which the starting backbone retrieves more patches of "
         "the query's class than NeCo, the largest differences first. The line below says in how "
         "many queries either is ahead.",
-        "nearest.figure_5",
+        "figures_4_and_5.figure_5",
         needs=RETRIEVAL,
     ),
     Drawing(
@@ -101,7 +101,7 @@ _DRAWINGS = (
         "k-means clusters of the patch tokens of the whole held-out split, shown on images that "
         "were drawn at random. Clusters of the two models that overlap most share a colour; "
         "colours mean nothing else.",
-        "overlays.figure_6",
+        "figure_6.figure_6",
         needs=CLUSTERING,
     ),
     Drawing(
@@ -109,7 +109,7 @@ _DRAWINGS = (
         "Figure 7. Fully unsupervised segmentation",
         "Foreground by cluster-based foreground extraction, grouped into objects by community "
         "detection, without any label.",
-        "labels.figure_7",
+        "figure_7.figure_7",
         needs=("maps",),
     ),
     Drawing(

@@ -16,7 +16,7 @@ from neco.config import Project, digest
 from neco.evaluate.result import Metrics
 from neco.publish.scores import stem_of
 from neco.publish.select import WEIGHTS, published_weights, trained_models
-from neco.report.groups import slug
+from neco.report.scores.groups import slug
 
 OPENING = """\
 # Written by `snakemake publish` (docs/publishing.md). No stages: Snakemake executes.

@@ -17,7 +17,7 @@ from neco.publish.describe import PLOTS, SCORES, describe
 from neco.publish.remote import FOLDER, NAME, outputs, prune
 from neco.publish.scores import write_comparisons, write_scores
 from neco.publish.select import gather, published_files, read_traceable
-from neco.report.groups import read_groups
+from neco.report.scores.groups import read_groups
 
 MEGABYTE = 1_000_000
 

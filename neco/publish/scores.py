@@ -11,7 +11,7 @@ from statistics import fmean
 from neco.backbones.registry import file_stem
 from neco.evaluate.result import Metrics
 from neco.files import opened_whole, write_json
-from neco.report.groups import Group, slug
+from neco.report.scores.groups import Group, slug
 
 WITHOUT_SETTING = "mIoU"
 """The column of a protocol's only setting, which has no name."""

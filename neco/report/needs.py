@@ -17,9 +17,9 @@ from neco.errors import UserError
 from neco.paper.figures import FIGURES, Drawing, figure_2_numbers
 from neco.paper.reported import Reported, read_reported
 from neco.paper.tables import COSTS
-from neco.report.arrangement import Place, places_of, shown_with
-from neco.report.groups import Group, grouped
-from neco.report.models import describe_models
+from neco.report.scores.groups import Group, Place, grouped
+from neco.report.scores.models import describe_models
+from neco.report.tables.arrangement import places_of, shown_with
 
 
 class FeatureSet(NamedTuple):

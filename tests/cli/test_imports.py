@@ -13,8 +13,9 @@ HEAVY = ("torch", "torchvision", "timm", "faiss", "lightning_fabric", "pandas", 
     [
         "neco.cli",
         "neco.data.prepare, neco.data.download, neco.data.pack, neco.data.scenes.archives",
-        "neco.report.tables, neco.report.summary, neco.report.verify, neco.report.html",
-        "neco.report.models, neco.report.needs, neco.report.figure_2",
+        "neco.report.tables.build, neco.report.summary.render, neco.report.claims.render",
+        "neco.report.page.build",
+        "neco.report.scores.models, neco.report.needs, neco.report.figures.figure_2",
         "neco.evaluate.segmenter.choice",
     ],
 )

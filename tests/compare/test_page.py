@@ -12,7 +12,7 @@ from PIL import Image
 
 from neco.compare.page.build import HERE, _class_map, _cluster_maps
 from neco.compare.page.script import script
-from neco.report.style import label_colours
+from neco.report.figures.style import label_colours
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None

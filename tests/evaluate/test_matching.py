@@ -5,7 +5,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics.cluster import contingency_matrix
 
-from neco.evaluate.matching import contingency, match_by_precision, match_one_to_one
+from neco.evaluate.matching import (
+    contingency,
+    match_by_precision,
+    match_one_to_one,
+    renumbered,
+)
 
 
 def scene(seed, clusters, classes, shape=(4, 12, 12)):
@@ -58,3 +63,21 @@ def test_precision_matching_equals_a_pass_per_pair(seed):
 def test_clusters_without_a_partner_go_to_class_zero():
     table = np.array([[9, 0], [0, 9], [3, 4]])
     assert match_one_to_one(table).tolist() == [0, 1, 0]
+
+
+@settings(deadline=None)
+@given(st.integers(0, 1000), st.integers(2, 9))
+def test_renumbering_undoes_any_renaming(seed: int, clusters: int) -> None:
+    random = np.random.default_rng(seed)
+    maps = np.concatenate([np.arange(clusters), random.integers(0, clusters, 55)]).reshape(1, 1, -1)
+    renamed = random.permutation(clusters)[maps]
+    assert (renumbered(renamed, maps, clusters) == maps).all()
+
+
+def test_renumbering_keeps_the_partition() -> None:
+    random = np.random.default_rng(0)
+    first, second = random.integers(0, 6, (2, 4, 5, 5))
+    after = renumbered(first, second, 6)
+    pairs = {(a, b) for a, b in zip(first.ravel().tolist(), after.ravel().tolist(), strict=True)}
+    assert len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs})
+    assert renumbered(first, second[:, :2], 6) is first

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neco.evaluate.subsets import balanced_subset, subset_size
+from neco.evaluate.subsets import balanced_subset, images_to_show, subset_size
 
 
 def voc_like(images=10_582, classes=21, seed=0):
@@ -41,3 +41,20 @@ def test_a_subset_has_its_size_even_where_images_show_nothing(size, seed):
     subset = balanced_subset(present, size, seed)
     assert len(np.unique(subset)) == min(size, 30)
     assert np.array_equal(subset, np.sort(subset))
+
+
+def test_shown_images_are_drawn_by_a_rule(coloured):
+    train = coloured[0]
+    assert images_to_show(train, 4) == images_to_show(train, 4)
+    assert images_to_show(train, 4, seed=1) != images_to_show(train, 4, seed=2)
+    assert len(set(images_to_show(train, 5))) == 5
+    assert images_to_show(train, 99) == list(range(len(train)))
+    assert len(images_to_show(train, 3, classes=9)) == 3  # none shows nine classes: all serve
+
+
+def test_shown_images_have_their_classes_where_enough_do(coloured):
+    train = coloured[0]
+    classes = [len(set(np.unique(item.read_mask())) - {255}) for item in train.items]
+    rich = [index for index, count in enumerate(classes) if count >= 3]
+    assert 0 < len(rich) < len(train)
+    assert images_to_show(train, len(rich), classes=3) == rich

@@ -15,7 +15,7 @@ from neco.config import Project
 from neco.config.base import validated
 from neco.evaluate.conditions import Conditions
 from neco.evaluate.result import Metrics, Result, summarise, write_result
-from neco.report.models import write_models
+from neco.report.scores.models import write_models
 
 ROOT = Path(__file__).parents[2]
 MODELS = {"demo-vit": 10.0, "neco.seed0": 14.0, "neco.seed1": 15.0}

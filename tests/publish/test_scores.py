@@ -8,7 +8,7 @@ import pytest
 from neco.config import load_project
 from neco.publish.scores import stem_of, write_comparisons, write_scores
 from neco.publish.select import read_traceable
-from neco.report.groups import read_groups
+from neco.report.scores.groups import read_groups
 from tests.publish.conftest import MODELS
 
 

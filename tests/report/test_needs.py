@@ -12,12 +12,12 @@ from neco.config.base import validated
 from neco.config.reporting import PARTS
 from neco.errors import UserError
 from neco.paper.reported import read_reported
-from neco.report.groups import grouped
-from neco.report.measured import read_measured
-from neco.report.models import describe_models
 from neco.report.needs import Needs, drawable, everything, needs_of, together
-from neco.report.render import as_csv
-from neco.report.tables import build_table
+from neco.report.scores.groups import grouped
+from neco.report.scores.measured import read_measured
+from neco.report.scores.models import describe_models
+from neco.report.tables.build import build_table
+from neco.report.tables.render import as_csv
 
 Write = Callable[..., None]
 CONFIGS = Path(__file__).parents[2] / "config"

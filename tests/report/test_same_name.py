@@ -11,17 +11,17 @@ import pytest
 from neco.evaluate.result import read_result
 from neco.paper.reported import read_reported
 from neco.publish.scores import write_comparisons
-from neco.report.cells import Footer, Table
-from neco.report.claims import verify
-from neco.report.figure_2 import draw
-from neco.report.gains import build_overview
-from neco.report.groups import read_groups
-from neco.report.measured import Measured, read_measured
-from neco.report.render import as_csv, html, latex, markdown
-from neco.report.style import LINES
-from neco.report.summary import as_csv as summary_csv
-from neco.report.summary import markdown as summary_markdown
-from neco.report.tables import build_table
+from neco.report.claims.verify import verify
+from neco.report.figures.figure_2 import draw
+from neco.report.figures.style import LINES
+from neco.report.scores.groups import read_groups
+from neco.report.scores.measured import Measured, read_measured
+from neco.report.summary.gains import build_overview
+from neco.report.summary.render import as_csv as summary_csv
+from neco.report.summary.render import markdown as summary_markdown
+from neco.report.tables.build import build_table
+from neco.report.tables.cells import Footer, Table
+from neco.report.tables.render import as_csv, html, latex, markdown
 from tests.report.conftest import backbone, run
 
 Write = Callable[..., None]

@@ -17,9 +17,9 @@ from neco.compare.page.shown import Shown, chosen_images
 from neco.compare.table import title
 from neco.config.compare import Page
 from neco.data.dataset import IGNORED
+from neco.evaluate.matching import renumbered
 from neco.files import write_text
-from neco.report.overlays import renumbered
-from neco.report.style import LINES, OTHERS, cluster_colours, label_colours
+from neco.report.figures.style import LINES, OTHERS, cluster_colours, label_colours
 from neco.transforms import resize_nearest
 
 HERE = Path(__file__).parent

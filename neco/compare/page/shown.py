@@ -17,9 +17,9 @@ from neco.config.project import Project
 from neco.errors import UserError
 from neco.evaluate.in_context import predict
 from neco.evaluate.overcluster import cluster_maps
+from neco.evaluate.subsets import images_to_show
 from neco.features import Features
 from neco.files import opened_whole
-from neco.report.pictures import choose
 from neco.training.finish import code_digest
 
 
@@ -38,7 +38,7 @@ class Shown:
 def chosen_images(data: Data, count: int, seed: int) -> list[int]:
     """Return which held-out images are shown, drawn at random; labelled ones show two classes."""
     if data.labelled:
-        return choose(data.val, count, seed=seed)
+        return images_to_show(data.val, count, seed=seed)
     order = np.random.default_rng(seed).permutation(len(data.val))
     return sorted(order[:count].tolist())
 

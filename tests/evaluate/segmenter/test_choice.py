@@ -7,7 +7,7 @@ from neco.errors import UserError
 from neco.evaluate.conditions import Conditions
 from neco.evaluate.result import Metrics, Result, read_result, summarise, write_result
 from neco.evaluate.segmenter.choice import best_learning_rate
-from neco.report.scale import reasons
+from neco.report.scores.scale import reasons
 
 SETTINGS = Segmenter(learning_rates=[8e-5, 3e-5], seeds=[0, 1])
 SCORES = {(8e-5, 0): 50.0, (8e-5, 1): 40.0, (3e-5, 0): 46.0, (3e-5, 1): 48.0}
