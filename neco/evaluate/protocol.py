@@ -99,7 +99,8 @@ class ProtocolRecord:
     """Settings that may differ from the paper's without a difference of scale. They choose what is
     measured or how exactly, or the counts of images show them already."""
     searched: frozenset[str] = frozenset()
-    """Settings that make no difference of scale where a search (`trials`) chose them."""
+    """Settings that a search (`trials`) chooses: what it chose is no difference of scale and not
+    another setting than the one that was asked for."""
     options: Mapping[str, Option] = field(default_factory=dict)
     """Further arguments of `evaluate` and of the command, by name."""
     gpu: bool = True
@@ -225,7 +226,7 @@ RECORDS = (
             "clusters", "trials", "foreground_seeds",
             "search_clusters", "search_weight", "search_markov_time", "search_seed",
         }),
-        searched=frozenset({"weight_threshold", "markov_time"}),
+        searched=frozenset({"clusters", "weight_threshold", "markov_time"}),
         options={"maps": Option(Path, "file to write the predicted classes to (.npz)")},
         gpu=False,
     ),

@@ -9,6 +9,7 @@ from neco.config.evaluation import Unsupervised
 from neco.errors import UserError
 from neco.evaluate.matching import contingency
 from neco.evaluate.metrics import Tally
+from neco.evaluate.protocol import PROTOCOLS
 from neco.evaluate.unsupervised.evaluate import matched_classes
 from neco.evaluate.unsupervised.parameters import Clustered, matched_miou, search, segments_of
 
@@ -72,3 +73,10 @@ def test_more_segments_than_classes_are_refused():
     )
     with pytest.raises(UserError, match="more segments than classes"):
         search(narrow, only)
+
+
+def test_the_record_names_what_a_search_chooses():
+    """No searched range holds the value that the settings have, so every choice differs."""
+    before, after = SETTINGS.model_dump(), search(pairs_of_clusters, SETTINGS).settings.model_dump()
+    changed = {key for key in before if before[key] != after[key]}
+    assert changed == PROTOCOLS["unsupervised"].searched
