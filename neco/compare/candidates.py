@@ -168,8 +168,9 @@ def _content(path: Path) -> tuple[dict[str, tuple[int, ...]], str | None]:
     """
     from safetensors import safe_open
 
-    from neco.backbones.checkpoint import is_safetensors
+    from neco.backbones.checkpoint import is_safetensors, refuse_no_weights
 
+    refuse_no_weights(path)
     if not is_safetensors(path):
         return {}, None
     with safe_open(path, "pt") as file:
