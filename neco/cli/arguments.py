@@ -60,6 +60,12 @@ def into_of(args: argparse.Namespace) -> Path:
     return path
 
 
+def refuse_file(option: str, path: Path) -> None:
+    """Raise UserError where a file lies in the place of a folder that is to be written."""
+    if path.is_file():
+        raise UserError(f"{option} {path}: is a file; name a folder")
+
+
 def add_config(command: argparse.ArgumentParser) -> None:
     """Add --config and --set."""
     command.add_argument("--config", type=Path, help="project configuration to read (YAML)")

@@ -13,6 +13,7 @@ from neco.cli.arguments import (
     count,
     place,
     project_of,
+    refuse_file,
     whole,
 )
 from neco.config.compare import Compared
@@ -93,6 +94,7 @@ def _compare(args: argparse.Namespace) -> None:
         import faiss
 
         faiss.omp_set_num_threads(args.threads)
+    refuse_file("--out", args.out)
     backbones = candidates(args.backbone)
     asked = {"train": args.train_split, "val": args.val_split}
     splits = {part: split for part, split in asked.items() if split}

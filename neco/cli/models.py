@@ -20,6 +20,7 @@ from neco.cli.arguments import (
     count,
     into_of,
     project_of,
+    refuse_file,
     use_threads,
 )
 from neco.errors import UserError
@@ -126,6 +127,7 @@ def _train(args: argparse.Namespace) -> None:
     from neco.training.launch import launch
     from neco.training.stopping import held_together
 
+    refuse_file("--into", args.into)
     project = project_of(args)
     if args.run is not None:
         if args.run not in project.runs:

@@ -12,6 +12,7 @@ from neco.cli.arguments import (
     count,
     into_of,
     place,
+    refuse_file,
     settings_of,
     use_threads,
     whole,
@@ -82,6 +83,7 @@ def _fit(args: argparse.Namespace) -> None:
         from neco.fit.show import show
 
         use_threads(args)
+        refuse_file("--out", args.out)
         order = _order(args)
         if args.dry_run:
             show(estimate(order))

@@ -164,7 +164,7 @@ def _fitting(shapes: dict[str, tuple[int, ...]]) -> str | None:
 def _content(path: Path) -> tuple[dict[str, tuple[int, ...]], str | None]:
     """Return the shapes of a safetensors file's tensors, and the backbone that it says it is.
 
-    Of a file of another kind nothing is known.
+    Of a file that torch.save wrote nothing is known. Raises UserError for any other file.
     """
     from safetensors import safe_open
 
@@ -172,6 +172,7 @@ def _content(path: Path) -> tuple[dict[str, tuple[int, ...]], str | None]:
 
     refuse_no_weights(path)
     if not is_safetensors(path):
+        refuse_no_weights(path)
         return {}, None
     with safe_open(path, "pt") as file:
         shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118

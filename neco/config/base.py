@@ -42,14 +42,17 @@ class Settings(BaseModel):
     )
 
 
-def nearest(name: str, choices: Iterable[str]) -> str:
-    """Return `'; did you mean 'x'?'` or the list of what there is, to close an error message."""
-    choices = sorted(choices)
+def nearest(name: str, choices: Iterable[str], listed: bool = True) -> str:
+    """Return `'; did you mean 'x'?'` or the list of what there is, to close an error message.
+
+    listed: False returns nothing in place of the list.
+    """
+    choices = sorted(set(choices))
     small = {choice.lower(): choice for choice in choices}
     close = difflib.get_close_matches(name.lower(), small, n=1, cutoff=0.5)
     if close:
         return f"; did you mean '{small[close[0]]}'?"
-    return "; valid: " + ", ".join(choices) if choices else ""
+    return "; valid: " + ", ".join(choices) if choices and listed else ""
 
 
 def merged(base: dict[str, Any], override: dict[str, Any]) -> dict[str, Any]:

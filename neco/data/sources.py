@@ -96,6 +96,13 @@ def is_folder(name: str) -> bool:
 
 
 def hint(name: str) -> str:
-    """Return `; did you mean ...?` for a name that is neither an archive nor a dataset."""
-    known = [*dataset_names(), *archives()]
-    return "" if name in known else nearest(name, known)
+    """Return `; did you mean ...?` for a name that is neither an archive nor a dataset.
+
+    Where nothing is near, a folder's name is followed by the datasets that have one. A file may be
+    of weights, which no list of archives helps to find.
+    """
+    known = {*dataset_names(), *archives()}
+    if name in known:
+        return ""
+    close = nearest(name, known, listed=False)
+    return close or (nearest(name, dataset_names()) if is_folder(name) else "")

@@ -29,6 +29,11 @@ def publish(results: Path, repository: Path) -> Path:
     incomplete, not traceable (`read_traceable`) or too large for the repository, and where DVC is
     missing.
     """
+    if not (results / "project.yaml").is_file():
+        raise UserError(
+            f"{results}: holds no project.yaml; name a folder that the workflow wrote, "
+            "results/<project>"
+        )
     project = load_project(results / "project.yaml")
     _refuse_unready(repository, project.publish.remote)
     chosen = published_files(project, results)

@@ -69,8 +69,12 @@ def read_object(repository: Path, name: str) -> bytes:
 def check(repository: Path) -> int:
     """Read every object that published files need, and return their size in bytes.
 
-    Raises UserError for one that is missing or damaged.
+    Raises UserError for one that is missing or damaged, and where nothing was ever published.
     """
+    if not (repository / FOLDER).is_dir():
+        raise UserError(
+            f"{repository}: holds no folder {FOLDER}; name the root of a checkout by --repository"
+        )
     return sum(len(read_object(repository, name)) for name in sorted(named_objects(repository)))
 
 

@@ -212,3 +212,10 @@ def test_a_folder_of_results_that_is_none(command, tmp_path, monkeypatch, capsys
     assert "--metrics a file: is no folder" in capsys.readouterr().err
     main([*command, "--metrics", "a typo", "--into", "x"])
     assert "--metrics a typo: there is no such folder" in caplog.text
+
+
+def test_a_training_into_a_file_is_refused_before_its_data_are_read(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    arguments = ["train", "--backbone", "demo-vit", "--data", "nowhere"]
+    assert main([*arguments, "--into", str(tmp_path / "file")]) == 1
+    assert "file: is a file; name a folder" in capsys.readouterr().err

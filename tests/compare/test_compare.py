@@ -143,6 +143,8 @@ def test_several_folders_are_a_leaderboard(tmp_path, photographs, capsys):
          "'compare.nope'"),
         (["--data", "photos", "--backbone", "demo-vit", "--csv", "empty"],
          "--csv empty: is a folder"),
+        (["--data", "photos", "--backbone", "demo-vit", "--out", "other.pth"],
+         "--out other.pth: is a file; name a folder"),
         (["--data", "photos", "--backbone", "demo-vit="], "there is no file or folder"),
         (["--data", "photos", "--backbone", "patch-colours", "--protocols", "linear"],
          "nothing can be measured: linear: the held-out images have no masks"),

@@ -57,6 +57,12 @@ def test_a_known_name_needs_no_hint():
     assert hint("coco") == "" and "'coco-things'" in hint("coco-thing")
 
 
+def test_a_folder_that_is_near_nothing_is_told_each_dataset_once_and_weights_nothing():
+    told = hint("zzz")
+    assert sorted(told.removeprefix("; valid: ").split(", ")) == sorted(dataset_names())
+    assert hint("dino_deitsmall16_pretrain.pth") == ""
+
+
 @pytest.mark.parametrize(
     ("dataset", "count"),
     [("pascal-voc", 21), ("ade20k", 150), ("pascal-context", 60), ("coco-stuff-164k", 171)],

@@ -247,6 +247,7 @@ def test_what_is_refused_is_one_line_and_writes_nothing(capsys, photos, tmp_path
         (["--weights", "page.pth"], "a web page"),
         (["--images", "nowhere"], "--images nowhere: there is no such folder"),
         (["--images", "page.pth"], "--images page.pth: there is no such folder"),
+        (["--out", "page.pth"], "--out page.pth: is a file; name a folder"),
     ],
 )
 def test_what_cannot_be_fitted_is_told_before_anything_is_written(

@@ -101,3 +101,11 @@ def test_a_folder_without_dvc_is_refused_in_one_line(results, tmp_path):
     with pytest.raises(UserError, match="elsewhere") as caught:
         publish(results, tmp_path / "elsewhere")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["absent", "empty", "file"])
+def test_what_holds_no_results_is_one_line(tmp_path, name):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=f"{name}: holds no project.yaml"):
+        publish(tmp_path / name, tmp_path)

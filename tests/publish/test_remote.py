@@ -86,3 +86,8 @@ def test_pruning_removes_only_what_nothing_names(repository):
     assert set(remote_folder(repository).glob("*/*")) == kept
     assert prune(repository) == []
     check(repository)
+
+
+def test_a_folder_in_which_nothing_was_published_is_not_sound(tmp_path):
+    with pytest.raises(UserError, match="holds no folder published"):
+        check(tmp_path)

@@ -82,6 +82,8 @@ def build(
 
 def user_folder(path: Path) -> Path:
     """Return the folder with its links resolved. Raises UserError when there is none."""
+    if path.is_file():
+        raise UserError(f"{path}: is a file; name the folder that holds your images")
     if not path.is_dir():
         raise UserError(
             f"{path}: no such folder of images; put it there, or name a folder that holds it as "

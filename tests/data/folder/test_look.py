@@ -62,10 +62,13 @@ def test_what_cannot_be_decided_does_not_stop_the_look(mine):
     assert "  255: class 1" in found.document
 
 
-@pytest.mark.parametrize("make", [lambda path: None, lambda path: path.touch()])
-def test_what_is_no_folder_is_one_line(mine, make):
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [(lambda path: None, "no such folder of images"), (lambda path: path.touch(), "x: is a file")],
+)
+def test_what_is_no_folder_is_one_line(mine, make, told):
     make(mine.root / "x")
-    with pytest.raises(UserError, match="no such folder of images"):
+    with pytest.raises(UserError, match=told):
         look(mine.root / "x")
 
 
