@@ -172,7 +172,6 @@ def _content(path: Path) -> tuple[dict[str, tuple[int, ...]], str | None]:
 
     refuse_no_weights(path)
     if not is_safetensors(path):
-        refuse_no_weights(path)
         return {}, None
     with safe_open(path, "pt") as file:
         shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
