@@ -141,10 +141,10 @@ def test_a_pulled_checkpoint_evaluates_to_the_metrics_beside_it(clone):
             f" --image-size {project['in_context']['image_size']} --into {data}/{split}"
         )
     for protocol, tolerance in TOLERANCE.items():
+        train = f" --train-features {data}/train" if protocol == "in-context" else ""
         clone.run(
             f"python -m neco evaluate {protocol} {config} --model {model} {voc} --threads 1"
-            f" --train-features {data}/train --val-features {data}/val"
-            f" --into {data}/{protocol}.json"
+            f"{train} --val-features {data}/val --into {data}/{protocol}.json"
         )
         published = clone.folder / PLACE / "metrics" / protocol / "pascal-voc" / f"{model}.json"
         before = json.loads(published.read_text())
