@@ -2,7 +2,7 @@ import shutil
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given
+from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -24,7 +24,6 @@ def error(ours, exact):
 )
 @given(
     st.sampled_from(["bitonic", "odd_even"]),
-    # The slope of logistic_phi is singular at ties: float32 values then say little about it.
     st.sampled_from(
         [("cauchy", 60.0, 2e-4), ("logistic", 12.0, 2e-4), ("logistic_phi", 4.0, 0.02)]
     ),
@@ -34,6 +33,9 @@ def error(ours, exact):
     st.booleans(),
     st.integers(0, 2**32 - 1),
 )
+@example(
+    "odd_even", ("logistic_phi", 4.0, 1e-3), 32, 24, 1, True, 13
+)  # a near tie: both err by 4 %
 def test_equals_autograd(
     problem, reference_result, network, relaxed, width, rows, columns, two_way, seed
 ):
@@ -53,10 +55,14 @@ def test_equals_autograd(
     exact = reference_result(student, teacher, asked)
     assert error(ours.loss, exact.loss) < 1e-5
     assert error(ours.floor, exact.floor) < 1e-5
-    assert error(ours.student_gradient, exact.student_gradient) < tolerance
+    # The slope of logistic_phi is singular at ties, where all float32 arithmetic errs alike.
+    single = chunked.evaluate(student, teacher, asked)
+    allowed = max(tolerance, 2 * error(single.student_gradient, exact.student_gradient))
+    assert error(ours.student_gradient, exact.student_gradient) < allowed
     assert (ours.teacher_gradient is None) == (not two_way)
     if two_way:
-        assert error(ours.teacher_gradient, exact.teacher_gradient) < tolerance
+        allowed = max(tolerance, 2 * error(single.teacher_gradient, exact.teacher_gradient))
+        assert error(ours.teacher_gradient, exact.teacher_gradient) < allowed
 
 
 @pytest.mark.parametrize("relaxation", ["cauchy", "logistic", "logistic_phi"])
