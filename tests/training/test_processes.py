@@ -94,12 +94,13 @@ def alone() -> Fabric:
 
 @pytest.mark.parametrize("case", [case for case in CASES if case != "local"])
 def test_two_processes_train_as_one(two, alone, case):
-    """Weights move by up to 3e-3 here."""
+    """Weights move by up to 3e-3 here. Attention sums in another order for other batches, and where
+    a gradient is next to 0 Adam turns this rounding into a hundredth of a move."""
     expected, found = trained(case, alone), two[0][case]
     torch.testing.assert_close(found["losses"], expected.pop("losses"), rtol=1e-5, atol=0)
     for name, value in expected.items():
         torch.testing.assert_close(without_keys(name, found[name]), without_keys(name, value),
-                                   rtol=1e-6, atol=1e-5)  # fmt: skip
+                                   rtol=1e-6, atol=5e-5)  # fmt: skip
 
 
 def without_keys(name: str, value: Tensor) -> Tensor:
