@@ -14,7 +14,7 @@ from neco.config.compare import Compare
 from neco.data.dataset import Dataset, read_dataset, splits_of
 from neco.data.folder.match import make_plan
 from neco.data.folder.plan import read_settings
-from neco.data.folder.walk import walk
+from neco.data.folder.walk import Listing, walk
 from neco.data.prepare import prepare_folder
 from neco.data.state import folder_state
 from neco.errors import UserError
@@ -68,11 +68,11 @@ def datasets(
     into: where prepared datasets are written. splits: those that were asked for, by `train` and
     `val`. skip: how many files may be unusable. Raises UserError for a folder without images.
     """
-    for folder in given:
-        _refuse(folder, into, splits)
+    listings = [_listing(folder, into, splits) for folder in given]  # before any is prepared
     found: list[Data] = []
-    for folder in given:
-        one = _data(_prepared(folder, into, skip), settings, splits)
+    for folder, listing in zip(given, listings, strict=True):
+        prepared = folder if listing is None else _prepared(folder, listing, into, skip)
+        one = _data(prepared, settings, splits)
         one = replace(one, name=folder.resolve().name or one.name)
         taken = {other.key for other in found}
         tries = (replace(one, name=f"{one.name} ({number})") for number in count(2))
@@ -80,32 +80,36 @@ def datasets(
     return found
 
 
-def _refuse(folder: Path, into: Path, splits: dict[str, str]) -> None:
-    """Raise UserError for a folder or a split that is not there, before any folder is prepared."""
+def _listing(folder: Path, into: Path, splits: dict[str, str]) -> Listing | None:
+    """Return what lies in a folder, None for a prepared dataset.
+
+    Raises UserError for a folder or a split that is not there.
+    """
     if not folder.is_dir():
         raise UserError(f"--data {folder}: there is no such folder")
-    root = folder.resolve()
-    prepared = (folder / INDEX).is_file()
-    if not prepared and into.resolve().is_relative_to(root):
-        raise UserError(f"{into.parent}: lies inside of {folder}; name another --out, beside it")
-    if prepared:
+    root, listing = folder.resolve(), None
+    if (folder / INDEX).is_file():
         there = splits_of(folder)
     else:
-        there = list(make_plan(walk(root), read_settings(root)).splits)
+        if into.resolve().is_relative_to(root):
+            raise UserError(
+                f"{into.parent}: lies inside of {folder}; name another --out, beside it"
+            )
+        listing = walk(root)
+        there = list(make_plan(listing, read_settings(root)).splits)
     for part, split in splits.items():
         if split not in there:
             raise UserError(
                 f"--{part}-split {split}: {folder} has no such split{nearest(split, there)}"
             )
+    return listing
 
 
-def _prepared(folder: Path, into: Path, skip: int | None) -> Path:
+def _prepared(folder: Path, listing: Listing, into: Path, skip: int | None) -> Path:
     """Return a prepared dataset, made of the folder anew only where its files have changed."""
-    if (folder / INDEX).is_file():
-        return folder
-    root = folder.resolve()
+    root = listing.root
     target = into / f"{file_stem(root.name) or 'data'}-{_short_digest(str(root))}"
-    note, state = target.with_name(f"{target.name}.files"), folder_state(walk(root), skip)
+    note, state = target.with_name(f"{target.name}.files"), folder_state(listing, skip)
     index = target / INDEX
     there = index.is_file() and note.is_file()
     if there and read_text(note).strip() == f"{state} {file_digest(index)}":
