@@ -1,7 +1,7 @@
 """Attention by plain matrix products against PyTorch's fused kernel on a CPU, with and without
 gradient.
 
-    OMP_NUM_THREADS=1 python benchmarks/attention.py --json benchmarks/results/attention.jsonl
+    OMP_NUM_THREADS=1 python -m benchmarks.attention --json benchmarks/results/attention.jsonl
 
 It is why a training attends plainly only in bfloat16 (Backbone.attend_for_training). One block of
 timm's attention is timed at the sizes of the demo, of NeCo's crops and of the evaluations. The two
@@ -9,7 +9,6 @@ ways take turns; the median of the rounds counts.
 """
 
 import argparse
-import json
 import os
 import statistics
 import time
@@ -19,6 +18,7 @@ from typing import Any
 import torch
 from timm.layers import Attention
 
+from benchmarks.gpu.records import append
 from neco.precision import device_name, fast_half
 
 SIZES = {"crops of 64 pixels, patch 8": (65, 48), "224, patch 14": (257, 16), "518": (1370, 2)}
@@ -73,8 +73,7 @@ def main() -> None:
                     flush=True,
                 )
                 if chosen.json:
-                    with chosen.json.open("a") as file:
-                        file.write(json.dumps(row) + "\n")
+                    append(chosen.json, row)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ compiled is what a training launches (launches.py), for every architecture asked
 """
 
 import argparse
-import json
 import os
 import re
 import subprocess
@@ -23,6 +22,7 @@ from triton.backends.nvidia import compiler as nvidia
 from triton.compiler import ASTSource
 
 from benchmarks.gpu.launches import ALIGNED, Launch, launches_of
+from benchmarks.gpu.records import append
 from neco.sorting import triton_kernel
 
 ARCHITECTURES = {80: "A100", 90: "H100, H200", 100: "B200"}
@@ -123,8 +123,7 @@ def main() -> None:
                 flush=True,
             )
             if chosen.json:
-                with chosen.json.open("a") as file:
-                    file.write(json.dumps(row) + "\n")
+                append(chosen.json, row)
 
 
 if __name__ == "__main__":
