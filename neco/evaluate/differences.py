@@ -69,11 +69,17 @@ def image_weights(images: int, replicas: int, seed: int) -> np.ndarray:
     return generator.multinomial(images, np.full(images, 1 / images), size=replicas)
 
 
-def scores(measured: Measured, replicas: int, seed: int) -> dict[str, Score]:
-    """Return the number of each setting of a protocol, its mean over seeds, with its draws."""
+def scores(
+    measured: Measured, replicas: int, seed: int, only: str | None = None
+) -> dict[str, Score]:
+    """Return the number of each setting of a protocol, its mean over seeds, with its draws.
+
+    only: the one setting to look at; None looks at all.
+    """
     by_setting: dict[str, list[PerImage]] = {}
     for result, parts in zip(measured.metrics.results, measured.parts, strict=True):
-        by_setting.setdefault(result.setting, []).append(parts)
+        if only is None or result.setting == only:
+            by_setting.setdefault(result.setting, []).append(parts)
     weights: dict[int, np.ndarray] = {}
     found = {}
     for setting, alike in by_setting.items():

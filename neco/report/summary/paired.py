@@ -132,8 +132,11 @@ def _kept(measured: Measured, group: Group, quantity: Quantity, bare: set[str]) 
 
 def _score(kept: list[_Kept], quantity: Quantity, settings: Compare) -> Score | None:
     """Return the mean over the seeds of a model, which are all given the same draws."""
-    every = [scores(one, settings.replicas, settings.seed).get(quantity.setting) for one in kept]
-    known = [score for score in every if score is not None]
+    known = [
+        score
+        for one in kept
+        for score in scores(one, settings.replicas, settings.seed, quantity.setting).values()
+    ]
     if not known:
         return None
     return Score(
