@@ -11,6 +11,8 @@ from tests.reliability.folder_inputs import Spoiler, as_many, as_undamaged, of_f
 from tests.reliability.inputs import EQUAL, LEFT_OUT, LINE, Case, mine, spoiled
 from tests.reliability.world import SIDE, World, label_image, photograph
 
+IMAGE, MASK = "images/003.jpg", "masks/003.png"
+
 
 def cases() -> Iterator[Case]:
     """Yield every case of photographs and masks."""
@@ -18,21 +20,25 @@ def cases() -> Iterator[Case]:
     yield from masks()
 
 
-def _first(world: World, folder: Path) -> tuple[Path, list[object]]:
-    path = mine(world, folder) / "images" / "003.jpg"
-    return path, world.prepare(folder / "mine", folder / "out")
+def _file(place: str, *options: object) -> Callable[[World, Path], tuple[Path, list[object]]]:
+    """Return what makes a folder, and returns its file at `place` and the command to prepare it."""
+
+    def make(world: World, folder: Path) -> tuple[Path, list[object]]:
+        path = mine(world, folder) / place
+        return path, [*world.prepare(folder / "mine", folder / "out"), *options]
+
+    return make
 
 
-def _first_skipped(world: World, folder: Path) -> tuple[Path, list[object]]:
-    path, command = _first(world, folder)
-    return path, [*command, "--skip", 2]
+def _skipped(place: str) -> Callable[[World, Path], tuple[Path, list[object]]]:
+    return _file(place, "--skip", 2)
 
 
 def photographs() -> Iterator[Case]:
     """Yield broken photographs, refused or left out, and photographs of every kind."""
     broken = (*CUT, *FOREIGN, "a dangling link", "a link to itself")
-    yield from spoiled("photograph", broken, _first)
-    yield from spoiled("photograph left out", broken, _first_skipped, LEFT_OUT, equal=as_many(9))
+    yield from spoiled("photograph", broken, _file(IMAGE))
+    yield from spoiled("photograph left out", broken, _skipped(IMAGE), LEFT_OUT, equal=as_many(9))
     for mode, suffix in (
         ("CMYK", "jpg"), ("L", "jpg"), ("L", "png"), ("LA", "png"), ("RGBA", "png"), ("P", "png"),
         ("1", "png"), ("RGB", "webp"), ("RGB", "tiff"), ("RGB", "bmp"), ("RGB", "JPG"),
@@ -93,16 +99,6 @@ def photographs() -> Iterator[Case]:
         yield of_folder(f"called {odd}", renamed, EQUAL, "name", equal=as_many(10))
 
 
-def _mask(world: World, folder: Path) -> tuple[Path, list[object]]:
-    path = mine(world, folder) / "masks" / "003.png"
-    return path, world.prepare(folder / "mine", folder / "out")
-
-
-def _mask_skipped(world: World, folder: Path) -> tuple[Path, list[object]]:
-    path, command = _mask(world, folder)
-    return path, [*command, "--skip", 2]
-
-
 def _every_mask(write: Callable[[np.ndarray, Path], object]) -> Spoiler:
     def change(folder: Path) -> None:
         for path in (folder / "masks").iterdir():
@@ -114,8 +110,8 @@ def _every_mask(write: Callable[[np.ndarray, Path], object]) -> Spoiler:
 def masks() -> Iterator[Case]:
     """Yield broken masks and masks of every kind."""
     broken = (*CUT, *FOREIGN)
-    yield from spoiled("mask", broken, _mask)
-    yield from spoiled("mask left out", broken, _mask_skipped, LEFT_OUT, equal=as_many(9))
+    yield from spoiled("mask", broken, _file(MASK))
+    yield from spoiled("mask left out", broken, _skipped(MASK), LEFT_OUT, equal=as_many(9))
 
     def palette(labels: np.ndarray, path: Path) -> None:
         image = Image.fromarray(labels)
