@@ -100,8 +100,12 @@ LONG = 60
 """Steps of a training that is still at work when the signal comes."""
 
 
-def in_training(folder: Path, running: subprocess.Popen[str]) -> int:
-    """Wait until the training of a workflow has a checkpoint; return the process that trains."""
+def in_training(folder: Path) -> tuple[subprocess.Popen[str], int]:
+    """Start a workflow whose training is long, and wait until the training has a checkpoint.
+
+    Returns Snakemake and the number of the process that trains.
+    """
+    running = start(folder, LONG)
     until = time.monotonic() + LIMIT
     while not [*folder.rglob("checkpoint.ckpt")]:
         assert running.poll() is None and time.monotonic() < until, (folder / "told").read_text()
@@ -109,7 +113,13 @@ def in_training(folder: Path, running: subprocess.Popen[str]) -> int:
     listed = subprocess.run(
         ["ps", "-o", "pid=,args=", "-g", str(running.pid)], capture_output=True, text=True
     )
-    return next(int(line.split()[0]) for line in listed.stdout.splitlines() if " train " in line)
+    trains = [line for line in listed.stdout.splitlines() if " train " in line]
+    return running, int(trains[0].split()[0])
+
+
+def continues(folder: Path) -> None:
+    """Let the same command do the rest."""
+    assert start(folder, LONG).wait(LIMIT) == 0, (folder / "told").read_text()[-2000:]
 
 
 def ended(process: int) -> bool:
@@ -138,8 +148,7 @@ def locked(folder: Path) -> bool:
 def test_sigterm_to_all_processes_of_a_workflow(tmp_path):
     """As a scheduler sends it: the training saves its state, no lock stays, the rest is done."""
     place = tmp_path / "ended"
-    running = start(place, LONG)
-    training = in_training(place, running)
+    running, training = in_training(place)
     began = time.monotonic()
     os.killpg(running.pid, signal.SIGTERM)
     assert until_ended(training, 60)
@@ -150,28 +159,26 @@ def test_sigterm_to_all_processes_of_a_workflow(tmp_path):
     assert not [*place.rglob("*.part")]
     log = place / "results" / "killed" / "logs" / "train" / "neco.seed0.log"
     assert "SIGTERM" in log.read_text()
-    assert start(place, LONG).wait(LIMIT) == 0, (place / "told").read_text()[-2000:]
+    continues(place)
     assert "continues at step" in log.read_text()
 
 
 @pytest.mark.slow
 def test_sigterm_to_snakemake_alone_waits_for_the_jobs(tmp_path):
     place = tmp_path / "alone"
-    running = start(place, LONG)
-    training = in_training(place, running)
+    running, training = in_training(place)
     running.terminate()
     assert running.wait(LIMIT) == 1
     assert ended(training) and not locked(place)
     assert "Will exit after finishing currently running jobs" in (place / "told").read_text()
     assert [*place.rglob("training.json")]
-    assert start(place, LONG).wait(LIMIT) == 0, (place / "told").read_text()[-2000:]
+    continues(place)
 
 
 @pytest.mark.slow
 def test_kill_9_of_snakemake_alone_is_told_with_the_way_on(tmp_path):
     place = tmp_path / "killed"
-    running = start(place, LONG)
-    training = in_training(place, running)
+    running, training = in_training(place)
     running.kill()
     running.wait()
     counts.kills["Snakemake alone"] += 1
@@ -181,4 +188,4 @@ def test_kill_9_of_snakemake_alone_is_told_with_the_way_on(tmp_path):
     assert until_ended(training, LIMIT)
     unlock(place)
     assert not locked(place)
-    assert start(place, LONG).wait(LIMIT) == 0, (place / "told").read_text()[-2000:]
+    continues(place)
