@@ -17,6 +17,7 @@ from unittest.mock import patch
 import torch
 from lightning_fabric.strategies import SingleDeviceStrategy
 from torch import Tensor
+from torch._subclasses import fake_tensor
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map_only
@@ -88,6 +89,8 @@ def pretended_card() -> Iterator[list[Launch]]:
         stack.enter_context(patch.object(Tensor, "pin_memory", lambda self, *_: self))
         stack.enter_context(patch.object(Tensor, "is_pinned", lambda self, *_: True))
         stack.enter_context(patch.object(implementations, "_automatic", lambda *_: "triton"))
+        # PyTorch 2.11 makes a tensor on the card before its first fake one.
+        stack.enter_context(patch.object(fake_tensor, "init_gpu_context", lambda _: None))
         # The training has put its networks there already, and a second move would swap them.
         stack.enter_context(patch.object(SingleDeviceStrategy, "module_to_device", lambda *_: None))
         before = torch._C._only_lift_cpu_tensors()
