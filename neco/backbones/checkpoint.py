@@ -106,7 +106,11 @@ def _harmless() -> list[Any]:
     """Return what training scripts keep beside weights and what loading may rebuild: plain data."""
     scalar = np._core.multiarray.scalar  # type: ignore[attr-defined]
     numbers = [type(np.dtype(kind)) for kind in ("f2", "f4", "f8", "i4", "i8", "u1", "?")]
-    paths = [(kind, f"pathlib.{kind.__name__}") for kind in (pathlib.PosixPath, pathlib.Path)]
+    paths = [
+        (kind, f"{module}.{kind.__name__}")
+        for kind in (pathlib.PosixPath, pathlib.Path)
+        for module in ("pathlib", "pathlib._local")  # the second in files of Python 3.13
+    ]
     names = [(scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")]
     return [argparse.Namespace, np.dtype, *numbers, *names, *paths]
 

@@ -3,6 +3,7 @@
 import argparse
 import logging
 import pathlib
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,13 @@ def test_every_nesting_gives_the_same_tensors(nesting: str, vit: State, converte
     found = converted(NESTINGS[nesting](vit))
     assert found.keys() == vit.keys()
     assert all(torch.equal(found[name], tensor) for name, tensor in vit.items())
+
+
+def test_a_path_saved_by_python_3_13_is_read(monkeypatch, vit: State, converted: Convert) -> None:
+    """There the class says that it is of `pathlib._local`, a module that others do not have."""
+    monkeypatch.setitem(sys.modules, "pathlib._local", pathlib)
+    monkeypatch.setattr(pathlib.PosixPath, "__module__", "pathlib._local")
+    assert converted({"model": vit, "out": pathlib.Path("/x")}).keys() == vit.keys()
 
 
 @given(

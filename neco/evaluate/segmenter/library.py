@@ -55,6 +55,11 @@ try:
         from mmseg.models.segmentors import EncoderDecoder  # registers heads and losses too
         from mmseg.models.utils import resize
 except ImportError as error:
+    if ".so" in str(error):  # OpenCV, which comes with mmcv, loads libraries of the system
+        raise UserError(
+            f"segmenter: a library of the system is missing ({error}); on Debian and Ubuntu, "
+            "apt install libgl1 libglib2.0-0, elsewhere pip install opencv-python-headless"
+        ) from None
     raise UserError(
         f"segmenter: MMSegmentation is not installed ({error}); "
         "pip install neco-reproduction[segmenter]"

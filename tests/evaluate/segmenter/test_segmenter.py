@@ -16,7 +16,7 @@ from neco.errors import UserError
 from neco.evaluate.metrics import class_iou, confusion, margins
 from neco.evaluate.result import Metrics
 
-pytest.importorskip("mmseg.version", reason="needs the extra `segmenter`")
+pytest.importorskip("mmseg.version", reason="needs the extra `segmenter`", exc_type=ImportError)
 
 from neco.evaluate.segmenter import fine_tune as loop
 from neco.evaluate.segmenter.evaluate import evaluate, score
