@@ -103,5 +103,5 @@ pin: setup  ## pin conda's packages in envs/NAME.linux-64.pin.txt (needs the cha
 test-conda: setup  ## make the four conda environments and run every kind of step in its own
 	$(BIN)/python tests/conda/prove.py
 
-clean:  ## remove what runs wrote (not .venv)
-	rm -rf .snakemake data results/demo results/quick-demo results/smoke
+clean:  ## remove what the demos and smoke wrote; other projects' archives and results stay
+	rm -rf .snakemake $(foreach name,demo quick-demo smoke,data/$(name) results/$(name))

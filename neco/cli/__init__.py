@@ -19,15 +19,21 @@ from neco.cli import (
     publishing,
     report,
 )
+from neco.cli.arguments import Described
 from neco.errors import UserError, explained, interrupt_behind
 from neco.locks import held
 from neco.processes import EndedError, ended_by_signals
 
+EPILOG = (
+    "`neco STEP --help` says more of one command. docs/index.md leads to the page for your "
+    "question, and config/defaults.yaml explains every setting."
+)
+
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of every command."""
-    root = argparse.ArgumentParser(prog="neco", description=__doc__)
-    commands = root.add_subparsers(dest="command", required=True, metavar="STEP")
+    root = argparse.ArgumentParser(prog="neco", description=__doc__, epilog=EPILOG)
+    commands = root.add_subparsers(dest="command", required=True, metavar="STEP", action=Described)
     for part in (
         project, doctor, plan, data, models, own, evaluation, compare, report, publishing,
     ):  # fmt: skip

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Commands = Any
 """argparse's subparsers object, whose type has no public name."""
 
-BACKBONE = "a name from docs/backbones.md, timm:NAME, hf-hub:OWNER/NAME, local-dir:FOLDER"
+BACKBONE = "a name from docs/backbones.md, timm:NAME, hf-hub:OWNER/NAME or local-dir:FOLDER"
 WEIGHTS = (
     "weights file of the backbone, any checkpoint of its architecture. Without it, demo-vit has "
     "weights of its own, and those of timm: and hf-hub: names are downloaded; every other backbone "
@@ -26,7 +26,23 @@ MIRROR = (
     "where to look: `official`, a folder, or the start of an address; may be given again, and is "
     "asked in order (default: the configuration's mirrors)"
 )
+WEIGHTS_MIRROR = (
+    "where to look for weights: `official`, which is asked last, a folder, or the start of an "
+    "address; may be given again"
+)
+SKIP = "leave out up to this many files that cannot be used (default: dataset.yaml's, or 0)"
 DATA = "folder of a prepared dataset (`neco prepare` makes one)"
+
+
+class Described(argparse._SubParsersAction):
+    """Commands whose own help begins with what the list of all commands says of them."""
+
+    def add_parser(self, name: str, **how: Any) -> Any:
+        """Return the parser of a command; `help` is its `description` too, unless it has one."""
+        about = how.get("help")
+        if about:
+            how.setdefault("description", f"{about[0].upper()}{about[1:]}.")
+        return super().add_parser(name, **how)
 
 
 def count(text: str) -> int:
@@ -90,6 +106,16 @@ def add_block(command: argparse.ArgumentParser) -> None:
 def block_of(args: argparse.Namespace, project: Project) -> int | None:
     """Return the block of --block, else the project's."""
     return project.extraction.block if args.block is None else int(args.block)
+
+
+def add_downloads(command: argparse.ArgumentParser) -> None:
+    """Add --downloads."""
+    command.add_argument(
+        "--downloads",
+        type=Path,
+        default=Path("data/downloads"),
+        help="folder that keeps downloaded files (default: data/downloads)",
+    )
 
 
 def add_threads(command: argparse.ArgumentParser, about: str = "threads to compute with") -> None:

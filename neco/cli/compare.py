@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any, get_args
 
 from neco.cli.arguments import (
+    SKIP,
     Commands,
     add_block,
     add_config,
+    add_downloads,
     add_threads,
     count,
     place,
@@ -27,7 +29,12 @@ BACKBONE = (
 
 def add_commands(commands: Commands) -> None:
     """Add this module's commands."""
-    compare = commands.add_parser("compare", help="compare backbones on your own images")
+    compare = commands.add_parser(
+        "compare",
+        help="compare backbones on your own images",
+        description="Compare backbones on your own images by every protocol that fits, and write a "
+        "table and a page (docs/compare.md).",
+    )
     compare.add_argument(
         "--data",
         type=Path,
@@ -36,7 +43,7 @@ def add_commands(commands: Commands) -> None:
         help="a folder of images, with masks or without, or a prepared dataset; may be repeated",
     )
     compare.add_argument("--backbone", action="append", required=True, help=BACKBONE)
-    compare.add_argument("--out", type=place, required=True, help="folder for everything written")
+    compare.add_argument("--out", type=place, required=True, help="folder to write")
     compare.add_argument(
         "--protocols",
         help=f"which of {', '.join(get_args(Compared))}, with commas between (default: all that "
@@ -51,11 +58,11 @@ def add_commands(commands: Commands) -> None:
         "--image-size", type=count, help="side in pixels of features (default: 448, quick: 224)"
     )
     add_block(compare)
-    compare.add_argument("--csv", type=place, help="write the table here as well")
+    compare.add_argument("--csv", type=place, help="file to write the table to as well")
     compare.add_argument("--train-split", help="training split (default: trainaug or train)")
-    compare.add_argument("--val-split", help="held-out split (default: val, else the only one)")
-    compare.add_argument("--skip", type=whole, help="as for `prepare`: files that may be unusable")
-    compare.add_argument("--downloads", type=Path, default=Path("data/downloads"))
+    compare.add_argument("--val-split", help="held-out split (default: val, else the first)")
+    compare.add_argument("--skip", type=whole, help=SKIP)
+    add_downloads(compare)
     add_config(compare)
     add_threads(compare)
     compare.set_defaults(step=_compare, writes=lambda chosen: chosen.out)

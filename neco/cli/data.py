@@ -7,6 +7,7 @@ from pathlib import Path
 from neco.cli.arguments import (
     DATA,
     MIRROR,
+    SKIP,
     Commands,
     add_config,
     add_into,
@@ -43,7 +44,9 @@ def add_commands(commands: Commands) -> None:
         action="store_true",
         help="print the dataset.yaml instead of writing it into the folder",
     )
-    look.add_argument("--processes", type=count, help="processes that read masks")
+    look.add_argument(
+        "--processes", type=count, help="processes that read masks (default: one for each core)"
+    )
     look.set_defaults(step=_look)
 
     prepare = commands.add_parser(
@@ -57,12 +60,10 @@ def add_commands(commands: Commands) -> None:
         "--archives", type=Path, help="folder of the archives (not with a folder of your own)"
     )
     add_into(prepare, "folder of the dataset")
-    prepare.add_argument("--processes", type=count, help="processes that convert masks")
     prepare.add_argument(
-        "--skip",
-        type=whole,
-        help="leave out up to this many files that cannot be used (default: dataset.yaml's, or 0)",
+        "--processes", type=count, help="processes that convert masks (default: one for each core)"
     )
+    prepare.add_argument("--skip", type=whole, help=SKIP)
     prepare.add_argument(
         "--without-labels",
         action="store_true",
@@ -79,7 +80,9 @@ def add_commands(commands: Commands) -> None:
     )
     pack.add_argument("--shard-mb", type=float, help="largest shard in MB (default: 256)")
     pack.add_argument("--quality", type=int, help="JPEG quality of shrunk images (default: 95)")
-    pack.add_argument("--processes", type=count, help="threads that shrink images")
+    pack.add_argument(
+        "--processes", type=count, help="threads that shrink images (default: one for each core)"
+    )
     pack.set_defaults(step=_pack, writes=into_of)
 
 

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
 def add_commands(commands: Commands) -> None:
     """Add this module's commands."""
-    doctor = commands.add_parser("doctor", help="what this machine has; paste it into a report")
-    doctor.add_argument("--json", action="store_true", help="for programs")
+    doctor = commands.add_parser(
+        "doctor", help="print what this machine has, to paste into a report"
+    )
+    doctor.add_argument("--json", action="store_true", help="print JSON, for programs")
     doctor.set_defaults(step=_doctor)
 
 

@@ -2,6 +2,7 @@
 writes one metrics file."""
 
 import argparse
+from inspect import getdoc
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +32,18 @@ KINDS = {"features": "extract", "attention": "attend"}
 
 def add_commands(commands: Commands) -> None:
     """Add this module's commands."""
-    evaluate = commands.add_parser("evaluate", help="evaluate a model with one protocol")
+    evaluate = commands.add_parser(
+        "evaluate",
+        help="evaluate a model with one protocol",
+        description="Evaluate a model with one protocol, and write a metrics file "
+        "(docs/evaluation.md).",
+    )
     protocols = evaluate.add_subparsers(dest="protocol", required=True, metavar="PROTOCOL")
     for record in PROTOCOLS.values():
-        _add_protocol(protocols.add_parser(record.name, help=record.title), record)
+        command = protocols.add_parser(
+            record.name, help=record.title, description=getdoc(record.settings)
+        )
+        _add_protocol(command, record)
     best = commands.add_parser(
         "best-rate", help="choose the best of several learning rates of segmenter"
     )
@@ -62,7 +71,8 @@ def _add_protocol(command: argparse.ArgumentParser, record: ProtocolRecord) -> N
             command.add_argument(f"--{part}-{kind}", type=Path, help=about)
     if record.reads("backbone"):
         command.add_argument(
-            "--backbone", help=f"needed where settings send images through it: {BACKBONE}"
+            "--backbone",
+            help=f"backbone, where the settings send images through it: {BACKBONE}",
         )
         command.add_argument("--weights", type=Path, help=WEIGHTS)
         add_block(command)

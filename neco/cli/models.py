@@ -8,11 +8,12 @@ from typing import get_args
 from neco.cli.arguments import (
     BACKBONE,
     DATA,
-    MIRROR,
     WEIGHTS,
+    WEIGHTS_MIRROR,
     Commands,
     add_block,
     add_config,
+    add_downloads,
     add_into,
     add_threads,
     backbone_of,
@@ -32,14 +33,13 @@ def add_commands(commands: Commands) -> None:
     weights = commands.add_parser("weights", help="download and convert a backbone's weights")
     weights.add_argument("backbone", help=BACKBONE)
     add_into(weights, ".safetensors file to write")
-    weights.add_argument(
-        "--downloads",
-        type=Path,
-        default=Path("data/downloads"),
-        help="folder that keeps downloaded files (default: data/downloads)",
-    )
+    add_downloads(weights)
     add_config(weights)
-    weights.add_argument("--mirror", action="append", help=MIRROR)
+    weights.add_argument(
+        "--mirror",
+        action="append",
+        help=f"{WEIGHTS_MIRROR} (default: the configuration's mirrors)",
+    )
     weights.set_defaults(step=_weights, writes=into_of)
 
     pretrain = commands.add_parser(
@@ -49,7 +49,12 @@ def add_commands(commands: Commands) -> None:
     add_threads(pretrain)
     pretrain.set_defaults(step=_pretrain, writes=into_of)
 
-    train = commands.add_parser("train", help="post-train a backbone with NeCo")
+    train = commands.add_parser(
+        "train",
+        help="post-train a backbone with NeCo",
+        description="Post-train a backbone with NeCo on a prepared dataset (docs/recipe.md, "
+        "docs/training.md). The same command continues a training that was stopped.",
+    )
     add_config(train)
     train.add_argument(
         "--run", help="run of the configuration (default: `train` of the configuration alone)"
@@ -62,7 +67,10 @@ def add_commands(commands: Commands) -> None:
     train.add_argument("--seed", type=int, help="seed of the training (default: train.seed)")
     add_threads(train, "threads that each process computes with")
     train.add_argument(
-        "--devices", type=count, default=1, help="processes on each node, one for each device"
+        "--devices",
+        type=count,
+        default=1,
+        help="processes on each node, one for each device (default: 1)",
     )
     train.add_argument("--nodes", type=count, default=1, help="nodes to train on (default: 1)")
     train.add_argument(

@@ -6,7 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from neco.cli.arguments import (
+    BACKBONE,
+    SKIP,
+    WEIGHTS_MIRROR,
     Commands,
+    add_downloads,
     add_into,
     add_threads,
     count,
@@ -17,36 +21,54 @@ from neco.cli.arguments import (
     use_threads,
     whole,
 )
-from neco.cli.models import BACKBONE, WEIGHTS
 from neco.errors import UserError
 
 if TYPE_CHECKING:
     from neco.fit.order import Order
 
+FIT_WEIGHTS = (
+    "weights file of the backbone, any checkpoint of its architecture (default: they are fetched)"
+)
+
 
 def add_commands(commands: Commands) -> None:
     """Add this module's commands."""
-    fit = commands.add_parser("fit", help="train a backbone on your own images, and export it")
+    fit = commands.add_parser(
+        "fit",
+        help="train a backbone on your own images, and export it",
+        description="Prepare your images, choose settings, say how long the training takes, train "
+        "a backbone, and export it (docs/your-images.md). The same command continues where it was "
+        "stopped.",
+    )
     fit.add_argument("--images", type=Path, required=True, help="folder of images")
-    fit.add_argument("--backbone", required=True, help=f"start; {BACKBONE}")
-    fit.add_argument("--out", type=place, required=True, help="folder for everything")
-    fit.add_argument("--weights", type=Path, help=WEIGHTS)
+    fit.add_argument("--backbone", required=True, help=f"backbone to start from: {BACKBONE}")
+    fit.add_argument(
+        "--out", type=place, required=True, help="folder to write; the model will be OUT/model"
+    )
+    fit.add_argument("--weights", type=Path, help=FIT_WEIGHTS)
     length = fit.add_mutually_exclusive_group()
-    length.add_argument("--steps", type=count, help="length of the training")
+    length.add_argument("--steps", type=count, help="number of steps of the training")
     length.add_argument(
-        "--time", type=seconds, help="time for all of it, as in 10m; chooses the steps"
+        "--time",
+        type=seconds,
+        help="time for the whole command, as in 10m; the number of steps is chosen for it",
     )
     fit.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="a setting that is not to be chosen, train.batch_size=8, or a rule, fit.epochs=5",
+        help="set a setting that `fit` would choose, as in train.batch_size=8, or change a rule by "
+        "which it chooses, as in fit.epochs=5; may be given again",
     )
-    fit.add_argument("--dry-run", action="store_true", help="show settings and estimate, no more")
-    fit.add_argument("--skip", type=whole, help="leave out up to so many files that are no good")
-    fit.add_argument("--mirror", action="append", help="as for `fetch`")
-    fit.add_argument("--downloads", type=Path, default=Path("data/downloads"))
+    fit.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="show the settings and how long the training takes; write and fetch nothing",
+    )
+    fit.add_argument("--skip", type=whole, help=SKIP)
+    fit.add_argument("--mirror", action="append", help=f"{WEIGHTS_MIRROR} (default: official)")
+    add_downloads(fit)
     add_threads(fit)
     fit.set_defaults(step=_fit, writes=lambda chosen: None if chosen.dry_run else chosen.out)
 
@@ -58,7 +80,7 @@ def add_commands(commands: Commands) -> None:
     )
     add_into(export, "folder to write")
     export.add_argument(
-        "--backbone", help="whose weights a file holds, or a run that does not say it"
+        "--backbone", help="name of the backbone, for a file or a run that does not say it"
     )
     export.add_argument(
         "--onnx", action="store_true", help="add model.onnx, for images of any number and size"

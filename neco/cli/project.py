@@ -9,7 +9,9 @@ from neco.errors import UserError
 
 def add_commands(commands: Commands) -> None:
     """Add this module's commands."""
-    demo = commands.add_parser("demo", help="the whole path on generated scenes, then its result")
+    demo = commands.add_parser(
+        "demo", help="run the whole path on generated scenes, and show its result"
+    )
     demo.add_argument("--cores", default="all", help="processor cores to use (default: all)")
     demo.add_argument(
         "--full", action="store_true", help="three training seeds and the sizes that are published"

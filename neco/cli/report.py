@@ -21,7 +21,18 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FEATURES = [f"{side}_{part}" for side in ("start", "run") for part in ("train", "val", "cluster")]
+SIDES = {"start": "the start's", "run": "the run's"}
+PARTS = {
+    "train": "features of the training split",
+    "val": "features of the held-out split",
+    "cluster": "features of the held-out split at the size of overclustering",
+}
+FEATURES = {
+    f"{side}_{part}": f"{whose} {what}: a folder that `neco extract` wrote"
+    for side, whose in SIDES.items()
+    for part, what in PARTS.items()
+}
+"""Features that a figure may read, and what the command's help says of each."""
 
 
 def add_commands(commands: Commands) -> None:
@@ -41,7 +52,11 @@ def add_commands(commands: Commands) -> None:
         )
         command.add_argument("--runs", type=Path, help="folder of trained runs")
         if name in ("table", "figure"):
-            command.add_argument("name", choices=get_args(Table if name == "table" else Figure))
+            command.add_argument(
+                "name",
+                choices=get_args(Table if name == "table" else Figure),
+                help=f"number of the {name}",
+            )
         if name != "models":
             command.add_argument("--metrics", type=Path, help="folder of metrics files")
             command.add_argument(
@@ -63,10 +78,8 @@ def add_commands(commands: Commands) -> None:
                 metavar=("START", "RUN"),
                 help="for figure 7: what `evaluate unsupervised --maps` wrote for start and run",
             )
-            for need in FEATURES:
-                command.add_argument(
-                    _flag(need), type=Path, help="folder that `neco extract` wrote"
-                )
+            for need, which in FEATURES.items():
+                command.add_argument(_flag(need), type=Path, help=which)
         command.set_defaults(step=run)
 
 

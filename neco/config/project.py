@@ -76,7 +76,8 @@ class Project(Settings):
     reads as wildcards."""
     mirrors: list[str] = ["official"]
     """Where archives and weights are looked for, in this order: `official`, a folder, or the start
-    of a file://, http:// or https:// address."""
+    of a file://, http:// or https:// address. For weights `official` is asked last, wherever it
+    stands."""
     mirror: str | None = None
     """One more mirror, which is asked first. It is meant for the command line: `--config
     mirror=/folder`."""

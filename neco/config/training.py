@@ -193,9 +193,9 @@ class Train(Settings):
     preset: Literal["paper", "released", "text", "fast"] = "paper"
     """Named starting point; every key that it sets can still be set by itself. `paper`: the paper's
     numbers with the behaviour of the released code, which is the run to reproduce the paper with.
-    `released`: the published ViT-S/14 configuration to the letter. `text`: the paper's text to the
-    letter, whose trainings collapse. `fast`: short trainings on your own images, which do not
-    follow the paper. See docs/recipe.md."""
+    `released`: the published ViT-S/14 configuration, without the bugs of its code
+    (docs/deviations.md). `text`: the paper's text to the letter, whose trainings collapse. `fast`:
+    short trainings on your own images, which do not follow the paper. See docs/recipe.md."""
     dataset: str = "coco"
     """Name of the prepared dataset whose images are used for training. Its labels are not read
     (paper: COCO)."""
