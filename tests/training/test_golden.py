@@ -5,6 +5,8 @@ Renew, only where a change of the numbers is meant: python tests/training/test_g
 
 import json
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -51,6 +53,17 @@ def batch(step: int) -> Views:
     return Views(crops(2, 48), crops(2, 24), boxes)
 
 
+def drawn_by_numpy() -> Any:
+    """Return the function that fills heads: PyTorch's trunc_normal_ draws as its version does."""
+    rng = np.random.default_rng(0)
+
+    def fill(weight: torch.Tensor, std: float) -> None:
+        drawn = rng.normal(0, std, weight.shape).clip(-2 * std, 2 * std)
+        weight.data.copy_(torch.from_numpy(drawn))
+
+    return fill
+
+
 def losses(**changes: object) -> list[float]:
     """Return the losses of twenty steps on one thread."""
     values = with_preset(merged(SETTINGS, dict(changes)), "test")
@@ -65,7 +78,8 @@ def losses(**changes: object) -> list[float]:
                 dynamic_img_size=True,
             )  # fmt: skip
             fabric = Fabric(accelerator="cpu", devices=1, precision=settings.precision)
-            training = Training(Backbone(network, 8, 32), settings, STEPS, fabric)
+            with patch.object(torch.nn.init, "trunc_normal_", drawn_by_numpy()):
+                training = Training(Backbone(network, 8, 32), settings, STEPS, fabric)
             return [training.step(batch(step), step).loss.item() for step in range(STEPS)]
     finally:
         torch.set_num_threads(threads)
