@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from neco.cli.arguments import (
+    BACKBONE,
+    WEIGHTS,
     Commands,
     add_into,
     add_threads,
@@ -17,7 +19,6 @@ from neco.cli.arguments import (
     use_threads,
     whole,
 )
-from neco.cli.models import BACKBONE, WEIGHTS
 from neco.errors import UserError
 
 if TYPE_CHECKING:
