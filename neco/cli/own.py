@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from neco.cli.arguments import (
-    BACKBONE,
-    WEIGHTS,
     Commands,
     add_into,
     add_threads,
@@ -19,6 +17,7 @@ from neco.cli.arguments import (
     use_threads,
     whole,
 )
+from neco.cli.models import BACKBONE, WEIGHTS
 from neco.errors import UserError
 
 if TYPE_CHECKING:
