@@ -38,7 +38,7 @@ class _CocoFiles(NamedTuple):
 def write_coco(into: Path, settings: Scenes, pool: Executor) -> list[Path]:
     """Write both photograph archives and the three archives of annotations."""
     annotations = [into / name for name in ANNOTATIONS]
-    names = tuple(SPLITS.values())
+    names = (SPLITS["train"], SPLITS["val"])
     written = []
     with (
         zipfile.ZipFile(annotations[0], "w") as panoptic,
