@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from neco.cli.arguments import Commands, add_config, count, project_of
+from neco.cli.arguments import Commands, add_config, project_of
 from neco.errors import UserError
 
 
@@ -30,7 +30,7 @@ def add_commands(commands: Commands) -> None:
         "benchmarks/gpu (default: the paper's GPU)",
     )
     plan.add_argument(
-        "--gpus", type=count, default=1, help="GPUs that share one training (default: 1)"
+        "--gpus", type=int, default=1, help="GPUs that share one training (default: 1)"
     )
 
 
@@ -42,6 +42,8 @@ def _plan(args: argparse.Namespace) -> None:
     from neco.plan.jobs import by_rule, read_jobs
     from neco.report.needs import together
 
+    if args.gpus < 1:
+        raise UserError(f"plan: --gpus {args.gpus} is less than 1; name 1 or more")
     if args.only:
         args.set.append(f"only=[{','.join(args.only)}]")
     project = project_of(args)

@@ -27,7 +27,7 @@ from neco.errors import UserError
 from neco.evaluate.conditions import evaluation_device, state_conditions
 from neco.evaluate.per_image import of_values
 from neco.evaluate.result import Metrics, Result, metrics_of
-from neco.features import device_of, frozen_tokens
+from neco.features import frozen_tokens
 from neco.normalisation import IMAGENET, Normalisation
 from neco.transforms import input_side
 from neco.views import MultiCropDataset, collate, draw_changes, recoloured
@@ -108,7 +108,7 @@ def aligned_views(
         num_workers=extraction.workers,
     )
     generator = torch.Generator().manual_seed(seed)
-    device = device_of(backbone)
+    device = next((p.device for p in backbone.parameters()), torch.device("cpu"))
     aligned: list[list[Tensor]] = [[], []]
     for batch in images:
         boxes = batch.boxes.to(device)  # (B, 2, 4)
