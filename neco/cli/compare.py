@@ -14,7 +14,6 @@ from neco.cli.arguments import (
     place,
     project_of,
     refuse_file,
-    use_threads,
     whole,
 )
 from neco.config.compare import Compared
@@ -84,6 +83,7 @@ def _compare(args: argparse.Namespace) -> None:
     project = project_of(args, _below(args))
     if not project.compare.protocols:
         raise UserError("--protocols: name at least one")
+    from neco.cli.arguments import use_threads
     from neco.compare.candidates import candidates, refuse_unfit
     from neco.compare.folders import datasets
     from neco.compare.run import CSV, JSON, PAGE, compare, left_out_lines
