@@ -101,7 +101,7 @@ pin: setup  ## pin conda's packages in envs/NAME.linux-64.pin.txt (needs the cha
 	$(BIN)/python envs/pin.py $(basename $(notdir $(wildcard envs/*.yaml)))
 
 test-conda: setup  ## make the four conda environments and run every kind of step in its own
-	$(BIN)/python tests/conda/prove.py
+	$(BIN)/python -m tests.conda.prove
 
 clean:  ## remove what the demos and smoke wrote; other projects' archives and results stay
 	rm -rf .snakemake $(foreach name,demo quick-demo smoke,data/$(name) results/$(name))

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from evaluation_measure import Case, bank_of, tokens_like_a_vit
 
-from neco.config.evaluation import Ivf, Scann
+from neco.config.in_context import Ivf, Scann
 from neco.evaluate.clustering import kmeans, reduced_tokens
 from neco.evaluate.matching import contingency, match_by_precision
 from neco.evaluate.metrics import Tally

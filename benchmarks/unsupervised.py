@@ -20,7 +20,7 @@ import faiss
 import numpy as np
 import torch
 
-from neco.config.evaluation import Unsupervised
+from neco.config.unsupervised import Unsupervised
 from neco.evaluate.conditions import git_commit
 from neco.evaluate.unsupervised.parameters import segments_of
 from neco.evaluate.unsupervised.segment import (

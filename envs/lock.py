@@ -10,6 +10,7 @@ Snakemake runs in a new environment, gets that lock's digest.
 import hashlib
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 ENVS = Path(__file__).resolve().parent
@@ -25,8 +26,6 @@ sh envs/install.sh {lock} {digest}
 
 def python_version() -> str:
     """Return the Python that requirements.lock is resolved for, from requires-python."""
-    import tomllib
-
     project = tomllib.loads((ENVS.parent / "pyproject.toml").read_text())["project"]
     return project["requires-python"].removeprefix(">=")
 

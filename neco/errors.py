@@ -61,15 +61,21 @@ def explained(error: BaseException) -> UserError | None:
             f"a text is not {error.encoding} (byte {error.start}); save the file as UTF-8"
         )
     if isinstance(error, MemoryError):
-        return MachineError(f"not enough memory ({_first_line(text) or 'no size told'}); {LESS}")
+        size = first_line(error) if text else "no size told"
+        return MachineError(f"not enough memory ({size}); {LESS}")
     kinds = {kind.__name__ for kind in type(error).__mro__}
     if "OutOfMemoryError" in kinds:
-        return MachineError(f"the GPU's memory is full ({_first_line(text)}); {LESS_ON_GPU}")
+        return MachineError(f"the GPU's memory is full ({first_line(error)}); {LESS_ON_GPU}")
     if "BrokenExecutor" in kinds:
         return MachineError(f"a process of this command was killed; {KILLED}")
     if isinstance(error, RuntimeError):
         return _from_torch(text)
     return None
+
+
+def first_line(error: BaseException, most: int | None = None) -> str:
+    """Return the first line of what an error says, at most so many characters; else its kind."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:most]
 
 
 def interrupt_behind(error: BaseException) -> KeyboardInterrupt | None:
@@ -93,7 +99,7 @@ def from_os_error(error: OSError) -> UserError:
     where = error.filename2 or error.filename
     place = f"{os.fsdecode(where)}: " if isinstance(where, str | bytes | os.PathLike) else ""
     if error.errno is None or error.strerror is None:
-        return UserError(place + (_first_line(str(error)) or type(error).__name__))
+        return UserError(place + first_line(error))
     kind = MachineError if error.errno in MACHINES else UserError
     return kind(f"{place}{error.strerror.lower()}; {REMEDIES.get(error.errno, 'check it')}")
 
@@ -199,7 +205,3 @@ TORCH = (
     (r"No space left on device", f"no space left on device; {ENOUGH}"),
 )
 """What to look for in torch's messages, and what it means."""
-
-
-def _first_line(text: str) -> str:
-    return text.strip().splitlines()[0] if text.strip() else ""

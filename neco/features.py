@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset as TorchDataset
 
-from neco.config.evaluation import Extraction, Precision
+from neco.config.extraction import Extraction, Precision
 from neco.data.dataset import Dataset
 from neco.errors import UserError
 from neco.files import read_json, whole_file, write_json

@@ -15,6 +15,7 @@ from rich.progress import (
     DownloadColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
@@ -26,29 +27,19 @@ console = Console(stderr=True, highlight=False)
 
 def counting_bar() -> Progress:
     """Return a progress bar over a number of things."""
-    if _drawn:
-        return _Inside(_drawn[-1])
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-    )
+    return _bar(MofNCompleteColumn())
 
 
 def transfer_bar() -> Progress:
     """Return a progress bar over bytes, with speed and time left."""
+    return _bar(DownloadColumn(), TransferSpeedColumn())
+
+
+def _bar(*counts: ProgressColumn) -> Progress:
     if _drawn:
         return _Inside(_drawn[-1])
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-    )
+    named = (TextColumn("{task.description}"), BarColumn())
+    return Progress(*named, *counts, TimeRemainingColumn(), console=console)
 
 
 PERIOD = 600.0

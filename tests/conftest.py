@@ -1,6 +1,11 @@
 """What holds for every test."""
 
 import pytest
+from hypothesis import settings
+
+# A machine that others use too may take its time for any example.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 @pytest.fixture(autouse=True)

@@ -25,7 +25,7 @@ from neco.cli.arguments import project_of, settings_of
 from neco.config import Project, Train, load_project
 from neco.config.base import validated
 from neco.config.fit import Fit
-from neco.config.project import PARTS
+from neco.config.reporting import PARTS
 from neco.config.training import PRESETS, with_preset
 from neco.evaluate.protocol import PROTOCOLS
 from tests.pages import Command, blocks, braces, commands, read, slugs, spans

@@ -11,7 +11,14 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from neco.errors import MachineError, StoppedError, UserError, explained, interrupt_behind
+from neco.errors import (
+    MachineError,
+    StoppedError,
+    UserError,
+    explained,
+    first_line,
+    interrupt_behind,
+)
 
 
 def killed(error: BaseException) -> None:
@@ -133,6 +140,12 @@ def test_an_encoding_and_a_stop():
 def test_a_traceback_can_be_asked_for(monkeypatch):
     monkeypatch.setenv("NECO_TRACEBACK", "1")
     assert explained(missing()) is None
+
+
+def test_the_first_line_of_a_message_that_is_long_or_empty():
+    assert first_line(ValueError("\nnot a size\nsee above")) == "not a size"
+    assert first_line(ValueError("not a size"), most=5) == "not a"
+    assert first_line(EOFError()) == "EOFError"
 
 
 def test_a_signal_while_a_class_is_made_is_an_interrupt():

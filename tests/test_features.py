@@ -11,7 +11,7 @@ from PIL import Image
 from torch import nn
 
 from neco.backbones.backbone import PatchColours
-from neco.config.evaluation import Extraction
+from neco.config.extraction import Extraction
 from neco.data.dataset import read_dataset
 from neco.errors import UserError
 from neco.features import extract_features, read_features

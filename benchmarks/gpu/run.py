@@ -11,7 +11,8 @@ from benchmarks.gpu.bundle import photographs_in, weights_in
 from neco.backbones.load import load_backbone
 from neco.config import Train
 from neco.config.base import validated
-from neco.config.evaluation import Extraction, InContext
+from neco.config.extraction import Extraction
+from neco.config.in_context import InContext
 from neco.data.dataset import Dataset, read_dataset
 from neco.evaluate import in_context
 from neco.features import extract_features

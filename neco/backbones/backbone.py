@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from neco.backbones.attention import class_row
-from neco.errors import UserError
+from neco.errors import UserError, first_line
 from neco.precision import fast_half
 
 
@@ -51,7 +51,7 @@ class Backbone(nn.Module):
         except (AssertionError, RuntimeError, ValueError) as error:
             if torch.is_grad_enabled() or self._is_native(images):
                 raise
-            raise UserError(f"{self._takes_not(images)} ({_first_line(error)})") from None
+            raise UserError(f"{self._takes_not(images)} ({first_line(error, most=120)})") from None
         if (features.shape[-2], features.shape[-1]) != self.grid(images):
             raise UserError(self._takes_not(images))
         return features.permute(0, 2, 3, 1)
@@ -220,10 +220,6 @@ def widths(model: Any) -> list[int]:
 def _feature_info(model: Any) -> list[dict[str, Any]]:
     info = getattr(model, "feature_info", None) or []
     return list(getattr(info, "info", info))
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
 
 
 class PatchColours(Backbone):

@@ -22,7 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from neco.errors import UserError
+from neco.errors import UserError, first_line
 
 StateDict = dict[str, Tensor]
 
@@ -65,7 +65,7 @@ def read_checkpoint(path: Path) -> Any:
         culprit = found.group(1) if found else ""
         raise BadFileError(f"{path}: {_more_than_data(culprit)}") from None
     except (SafetensorError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        reason = (str(error).strip().splitlines() or ["no reason given"])[0]
+        reason = first_line(error)
         if "torchscript" in reason.lower():
             raise BadFileError(
                 f"{path}: is a TorchScript program, not weights; load it with torch.jit.load and "

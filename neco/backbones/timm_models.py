@@ -12,7 +12,7 @@ from neco.backbones.backbone import Backbone, strides, widths
 from neco.backbones.hub import asked_briefly
 from neco.backbones.spec import BackboneSpec, LocalFile, TimmHub
 from neco.config.base import nearest
-from neco.errors import UserError
+from neco.errors import UserError, first_line
 from neco.normalisation import IMAGENET
 
 HUB, FOLDER = "hf-hub:", "local-dir:"
@@ -143,7 +143,7 @@ def _refuse_without_grid(name: str, architecture: str, network: Any, native: int
         if tokens.shape[-1] != dim:
             raise UserError(f"tokens of {tokens.shape[-1]} channels, where timm states {dim}")
     except Exception as error:  # whatever the network says of such images
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
+        reason = first_line(error, most=160)
         raise UserError(
             f"backbone '{name}': {type(network).__name__} gives no grid of tokens: {reason}"
         ) from None
@@ -197,7 +197,7 @@ def what_failed(error: Exception, model: str) -> str:
     while (cause := chain[-1].__cause__ or chain[-1].__context__) and cause not in chain:
         chain.append(cause)
     names = {kind.__name__ for one in chain for kind in type(one).__mro__}
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
+    reason = first_line(error, most=160)
     page = f"https://huggingface.co/{model.removeprefix(HUB)}" if HUB in model else "its page"
     if "GatedRepoError" in names:
         return (

@@ -30,7 +30,7 @@ from neco.evaluate.per_image import DAMAGED, PerImage, parts_of, read_parts, wri
 from neco.evaluate.protocol import PROTOCOLS
 from neco.evaluate.result import Metrics, read_result, write_result
 from neco.evaluate.unsupervised.attention import read_attention, write_attention
-from neco.features import Features, extract_features, read_features
+from neco.features import Features, device_of, extract_features, read_features
 from neco.identity import model_digest
 from neco.training.finish import code_digest
 from neco.transforms import input_side
@@ -206,8 +206,8 @@ class Bench:
 
     def _refuse_without_attention(self) -> None:
         side = input_side(self.settings("unsupervised").image_size, self.backbone.patch_size)
-        device = next((part.device for part in self.backbone.parameters()), torch.device("cpu"))
-        self.backbone.class_attention(torch.zeros(1, 3, side, side, device=device))
+        images = torch.zeros(1, 3, side, side, device=device_of(self.backbone))
+        self.backbone.class_attention(images)
 
     def _spent(self, what: str, began: float) -> None:
         self.seconds[what] = round(time.perf_counter() - began, 1)

@@ -71,15 +71,14 @@ def at_size(side: int) -> dict[str, Any]:
     return {name: {"image_size": side} for name in FEATURES}
 
 
+_AT_ONE_SIZE = {"image_size": 448, "absent": "skip", "bootstrap": 0}
 BELOW: dict[str, Any] = {
-    "in_context": {"image_size": 448, "absent": "skip", "bootstrap": 0},
-    "overcluster": {"image_size": 448, "absent": "skip", "bootstrap": 0},
-    "linear": {
-        "image_size": 448, "absent": "skip", "bootstrap": 0, "augment": False, "batch_size": 16,
-    },
-    "unsupervised": {"image_size": 448, "absent": "skip", "bootstrap": 0, "reported": "mean"},
+    "in_context": _AT_ONE_SIZE,
+    "overcluster": _AT_ONE_SIZE,
+    "linear": {**_AT_ONE_SIZE, "augment": False, "batch_size": 16},
+    "unsupervised": {**_AT_ONE_SIZE, "reported": "mean"},
     "consistency": {"bootstrap": 0},
-}  # fmt: skip
+}
 """Where a comparison starts from: the paper's settings, but features are extracted once at one size
 (no augmented images for the linear head), a class that no held-out image shows is left out, batches
 fit small folders, and no seed is chosen by the labels that it is scored on. Intervals are those of

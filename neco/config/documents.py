@@ -10,7 +10,6 @@ from typing import Any, Literal, get_args, get_origin
 import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 
 from neco.config.base import model_inside
 from neco.config.project import Project
@@ -67,8 +66,10 @@ def _keys(annotation: Any, depth: int) -> list[str]:
         return []
     several = get_origin(annotation) in (dict, list)
     opening = "Each of them has these keys:" if several else "It has these keys:"
-    defaults = {name: field.get_default() for name, field in model.model_fields.items()}
-    values = {name: None if it is PydanticUndefined else it for name, it in defaults.items()}
+    values = {
+        name: None if field.is_required() else field.get_default()
+        for name, field in model.model_fields.items()
+    }
     place = 2 * depth
     inner = [f"{line[:place]}#{line[place + 1 :]}" for line in _lines(model, values, depth + 2)]
     return [f"{'  ' * depth}# {opening}", *inner]

@@ -11,21 +11,18 @@ from neco.config.base import Settings, merged, nearest, validated
 from neco.config.compare import Compare
 from neco.config.consistency import Consistency
 from neco.config.datasets import DatasetSplits, PartName, Scenes
-from neco.config.evaluation import (
-    Evaluated,
-    Extraction,
-    InContext,
-    Linear,
-    Overcluster,
-    Segmenter,
-    Unsupervised,
-)
-from neco.config.protocol import laid
+from neco.config.extraction import Extraction
+from neco.config.in_context import InContext
+from neco.config.linear import Linear
+from neco.config.overcluster import Overcluster
+from neco.config.protocol import Evaluated, laid
 from neco.config.publishing import Publish
 from neco.config.reporting import PARTS, Report
 from neco.config.resources import Resources
 from neco.config.runs import FileName, Model, Run, completed
+from neco.config.segmenter import Segmenter
 from neco.config.training import Train, with_preset
+from neco.config.unsupervised import Unsupervised
 from neco.errors import UserError
 
 

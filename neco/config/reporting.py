@@ -12,12 +12,12 @@ Table = Literal[
 ]  # fmt: skip
 Figure = Literal["1", "2", "3", "4", "5", "6", "7", "overlays"]
 
-
-PARTS = (
+SHOWN = (
     *(f"table-{name}" for name in get_args(Table)),
     *(f"figure-{name}" if name.isdigit() else name for name in get_args(Figure)),
-    *("summary", "claims"),
 )
+"""The tables and figures of the paper, and the overlays."""
+PARTS = (*SHOWN, "summary", "claims")
 """Everything that can be asked for alone; the last two show all that a project computes."""
 
 

@@ -104,11 +104,7 @@ class Resources(Settings):
     """Nodes of each training. A higher value divides a run's batch among more nodes and needs
     SLURM."""
     memory_mb: Memory = Memory()
-    """Memory that the first attempt of a job asks for on each node, in MB, by kind of job. The n-th
-    attempt asks for n times as much. A job that asks for more waits longer in the queue."""
     minutes: Minutes = Minutes()
-    """Time limit of the first attempt of a job, in minutes, by kind of job. The n-th attempt asks
-    for n times as much. A job that asks for more waits longer in the queue."""
     largest_memory_mb: int = Field(128_000, ge=100)
     """Largest memory in MB that any attempt asks for. Set it to what the largest node has."""
     longest_minutes: int = Field(2_880, ge=1)

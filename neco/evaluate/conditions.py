@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
-from neco.config.evaluation import Evaluated
 from neco.config.load import digest
+from neco.config.protocol import Evaluated
 from neco.data.dataset import Dataset
 
 if TYPE_CHECKING:  # tables and figures read conditions, and need no torch for it

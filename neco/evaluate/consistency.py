@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader
 from neco.align import align, intersection
 from neco.backbones.backbone import Backbone
 from neco.config.consistency import Consistency
-from neco.config.evaluation import Extraction
+from neco.config.extraction import Extraction
 from neco.config.training import Crops
 from neco.data.dataset import Dataset
 from neco.errors import UserError

@@ -15,7 +15,8 @@ import torch
 from scipy.sparse import csr_matrix
 from torch import nn
 
-from neco.config.evaluation import Extraction, InContext
+from neco.config.extraction import Extraction
+from neco.config.in_context import InContext
 from neco.data.dataset import IGNORED, Dataset
 from neco.errors import UserError
 from neco.evaluate.conditions import evaluation_device, state_conditions

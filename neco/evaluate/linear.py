@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from neco.config.evaluation import Extraction, Linear
+from neco.config.extraction import Extraction
+from neco.config.linear import Linear
 from neco.data.dataset import IGNORED, Dataset
 from neco.errors import UserError
 from neco.evaluate.augment import AugmentedImages

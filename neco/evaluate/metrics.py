@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from neco.config.evaluation import Evaluated
+from neco.config.protocol import Evaluated
 from neco.data.dataset import IGNORED, Dataset
 from neco.errors import UserError
 from neco.evaluate.per_image import Absent, of_margins

@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 
-from neco.config.evaluation import Overcluster
+from neco.config.overcluster import Overcluster
 from neco.data.dataset import Dataset
 from neco.errors import UserError
 from neco.evaluate.clustering import kmeans, on_gpu, reduced_tokens

@@ -14,15 +14,13 @@ from typing import Any, NamedTuple, Protocol
 
 from neco.config.consistency import Consistency
 from neco.config.datasets import DatasetSplits
-from neco.config.evaluation import (
-    Evaluated,
-    InContext,
-    Linear,
-    Overcluster,
-    Segmenter,
-    Unsupervised,
-)
+from neco.config.in_context import InContext
+from neco.config.linear import Linear
+from neco.config.overcluster import Overcluster
+from neco.config.protocol import Evaluated
 from neco.config.resources import Kind
+from neco.config.segmenter import Segmenter
+from neco.config.unsupervised import Unsupervised
 
 
 @dataclass(frozen=True)

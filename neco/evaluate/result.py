@@ -25,7 +25,7 @@ from pydantic import (
     model_validator,
 )
 
-from neco.config.evaluation import Evaluated
+from neco.config.protocol import Evaluated
 from neco.data.dataset import Dataset
 from neco.errors import UserError
 from neco.evaluate.conditions import Conditions

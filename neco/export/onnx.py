@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from neco.backbones.backbone import Backbone
-from neco.errors import UserError
+from neco.errors import UserError, first_line
 from neco.export.folder import takes_any_size, trial_images
 
 FILE = "model.onnx"
@@ -55,7 +55,7 @@ def write_onnx(backbone: Backbone, into: Path) -> None:
                 dynamo=False,
             )
     except Exception as error:  # whatever the exporter meets in foreign code
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
+        reason = first_line(error, most=120)
         raise UserError(
             f"{name} cannot be turned into ONNX ({reason}); export it without --onnx"
         ) from None
@@ -92,7 +92,7 @@ def check_onnx(backbone: Backbone, file: Path) -> float | None:
     except UserError:
         raise
     except Exception as error:  # ONNX Runtime raises classes of its own
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
+        reason = first_line(error, most=120)
         raise UserError(
             f"{name} as ONNX cannot be run at another size ({reason}); export it without --onnx"
         ) from None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from neco.cli.plan import dry_run
 from neco.config import Project, load_project
-from neco.config.reporting import PARTS
+from neco.config.reporting import SHOWN
 from neco.errors import UserError
 from neco.files import write_text
 from neco.paper.figures import FIGURES
@@ -22,7 +22,6 @@ CONFIG = Path("config/config.yaml")
 NOWHERE = "data=/nowhere"
 """A data folder that does not exist, so that neither jobs nor image counts depend on one that
 does."""
-ALONE = PARTS[: -len(("summary", "claims"))]
 DECIDED_BY = {
     "table-1a": "`overcluster`",
     "table-1b": "`unsupervised`",
@@ -69,7 +68,7 @@ def file_of(part: str, project: Project) -> str:
 def rows(project: Project, jobs: Sequence[Job]) -> list[list[str]]:
     """Return one row per table and figure, then the whole project."""
     found = []
-    for part in ALONE:
+    for part in SHOWN:
         alone = leading_to([file_of(part, project)], jobs)
         numbers = _numbers(alone, project, together([part], project))
         found.append([part, DECIDED_BY[part], *numbers])

@@ -18,7 +18,7 @@ from typing import IO, Any
 import torch
 from torch import Tensor, nn
 
-from neco.config.evaluation import Segmenter
+from neco.config.segmenter import Segmenter
 from neco.config.training import Train
 from neco.errors import UserError
 from neco.files import whole_file

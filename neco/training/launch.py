@@ -17,7 +17,7 @@ from lightning_fabric.strategies import DDPStrategy
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from neco.config.training import Train
-from neco.errors import UserError
+from neco.errors import UserError, first_line
 from neco.precision import training_precision
 
 
@@ -43,10 +43,9 @@ def launch(devices: int, nodes: int, precision: str, accelerator: str = "auto") 
         )
         fabric.launch()
     except (RuntimeError, ValueError, MisconfigurationException) as error:
-        reason = str(error).strip().splitlines()[0]
         raise UserError(
-            f"--devices {devices} --nodes {nodes}: {reason}. Every process must see all devices of "
-            "its node: in SLURM ask for --gpus-per-node, not --gpus-per-task"
+            f"--devices {devices} --nodes {nodes}: {first_line(error)}. Every process must see all "
+            "devices of its node: in SLURM ask for --gpus-per-node, not --gpus-per-task"
         ) from None
     return fabric
 

@@ -117,7 +117,7 @@ def test_no_class_token_no_class_attention(shrunk: Callable[[str], BackboneSpec]
         PatchColours(8).class_attention(images)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(patch=st.sampled_from([2, 8, 14]), rows=st.integers(1, 4), columns=st.integers(1, 4))
 def test_patch_colours_are_the_means_of_four_quarters(patch: int, rows: int, columns: int) -> None:
     images = torch.rand(2, 3, rows * patch, columns * patch)

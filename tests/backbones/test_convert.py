@@ -154,9 +154,7 @@ def test_training_checkpoints_of_dino_and_ibot_give_the_teacher(
         assert torch.equal(state["cls_token"], vit["cls_token"])
 
 
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_missing_or_unknown_tensor_is_named(
     data: st.DataObject, tmp_path: Path, shrunk: Tiny, weights_of: Weights

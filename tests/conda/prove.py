@@ -18,10 +18,10 @@ import sys
 import time
 from pathlib import Path
 
-from channel import build_channel
+from tests.conda.channel import build_channel
+from tests.repository import REPOSITORY, copy_repository
 
-ROOT = Path(__file__).resolve().parents[2]
-FOLDER = ROOT / "build" / "test-conda"
+FOLDER = REPOSITORY / "build" / "test-conda"
 COPY = FOLDER / "repository"
 CONDA = FOLDER / "conda"
 NAMES = ("evaluate", "report", "segmenter", "train")
@@ -36,7 +36,7 @@ def main() -> None:
     if sys.version_info[:2] != (3, 11):
         sys.exit("the environments ask for Python 3.11, and this is another: PYTHON=python3.11")
     shutil.rmtree(FOLDER, ignore_errors=True)
-    copy_repository()
+    copy_repository(COPY)
     start = time.monotonic()
 
     output = snakemake("--conda-create-envs-only", conda=False, succeeds=False)
@@ -69,18 +69,6 @@ def main() -> None:
     assert f"Activating conda environment: {after['report']}" in output, output
     tell(start, f"{len(after)} environments are made from pins, and a job ran in one")
     shutil.rmtree(FOLDER)
-
-
-def copy_repository() -> None:
-    """Copy what git tracks, or would track, to COPY: no environment, no results."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT, check=True, capture_output=True, text=True,
-    )  # fmt: skip
-    for name in listed.stdout.splitlines():
-        if (ROOT / name).is_file():
-            (COPY / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, COPY / name)
 
 
 def install_stand_in() -> None:

@@ -11,10 +11,12 @@ import yaml
 
 from neco.config import Evaluation, Project, Train
 from neco.config.base import Settings
+from neco.config.datasets import DatasetSplits, Scenes
 from neco.config.documents import defaults_document, schema_document
 from neco.config.folder import Folder
 from neco.config.packing import Packing
 from neco.config.pretraining import Pretraining
+from neco.config.runs import Run
 
 CONFIGS = Path(__file__).parents[2] / "config"
 
@@ -46,6 +48,17 @@ def test_every_setting_is_documented_in_whole_sentences(model):
 def test_comments_of_the_default_file_fit_a_screen():
     comments = [line for line in defaults_document().splitlines() if line.lstrip().startswith("#")]
     assert max(map(len, comments)) <= 100
+
+
+def test_the_default_file_shows_the_keys_of_what_is_empty():
+    models = {"scenes": Scenes, "datasets": DatasetSplits, "runs": Run, "evaluations": Evaluation}
+    for name, model in models.items():
+        shown = rf"^{name}: .*\n# .* these keys:\n((?:#   .*\n)+)"
+        found = re.search(shown, defaults_document(), re.MULTILINE)
+        values = yaml.safe_load(re.sub("^#", " ", found[1], flags=re.MULTILINE))
+        assert list(values) == list(model.model_fields)
+        for key, field in model.model_fields.items():
+            assert values[key] == (None if field.is_required() else field.default)
 
 
 def test_the_default_file_is_the_defaults():

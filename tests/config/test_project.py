@@ -76,6 +76,8 @@ def test_settings_of_evaluations_are_validated_once_and_stay_the_same():
         assert found is project.settings_for(protocol, dataset, model)
         assert found == project.protocol_settings(protocol, dataset, evaluation.settings)
     assert project == load_project(CONFIGS / "config.yaml")
+    of_none = project.protocol_settings("in-context", "pascal-voc", {})
+    assert project.settings_for("in-context", "pascal-voc", "no such model") == of_none
     assert project.settings_for("linear", "nowhere") == project.linear
 
 
@@ -97,12 +99,3 @@ def test_a_copy_with_other_settings_computes_anew() -> None:
     assert project.models() and project.evaluated()
     assert not copy.models() and not copy.evaluated()
     assert copy.written().keys() == project.written().keys() == Project.model_fields.keys()
-
-
-def test_settings_are_those_of_the_evaluation_that_asks() -> None:
-    project = load_project(CONFIGS / "smoke.yaml")
-    for (protocol, dataset, model), evaluation in project.evaluated().items():
-        expected = project.protocol_settings(protocol, dataset, evaluation.settings)
-        assert project.settings_for(protocol, dataset, model) == expected
-    of_none = project.protocol_settings("in-context", "pascal-voc", {})
-    assert project.settings_for("in-context", "pascal-voc", "no such model") == of_none

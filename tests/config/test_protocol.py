@@ -7,8 +7,10 @@ import yaml
 
 from neco.config import PROTOCOLS, Project, load_project
 from neco.config.base import validated
-from neco.config.evaluation import InContext, Segmenter, Unsupervised
+from neco.config.in_context import InContext
 from neco.config.protocol import laid
+from neco.config.segmenter import Segmenter
+from neco.config.unsupervised import Unsupervised
 from tests.config.refusal import refused
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from neco.config.evaluation import InContext, Linear
+from neco.config.in_context import InContext
+from neco.config.linear import Linear
 from neco.config.load import digest
 from neco.evaluate import conditions
 from neco.evaluate.conditions import git_commit, packages, state_conditions

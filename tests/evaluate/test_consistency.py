@@ -9,7 +9,7 @@ from scipy.stats import spearmanr
 from torch import nn
 
 from neco.config.consistency import Consistency
-from neco.config.evaluation import Extraction
+from neco.config.extraction import Extraction
 from neco.config.training import Photometric
 from neco.errors import UserError
 from neco.evaluate.consistency import _renormalised, agreement, compared, evaluate

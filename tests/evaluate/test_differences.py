@@ -30,7 +30,7 @@ def images(seed, count=7):
     return predictions.astype(np.uint8), masks
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 10_000), st.sampled_from(["zero", "skip"]), st.integers(0, 1))
 def test_a_draw_is_the_score_of_the_images_that_were_drawn(seed, absent, zeros):
     (one, other), masks = images(seed)

@@ -6,7 +6,8 @@ import torch
 from scipy.special import softmax
 
 from neco.backbones.backbone import PatchColours
-from neco.config.evaluation import BankAugmentation, Extraction, InContext, Ivf, Scann
+from neco.config.extraction import Extraction
+from neco.config.in_context import BankAugmentation, InContext, Ivf, Scann
 from neco.errors import UserError
 from neco.evaluate.augment import AugmentedImages
 from neco.evaluate.in_context import evaluate, label_map, predict

@@ -4,7 +4,8 @@ import torch
 from torch import nn
 
 from neco.backbones.backbone import PatchColours
-from neco.config.evaluation import Extraction, Linear
+from neco.config.extraction import Extraction
+from neco.config.linear import Linear
 from neco.errors import UserError
 from neco.evaluate.linear import BEST_EPOCH, LAST_EPOCH, cached_batches, evaluate, fit
 from neco.evaluate.result import FULL_RESOLUTION

@@ -36,7 +36,7 @@ def pixel_iou(maps, masks, cluster, k):
     return (inside & true).sum() / union if union else 0.0
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 1000))
 def test_one_to_one_matching_is_the_best_of_all_permutations(seed):
     maps, masks = scene(seed, 4, 4)
@@ -47,7 +47,7 @@ def test_one_to_one_matching_is_the_best_of_all_permutations(seed):
     assert abs(iou[range(4), found].sum() - best) < 1e-12
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 1000))
 def test_precision_matching_equals_a_pass_per_pair(seed):
     """The reference's way: all pixels once for each (cluster, class)."""
@@ -65,7 +65,6 @@ def test_clusters_without_a_partner_go_to_class_zero():
     assert match_one_to_one(table).tolist() == [0, 1, 0]
 
 
-@settings(deadline=None)
 @given(st.integers(0, 1000), st.integers(2, 9))
 def test_renumbering_undoes_any_renaming(seed: int, clusters: int) -> None:
     random = np.random.default_rng(seed)

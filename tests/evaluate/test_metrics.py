@@ -50,7 +50,7 @@ def test_iou_is_that_of_scikit_learn_over_the_whole_split():
     assert result.mIoU == pytest.approx(expected.mean(), abs=1e-4)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     arrays.arrays(np.uint8, (7, 9), elements=st.integers(0, 3)),
     arrays.arrays(np.uint8, (7, 9), elements=st.sampled_from([0, 1, 2, 3, 255])),

@@ -5,7 +5,8 @@ import pytest
 from sklearn.metrics import jaccard_score
 
 from neco.backbones.backbone import PatchColours
-from neco.config.evaluation import Extraction, Overcluster
+from neco.config.extraction import Extraction
+from neco.config.overcluster import Overcluster
 from neco.errors import UserError
 from neco.evaluate import overcluster
 from neco.evaluate.matching import contingency, match_by_precision

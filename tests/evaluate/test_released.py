@@ -17,7 +17,10 @@ from torch import nn
 from torch.nn.functional import cross_entropy, interpolate
 
 from neco.backbones.backbone import PatchColours
-from neco.config.evaluation import Extraction, InContext, Linear, Overcluster
+from neco.config.extraction import Extraction
+from neco.config.in_context import InContext
+from neco.config.linear import Linear
+from neco.config.overcluster import Overcluster
 from neco.errors import UserError
 from neco.evaluate import in_context, linear, overcluster
 from neco.evaluate.augment import crop_box

@@ -1,14 +1,13 @@
 """A base image, the repository as a build context, and the image built from both."""
 
 import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.image.machinery import REPOSITORY, Machinery, install_tools
+from tests.image.machinery import Machinery, install_tools
+from tests.repository import REPOSITORY, copy_repository
 
 BASE = "localhost/debian:latest"
 IMAGE = "localhost/neco-reproduction:latest"
@@ -38,12 +37,9 @@ def base(machinery: Machinery) -> str:
 
 @pytest.fixture(scope="session")
 def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of what git tracks, and files that must not reach the image."""
+    """A copy of the repository, and files that must not reach the image."""
     folder = tmp_path_factory.mktemp("context")
-    files = subprocess.check_output(["git", "ls-files", "-z"], cwd=REPOSITORY, text=True)
-    for name in filter(None, files.split("\0")):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(REPOSITORY / name, folder / name)
+    copy_repository(folder)
     for name in NEVER_SENT:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("not for the image\n")

@@ -7,8 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-REPOSITORY = Path(__file__).parents[2]
-PACKAGES = {"buildah": "buildah", "podman": "podman", "runc": "runc", "debootstrap": "debootstrap"}
+TOOLS = ("buildah", "podman", "runc", "debootstrap")  # packages, and the programs in them
 # What this machine's installers are told, wherever it has to be told: the image is built with the
 # same, and nothing of it is part of the Dockerfile.
 VARIABLES = ("SSL_CERT_FILE", "PIP_CERT", "PIP_INDEX_URL", "PIP_DEFAULT_TIMEOUT", "UV_INDEX_URL")
@@ -21,7 +20,7 @@ def install_tools() -> None:
     """Install from Debian's packages what is missing; raise where that is impossible."""
     if os.geteuid() != 0:
         raise RuntimeError("building an image on a base made here needs root")
-    missing = [package for tool, package in PACKAGES.items() if shutil.which(tool) is None]
+    missing = [tool for tool in TOOLS if shutil.which(tool) is None]
     if missing:
         subprocess.run(["apt-get", "update", "-q"], check=True)
         install = ["apt-get", "install", "-q", "--yes", "--no-install-recommends"]

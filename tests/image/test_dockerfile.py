@@ -5,7 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-REPOSITORY = Path(__file__).parents[2]
+from tests.repository import REPOSITORY
+
 DOCKERFILE = (REPOSITORY / "Dockerfile").read_text()
 INSTRUCTIONS = [line for line in DOCKERFILE.splitlines() if re.match(r"[A-Z]+ ", line)]
 

@@ -13,18 +13,16 @@ from tests.reliability.folder_inputs import as_many
 from tests.reliability.inputs import EQUAL, LINE, Case, spoiled
 from tests.reliability.world import World, label_image, photograph
 
+TOP = "ADEChallengeData2016"
+
 
 def _ade20k(path: Path, names: dict[str, bytes] | None = None) -> Path:
     """Write ADE20K's archive with one image a split, or with other members."""
-    image, mask = io.BytesIO(), io.BytesIO()
-    photograph(0).save(image, "JPEG")
-    Image.fromarray(label_image(0)).save(mask, "PNG")
-    top = "ADEChallengeData2016"
     if names is None:
-        names = {f"{top}/objectInfo150.txt": _classes_of_ade()}
-        for split, stem in (("training", "ADE_train_00000001"), ("validation", "ADE_val_00000001")):
-            names[f"{top}/images/{split}/{stem}.jpg"] = image.getvalue()
-            names[f"{top}/annotations/{split}/{stem}.png"] = mask.getvalue()
+        names = {
+            **_members("training", "ADE_train_00000001"),
+            **_members("validation", "ADE_val_00000001"),
+        }
     path.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(path, "w") as archive:
         for name, data in names.items():
@@ -32,21 +30,29 @@ def _ade20k(path: Path, names: dict[str, bytes] | None = None) -> Path:
     return path
 
 
-def _classes_of_ade() -> bytes:
+def _members(split: str, stem: str) -> dict[str, bytes]:
+    """Return the classes, and the image of that name with its mask."""
     lines = ["Idx\tRatio\tTrain\tVal\tName"]
     lines += [f"{i}\t0.1\t1\t1\tclass {i}" for i in range(1, 151)]
-    return "\n".join(lines).encode()
+    image, mask = io.BytesIO(), io.BytesIO()
+    photograph(0).save(image, "JPEG")
+    Image.fromarray(label_image(0)).save(mask, "PNG")
+    return {
+        f"{TOP}/objectInfo150.txt": "\n".join(lines).encode(),
+        f"{TOP}/images/{split}/{stem}.jpg": image.getvalue(),
+        f"{TOP}/annotations/{split}/{stem}.png": mask.getvalue(),
+    }
 
 
 def _archive(world: World, folder: Path) -> tuple[Path, list[object]]:
-    path = _ade20k(folder / "archives" / "ADEChallengeData2016.zip")
+    path = _ade20k(folder / "archives" / f"{TOP}.zip")
     command = ["prepare", "ade20k", "--archives", folder / "archives", "--into", folder / "out",
                "--processes", 1]  # fmt: skip
     return path, command
 
 
 def _fetched(world: World, folder: Path) -> tuple[Path, list[object]]:
-    path = _ade20k(folder / "mirror" / "ADEChallengeData2016.zip")
+    path = _ade20k(folder / "mirror" / f"{TOP}.zip")
     command = ["fetch", path.name, "--into", folder / "archives", "--mirror", path.parent]
     return path, command
 
@@ -62,19 +68,11 @@ def cases() -> Iterator[Case]:
     not_its_kind = ("empty", "one byte", "a web page", "an LFS pointer", "zeros", "noise",
                     "a JSON list", "UTF-16 text", "missing", "a dangling link")  # fmt: skip
     yield from spoiled("mirror", not_its_kind, _fetched)
-    image, mask = io.BytesIO(), io.BytesIO()
-    photograph(0).save(image, "JPEG")
-    Image.fromarray(label_image(0)).save(mask, "PNG")
-    top = "ADEChallengeData2016"
     for out in ("../../escaped", "/tmp/escaped", "..\\escaped", "a/../../../escaped"):
 
         def escaping(world: World, folder: Path, out: str = out) -> list[object]:
             path, command = _archive(world, folder)
-            _ade20k(path, {
-                f"{top}/objectInfo150.txt": _classes_of_ade(),
-                f"{top}/images/training/{out}.jpg": image.getvalue(),
-                f"{top}/annotations/training/{out}.png": mask.getvalue(),
-            })  # fmt: skip
+            _ade20k(path, _members("training", out))
             return command
 
         yield Case("archive", f"with a member {out}", escaping, LINE)

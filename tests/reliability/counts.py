@@ -57,9 +57,9 @@ def keep() -> None:
 
 def summary(found: dict[str, dict[str, float]]) -> str:
     """Return the sums of a run as one sentence."""
-    wrong = ", ".join(f"{kind} {count}" for kind, count in found["wrong"].items())
-    kills, inputs = sum(found["kills"].values()), sum(found["inputs"].values())
-    return f"{kills} kills and {inputs} damaged or odd inputs: {wrong}."
+    each = ", ".join(f"{kind} {count}" for kind, count in found["wrong"].items())
+    killed, tried = (sum(found[name].values()) for name in ("kills", "inputs"))
+    return f"{killed} kills and {tried} damaged or odd inputs: {each}."
 
 
 def table(found: dict[str, dict[str, float]]) -> str:

@@ -99,23 +99,6 @@ def spoiled(
         yield Case(kind, how, prepare, expected, **more)
 
 
-def cases() -> list[Case]:
-    """Return every case."""
-    from tests.reliability import (
-        archive_inputs,
-        folder_inputs,
-        image_inputs,
-        model_inputs,
-        prepared_inputs,
-        setting_inputs,
-    )
-
-    modules = (
-        image_inputs, folder_inputs, archive_inputs, prepared_inputs, model_inputs, setting_inputs,
-    )  # fmt: skip
-    return [case for module in modules for case in module.cases()]
-
-
 def mine(world: World, folder: Path) -> Path:
     """Return a copy of the user's folder."""
     return copied(world.folder, folder / "mine")

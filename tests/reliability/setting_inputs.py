@@ -36,7 +36,7 @@ def files() -> Iterator[Case]:
     def make(world: World, folder: Path) -> tuple[Path, list[object]]:
         return folder / "project.yaml", _given(world, folder, GOOD)
 
-    damages = tuple(h for h in (*CUT, *FOREIGN, "missing", "a folder", "a dangling link"))
+    damages = (*CUT, *FOREIGN, "missing", "a folder", "a dangling link")
     yield from spoiled("configuration", damages, make)
     for name, text in {
         "a tab": "runs:\n\tneco: {}\n",

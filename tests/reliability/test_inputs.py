@@ -2,10 +2,21 @@
 
 import pytest
 
-from tests.reliability import counts
-from tests.reliability.inputs import Case, cases, judged
+from tests.reliability import (
+    archive_inputs,
+    counts,
+    folder_inputs,
+    image_inputs,
+    model_inputs,
+    prepared_inputs,
+    setting_inputs,
+)
+from tests.reliability.inputs import Case, judged
 
-ALL = cases()
+SOURCES = (
+    image_inputs, folder_inputs, archive_inputs, prepared_inputs, model_inputs, setting_inputs,
+)  # fmt: skip
+ALL = [case for source in SOURCES for case in source.cases()]
 KINDS = list(dict.fromkeys(case.kind for case in ALL))
 SLOW_KINDS = ("checkpoint", "metrics.partial", "both checkpoints", "checkpoint of another training")
 

@@ -9,7 +9,7 @@ import pytest
 from neco.backbones.registry import file_stem
 from neco.config import Project, load_project
 from neco.config.base import validated
-from neco.config.reporting import PARTS
+from neco.config.reporting import PARTS, SHOWN
 from neco.errors import UserError
 from neco.paper.reported import read_reported
 from neco.report.needs import Needs, drawable, everything, needs_of, together
@@ -67,8 +67,7 @@ def test_a_table_shows_all_of_what_it_needs_and_nothing_else(
 
 def test_the_parts_of_the_paper_together_need_everything() -> None:
     paper = load_project(CONFIGS / "config.yaml")
-    parts = [part for part in PARTS if part not in ("summary", "claims")]
-    needs = together(parts, paper)
+    needs = together(SHOWN, paper)
     assert set(needs.metrics) == set(paper.evaluated())
     assert needs.models() == set(paper.models())
     assert needs_of("summary", paper) == everything(paper)

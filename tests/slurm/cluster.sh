@@ -47,7 +47,7 @@ write_configuration() {
     chmod 600 "$key"
     chown -R munge:munge "$key" "$folder/munge"
     # A GPU is a character device; a second name of /dev/null will do for being scheduled.
-    local number device gres="" types="" 
+    local number device gres="" types=""
     rm -f "$folder/gres.conf"
     if [ "$gpus" -gt 0 ]; then
         for ((number = 0; number < gpus; number++)); do

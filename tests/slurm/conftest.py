@@ -1,7 +1,6 @@
 """A real cluster of one node, a copy of the repository to run in, and Snakemake at its client."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-REPOSITORY = Path(__file__).parents[2]
+from tests.repository import copy_repository
+
 CLUSTER = Path(__file__).parent / "cluster.sh"
 CONFIGURATION = ["config/smoke.yaml", "tests/slurm/sparse.yaml"]
 
@@ -41,11 +41,7 @@ class Client:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.calls = folder, []
-        files = subprocess.check_output(["git", "ls-files", "-z"], cwd=REPOSITORY, text=True)
-        for name in filter(None, files.split("\0")):
-            if (REPOSITORY / name).exists():
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(REPOSITORY / name, folder / name)
+        copy_repository(folder)
 
     def start(self, name: str, *targets: str, overlay: dict | None = None) -> "Call":
         """Return a started Snakemake; an overlay is laid over the sparse configuration."""
@@ -54,15 +50,9 @@ class Client:
             (self.folder / f"{name}.yaml").write_text(yaml.safe_dump(overlay))
             laid_over = [f"{name}.yaml"]
         command = [
-            sys.executable,
-            "-m",
-            "snakemake",
-            *targets,
-            "--workflow-profile",
-            "profiles/slurm",
-            *HURRY,
-        ]
-        command += ["--configfile", *CONFIGURATION, *laid_over]
+            sys.executable, "-m", "snakemake", *targets, *HURRY,
+            "--workflow-profile", "profiles/slurm", "--configfile", *CONFIGURATION, *laid_over,
+        ]  # fmt: skip
         self.calls.append(Call(command, self.folder, self.folder / f"{name}.log"))
         return self.calls[-1]
 

@@ -9,7 +9,6 @@ from neco.sorting import chunked
 
 @hypothesis_settings(
     max_examples=60,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(

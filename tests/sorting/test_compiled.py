@@ -19,7 +19,6 @@ def error(ours, exact):
 
 @hypothesis_settings(
     max_examples=100,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(

@@ -3,7 +3,6 @@ import logging
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from neco.errors import UserError
@@ -26,7 +25,6 @@ def test_every_zero_one_row_is_sorted(name, width):
     np.testing.assert_array_equal(sort_hard(name, rows), np.sort(rows, axis=1))
 
 
-@hypothesis_settings(deadline=None)
 @given(
     st.sampled_from([("bitonic", 49), ("bitonic", 64), ("bitonic", 256), ("odd_even", 49)]),
     st.integers(0, 2**32 - 1),

@@ -1,7 +1,6 @@
 import pytest
 import torch
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from neco.errors import UserError
@@ -30,7 +29,6 @@ def test_values_and_gradients_are_those_of_diffsort(
     torch.testing.assert_close(*gradients, rtol=1e-7, atol=1e-7)
 
 
-@hypothesis_settings(deadline=None)
 @given(
     st.sampled_from(["bitonic", "odd_even"]),
     st.sampled_from(["cauchy", "logistic", "logistic_phi"]),

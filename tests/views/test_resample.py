@@ -23,7 +23,7 @@ ROUNDED_TWICE = 1.0
 """PIL rounds to whole levels after either direction; here nothing is rounded."""
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 2**32 - 1),
     width=st.integers(4, 90),

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from neco.config.datasets import Scenes
+from neco.data.ade20k import ARCHIVE
 from neco.data.imagenet_100 import NAME
 from neco.data.scenes.encode import each, jpeg, png, render, splits_of
 from neco.data.scenes.scene import THING_NAMES, render_portrait
@@ -20,20 +21,21 @@ ADE_IDS = {
     "building-other": 2, "floor-wood": 4, "grass": 10, "road": 7, "sand": 47, "sea": 27,
     "sky-other": 3, "wall-brick": 1, "wall-other": 1,
 }  # fmt: skip
-ADE20K = "ADEChallengeData2016"
+TOP = Path(ARCHIVE).stem
+"""The folder that everything in the archive lies in."""
 
 
 def write_ade20k(into: Path, settings: Scenes, pool: Executor) -> list[Path]:
     """Write ADE20K's archive."""
-    path = into / f"{ADE20K}.zip"
+    path = into / ARCHIVE
     encode = partial(_ade_files, settings=settings)
     with zipfile.ZipFile(path, "w") as archive:
         for split in splits_of(settings, ADE_SCENES, ("training", "validation")):
             short = "train" if split.name == "training" else "val"
             for number, (photograph, mask) in each(split, pool, encode):
                 name = f"ADE_{short}_{number % 1_000_000:08d}"
-                archive.writestr(f"{ADE20K}/images/{split.name}/{name}.jpg", photograph)
-                archive.writestr(f"{ADE20K}/annotations/{split.name}/{name}.png", mask)
+                archive.writestr(f"{TOP}/images/{split.name}/{name}.jpg", photograph)
+                archive.writestr(f"{TOP}/annotations/{split.name}/{name}.png", mask)
     return [path]
 
 

@@ -11,10 +11,10 @@ from functools import partial
 from pathlib import Path
 
 from neco.config.datasets import Scenes
-from neco.data import imagenet_100, pascal_context, pascal_voc
-from neco.data.coco_stuff_164k import ARCHIVE as STUFF_THING_MAPS
-from neco.data.scenes.ade20k import ADE20K, write_ade20k, write_imagenet_100
-from neco.data.scenes.coco import write_coco
+from neco.data import ade20k, imagenet_100, pascal_context, pascal_voc
+from neco.data.coco import SPLITS
+from neco.data.scenes.ade20k import write_ade20k, write_imagenet_100
+from neco.data.scenes.coco import ANNOTATIONS, write_coco
 from neco.data.scenes.voc import write_context, write_voc
 from neco.files import whole_file, whole_folder
 from neco.processes import process_pool
@@ -23,17 +23,8 @@ Writer = Callable[[Path, Scenes, Executor], list[Path]]
 FAMILIES: tuple[tuple[tuple[str, ...], Writer], ...] = (
     ((pascal_voc.TRAINVAL,), partial(write_voc, with_sbd=False)),
     ((pascal_voc.TRAINVAL, pascal_voc.SBD), partial(write_voc, with_sbd=True)),
-    (
-        (
-            "train2017.zip",
-            "val2017.zip",
-            "panoptic_annotations_trainval2017.zip",
-            "stuff_annotations_trainval2017.zip",
-            STUFF_THING_MAPS,
-        ),
-        write_coco,
-    ),
-    ((f"{ADE20K}.zip",), write_ade20k),
+    ((*(f"{photographs}.zip" for photographs in SPLITS.values()), *ANNOTATIONS), write_coco),
+    ((ade20k.ARCHIVE,), write_ade20k),
     ((pascal_context.PHOTOGRAPHS, pascal_context.ANNOTATIONS), write_context),
     ((imagenet_100.NAME,), write_imagenet_100),
 )

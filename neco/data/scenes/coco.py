@@ -13,7 +13,8 @@ import yaml
 from pycocotools import mask as run_length
 
 from neco.config.datasets import Scenes
-from neco.data.coco_stuff_164k import ARCHIVE as STUFF_THING_MAPS
+from neco.data import coco_stuff, coco_stuff_164k, coco_things
+from neco.data.coco import SPLITS
 from neco.data.scenes.encode import Split, each, jpeg, png, render, splits_of
 from neco.data.scenes.scene import Scene
 from neco.data.scenes.surfaces import STUFF
@@ -22,6 +23,8 @@ COCO_SCENES = 2_000_000
 COCO_NAMES = {"aeroplane": "airplane", "pottedplant": "potted plant", "tvmonitor": "tv"}
 OTHER_STUFF = 183
 """COCO-Stuff's category of everything that is a thing."""
+
+ANNOTATIONS = (coco_things.ARCHIVE, coco_stuff.ARCHIVE, coco_stuff_164k.ARCHIVE)
 
 
 class _CocoFiles(NamedTuple):
@@ -34,15 +37,8 @@ class _CocoFiles(NamedTuple):
 
 def write_coco(into: Path, settings: Scenes, pool: Executor) -> list[Path]:
     """Write both photograph archives and the three archives of annotations."""
-    names = ("train2017", "val2017")
-    annotations = [
-        into / name
-        for name in (
-            "panoptic_annotations_trainval2017.zip",
-            "stuff_annotations_trainval2017.zip",
-            STUFF_THING_MAPS,
-        )
-    ]
+    annotations = [into / name for name in ANNOTATIONS]
+    names = (SPLITS["train"], SPLITS["val"])
     written = []
     with (
         zipfile.ZipFile(annotations[0], "w") as panoptic,

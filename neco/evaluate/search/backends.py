@@ -5,7 +5,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from neco.config.evaluation import InContext
+from neco.config.in_context import InContext
 from neco.evaluate.search.bank import Bank
 from neco.evaluate.search.exact import ExactSearch
 

@@ -6,8 +6,7 @@ with bfloat16 instructions) there are two passes:
 1. The first gives every key an *upper bound* of its cosine in half precision. It keeps a few more
    candidates than are asked for (half_pass.py).
 2. The candidates are scored in float32. A query is proved where its k-th float32 cosine is above
-the
-   bound of every key that was dropped. The others are searched again by their bounds
+   the bound of every key that was dropped. The others are searched again by their bounds
    (second_pass.py), and in float32 where too many keys lie too close.
 
 So the answer is that of a float32 search, also where the first pass reads keys in 8 bits

@@ -11,7 +11,8 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from torch import nn
 
-from neco.config.evaluation import Extraction, InContext
+from neco.config.extraction import Extraction
+from neco.config.in_context import InContext
 from neco.data.dataset import Dataset
 from neco.evaluate.augment import AugmentedImages
 from neco.evaluate.patch_labels import PatchLabels, image_labels, select_patches, soft_columns

@@ -23,6 +23,7 @@ from neco.evaluate.search.selection import (
     in_threads,
     largest,
     merged,
+    stacked,
     top_scores,
 )
 
@@ -72,10 +73,7 @@ class HalfPass:
 
             blocks = in_threads(score, list(parts), self.device)
             best = [merged(old, new, count) for old, new in zip(best, blocks, strict=True)]
-        found = Found(
-            torch.cat([part.scores for part in best if part is not None]),
-            torch.cat([part.indices for part in best if part is not None]),
-        )
+        found = stacked([part for part in best if part is not None])
         worst = found.scores.amin(dim=1)
         worst = worst + worst.abs() * torch.finfo(self.half).eps  # twice the product's rounding
         limit = worst + shift.float() + error * self.longest + queries @ self.mean + ACCUMULATION

@@ -9,7 +9,7 @@ from typing import Any
 import faiss
 import numpy as np
 
-from neco.config.evaluation import Ivf, Scann
+from neco.config.in_context import Ivf, Scann
 from neco.errors import UserError
 from neco.evaluate.search.bank import Bank
 

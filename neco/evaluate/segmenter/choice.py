@@ -6,8 +6,8 @@ The paper reports the highest mIoU of four learning rates (appendix A.2).
 from collections.abc import Iterable
 from statistics import fmean
 
-from neco.config.evaluation import Segmenter
 from neco.config.load import digest
+from neco.config.segmenter import Segmenter
 from neco.errors import UserError
 from neco.evaluate.result import Metrics, Result, summarise
 

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 
 from neco.backbones.backbone import Backbone
-from neco.config.evaluation import Extraction, Segmenter
+from neco.config.extraction import Extraction
+from neco.config.segmenter import Segmenter
 from neco.data.dataset import Dataset
 from neco.errors import UserError
 from neco.evaluate.conditions import evaluation_device, state_conditions

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from neco.config.evaluation import Segmenter
+from neco.config.segmenter import Segmenter
 from neco.data.dataset import Dataset
 from neco.errors import UserError
 from neco.evaluate.segmenter.images import training_batches

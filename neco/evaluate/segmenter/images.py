@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from torch.utils.data import Dataset as TorchDataset
 
-from neco.config.evaluation import Segmenter
+from neco.config.segmenter import Segmenter
 from neco.data.dataset import IGNORED, Dataset, Item
 from neco.evaluate.segmenter.library import (
     Compose,

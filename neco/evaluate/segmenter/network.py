@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from neco.backbones.backbone import Backbone
-from neco.config.evaluation import Segmenter
+from neco.config.segmenter import Segmenter
 from neco.evaluate.segmenter.library import ConfigDict, EncoderDecoder, resize
 from neco.normalisation import IMAGENET, Normalisation, normalisation_of
 from neco.precision import training_precision

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from neco.backbones.backbone import Backbone
-from neco.config.evaluation import Extraction
+from neco.config.extraction import Extraction
 from neco.data.dataset import Dataset
 from neco.errors import UserError
 from neco.features import Features, SquareImages, device_of

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neco.config.evaluation import Unsupervised
+from neco.config.unsupervised import Unsupervised
 from neco.data.dataset import Dataset
 from neco.evaluate.conditions import state_conditions
 from neco.evaluate.matching import contingency, match_one_to_one

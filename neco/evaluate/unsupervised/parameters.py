@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from neco.config.evaluation import Unsupervised
+from neco.config.unsupervised import Unsupervised
 from neco.errors import UserError
 from neco.evaluate.matching import match_one_to_one
 from neco.evaluate.metrics import class_iou, margins, mean_iou

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from neco.config.evaluation import Unsupervised
+from neco.config.unsupervised import Unsupervised
 from neco.evaluate.clustering import kmeans, reduced_tokens
 from neco.evaluate.overcluster import enlarged
 from neco.evaluate.unsupervised.communities import co_occurrence, neighbourhood

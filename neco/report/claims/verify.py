@@ -56,7 +56,7 @@ def verify(measured: Measured, reported: list[Reported]) -> list[Claim]:
     return claims
 
 
-def _place(table: Table, column: Column) -> str:
+def _place(column: Column) -> str:
     """Return the column in words."""
     protocol = {"overcluster": "clustering"}.get(column.protocol, column.protocol)
     setting = f" {column.setting}" if column.setting else ""
@@ -84,7 +84,7 @@ def _gains(table: Table, rows: list[Row], index: int) -> list[Claim]:
             continue
         gain = after.paper.number - before.paper.number
         who = "NeCo, released weights," if row.released else "NeCo"
-        text = f"{who} on {_name(start)}: {signed(gain)} in {_place(table, table.columns[index])}"
+        text = f"{who} on {_name(start)}: {signed(gain)} in {_place(table.columns[index])}"
         if after.ours is None or before.ours is None:
             claims.append(Claim("gain", table.name, text, "not run"))
             continue
@@ -126,7 +126,7 @@ def _orders(table: Table, rows: list[Row], index: int) -> list[Claim]:
 
 
 def _order(table: Table, rows: list[Row], index: int, size: str) -> list[Claim]:
-    place = _place(table, table.columns[index]) + size
+    place = _place(table.columns[index]) + size
     paper = {_name(row): row.cells[index].paper.number for row in rows}  # type: ignore[union-attr]
     top = max(paper.values())
     best = [name for name, value in paper.items() if value == top]
@@ -159,7 +159,7 @@ def _values(table: Table, rows: list[Row], index: int) -> list[Claim]:
         cell = row.cells[index]
         if cell.paper is None or (row.released and not cell.ours):
             continue
-        text = f"{_name(row)}: {cell.paper.text} in {_place(table, column)}"
+        text = f"{_name(row)}: {cell.paper.text} in {_place(column)}"
         claims.append(_value(table, column, cell, text))
     return claims
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neco.config.evaluation import Overcluster
+from neco.config.overcluster import Overcluster
 from neco.evaluate.matching import renumbered
 from neco.evaluate.overcluster import cluster_maps
 from neco.features import Features, read_features

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from neco.config.evaluation import Overcluster
+from neco.config.overcluster import Overcluster
 from neco.data.dataset import Dataset
 from neco.evaluate.subsets import images_to_show
 from neco.report.figures.clusters import Compared, cluster_tiles, clustering_of, models_of

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from neco.config.evaluation import InContext, Overcluster
+from neco.config.in_context import InContext
+from neco.config.overcluster import Overcluster
 from neco.data.dataset import IGNORED, Dataset
 from neco.evaluate.in_context import predict
 from neco.evaluate.metrics import class_iou, confusion, margins, mean_iou

@@ -51,9 +51,7 @@ _RC = {
     "legend.frameon": False,
     "lines.linewidth": 1.4,
     "pdf.fonttype": 42,
-    "ps.fonttype": 42,
     "savefig.facecolor": "white",
-    "svg.fonttype": "none",
 }
 
 

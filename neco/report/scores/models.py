@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from neco.backbones.registry import file_stem, named
 from neco.config import Project
 from neco.config.training import Train
-from neco.errors import UserError
+from neco.errors import UserError, first_line
 from neco.files import write_json
 from neco.paper.conditions import PARAMS
 
@@ -127,6 +127,6 @@ def read_models(path: Path) -> list[Model]:
         raise UserError(f"{path}: no such list of models; run the workflow's models rule") from None
     except (ValidationError, json.JSONDecodeError, TypeError) as error:
         raise UserError(
-            f"{path}: not a list of models ({str(error).splitlines()[0]}); delete it and run the "
+            f"{path}: not a list of models ({first_line(error)}); delete it and run the "
             "workflow's models rule again"
         ) from None

@@ -78,7 +78,7 @@ def test_neighbours_are_those_of_every_float32_cosine(half, make):
     assert search.name.startswith("exact cpu (int8 as ")
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(2, 200), st.integers(1, 40), st.floats(1e-3, 50), st.integers(0, 99))
 def test_what_a_key_lost_is_within_its_bound(count, dim, size, seed):
     tokens = size * np.random.default_rng(seed).standard_normal((count, dim))

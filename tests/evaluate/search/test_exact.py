@@ -34,7 +34,7 @@ def flat_search(bank, queries, k):
     return index.search(queries, k)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 6), st.integers(1, 6), st.integers(1, 70), st.integers(0, 99))
 def test_chunked_selection_is_topk(rows, chunks, k, seed):
     scores = torch.rand(rows, chunks * CHUNK, generator=torch.Generator().manual_seed(seed))

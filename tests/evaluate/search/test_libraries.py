@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy.sparse import csr_matrix
 
-from neco.config.evaluation import InContext, Ivf, Scann
+from neco.config.in_context import InContext, Ivf, Scann
 from neco.errors import UserError
 from neco.evaluate.search.backends import build_search, recall
 from neco.evaluate.search.bank import Bank, inverse_norms, unit_length

@@ -72,7 +72,7 @@ def test_too_many_equal_keys_are_a_crowd(monkeypatch):
     assert crowded.all()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 5), st.integers(1, 5), st.integers(0, 99))
 def test_reaching_scores_are_all_found(rows, chunks, seed):
     scores = torch.rand(rows, chunks * CHUNK, generator=torch.Generator().manual_seed(seed))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from neco.config.evaluation import Segmenter
+from neco.config.segmenter import Segmenter
 from neco.errors import UserError
 from neco.evaluate.conditions import Conditions
 from neco.evaluate.result import Metrics, Result, read_result, summarise, write_result

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from neco.backbones.load import load_backbone
-from neco.config.evaluation import Segmenter
+from neco.config.segmenter import Segmenter
 from neco.data.dataset import read_dataset
 from neco.errors import UserError
 from neco.evaluate.metrics import class_iou, confusion, margins

@@ -5,7 +5,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from neco.config.evaluation import Unsupervised
+from neco.config.unsupervised import Unsupervised
 from neco.errors import UserError
 from neco.evaluate.matching import contingency
 from neco.evaluate.metrics import Tally

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from neco.config.evaluation import Unsupervised
+from neco.config.unsupervised import Unsupervised
 from neco.evaluate.unsupervised.communities import co_occurrence, neighbourhood
 from neco.evaluate.unsupervised.segment import (
     Foreground,

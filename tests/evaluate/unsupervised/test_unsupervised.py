@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from neco.config.evaluation import Unsupervised
+from neco.config.unsupervised import Unsupervised
 from neco.data.dataset import Dataset, Item
 from neco.errors import UserError
 from neco.evaluate.unsupervised.attention import read_attention

@@ -18,7 +18,7 @@ def test_a_picture_keeps_its_shape_and_labels(scenes: tuple[Dataset, Dataset]) -
     assert (picture.labels == mask[1::2, 1::2]).all()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(shapes)
 def test_justified_rows_fill_the_width_and_keep_shapes(aspects: list[list[float]]) -> None:
     figure, axes = justified(aspects, across=7.0, bottom=0.3)

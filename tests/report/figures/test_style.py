@@ -13,7 +13,7 @@ def test_black_is_for_background_alone() -> None:
     assert len(np.unique(label_colours([str(k) for k in range(171)]), axis=0)) == 171
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 500))
 def test_clusters_have_colours_of_their_own(count: int) -> None:
     colours = cluster_colours(count)

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from neco.config import Project
@@ -73,7 +73,6 @@ def test_conditions_that_differ_from_the_papers_are_said(project: Path, write: W
     assert "1 evaluation seed (paper 5)" in scale
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.integers(0, 9), percent, min_size=1, max_size=5), percent)
 def test_a_gain_over_one_model_is_taken_seed_by_seed(after: dict[int, float], base: float) -> None:
     run = Score(float(np.mean(list(after.values()))), None, after, "")
