@@ -43,19 +43,20 @@ Words have one meaning everywhere, too:
     released code   what the paper's authors and the evaluations they used have published
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from neco.frame import results
     from neco.use import load, patch_tokens
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "load", "patch_tokens"]
+__all__ = ["__version__", "load", "patch_tokens", "results"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import what needs torch only when it is asked for."""
-    if name in ("load", "patch_tokens"):
-        from neco import use
-
-        return getattr(use, name)
+    """Import what needs torch or pandas only when it is asked for."""
+    homes = {"load": "neco.use", "patch_tokens": "neco.use", "results": "neco.frame"}
+    if name in homes:
+        return getattr(import_module(homes[name]), name)
     raise AttributeError(f"module 'neco' has no attribute '{name}'")

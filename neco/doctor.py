@@ -19,7 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 VERSIONS = (
-    *("torch", "torchvision", "timm", "lightning-fabric", "numpy", "scipy", "pydantic"),
+    *("torch", "torchvision", "timm", "lightning-fabric", "numpy", "scipy", "pandas", "pydantic"),
     *("pillow", "safetensors", "onnx", "faiss-cpu", "faiss-gpu", "snakemake"),
 )
 """Packages whose versions are told."""

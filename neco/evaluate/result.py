@@ -254,6 +254,14 @@ def _near(one: float, other: float) -> bool:
     return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-6)
 
 
-def read_results(folder: Path) -> list[Metrics]:
-    """Return every metrics file below `folder`, by path. Raises UserError naming a broken one."""
-    return [read_result(path) for path in sorted(folder.rglob("*.json"))]
+def read_results(where: Path) -> dict[Path, Metrics]:
+    """Return every metrics file of a project's results or of another folder, or the one file.
+
+    Raises UserError for a place without metrics files, and naming a broken one.
+    """
+    inside = where / "metrics"  # the other folders of a project hold other JSON files
+    folder = inside if inside.is_dir() else where
+    files = sorted(folder.rglob("*.json")) if where.is_dir() else [where]
+    if not files:
+        raise UserError(f"{where}: holds no metrics files; run an evaluation first")
+    return {path: read_result(path) for path in files}
