@@ -132,7 +132,7 @@ def _sorting() -> Iterable[Finding]:
     from neco.sorting.compiled import build
 
     library = build.cache_directory() / f"{build.NAME}.so"
-    compiler = build._compiler()
+    compiler = build.compiler()
     has_compiler = shutil.which(compiler) is not None
     kernel = "torch, slower than the compiled loop: no C++ compiler; install g++ or set CXX"
     if library.exists():

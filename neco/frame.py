@@ -1,4 +1,4 @@
-"""The numbers of metrics files as one table of pandas, for questions that the report does not ask."""
+"""The numbers of metrics files as one table of pandas, for what no report shows."""
 
 from __future__ import annotations
 

@@ -14,12 +14,9 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-
-import torch
 
 from neco.files import whole_file
 
@@ -29,6 +26,7 @@ SOURCE = Path(__file__).parent / "kernel.cpp"
 HEADERS = (SOURCE.parent / "push_pull.h", SOURCE.parent / "vector_math.h")
 # No -ffast-math: the kernel relies on the order of its operations. -march=native is left out where
 # the compiler refuses it.
+ALWAYS = ["-std=c++17", "-fPIC", "-shared"]
 FLAGS = ["-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-pthread"]
 NATIVE = "-march=native"
 NAME = "neco_sorting"
@@ -55,18 +53,20 @@ def _library_or_reason() -> ctypes.CDLL | str:
     try:
         path = cached_library(cache_directory())
         library = ctypes.CDLL(str(path))
-    except (KernelUnavailableError, OSError, RuntimeError, subprocess.SubprocessError) as error:
-        return " ".join(str(error).split())[:400]
+    except (KernelUnavailableError, OSError) as error:
+        return str(error)
+    except subprocess.CalledProcessError as error:
+        said = " ".join(error.stderr.split())
+        return f"{error.cmd[0]} cannot compile it: {said[:400]}"
     library.neco_sorting_loss.restype = ctypes.c_int
     library.neco_sorting_loss.argtypes = [ctypes.c_void_p]
     return library
 
 
 def cache_directory() -> Path:
-    """Return the folder for this source, compiled by this version of torch for this processor."""
+    """Return the folder for this source, compiled by this compiler for this processor."""
     parts = [path.read_bytes() for path in (SOURCE, *HEADERS)]
-    parts += [" ".join(FLAGS).encode(), _processor()]
-    parts += [torch.__version__.encode(), _compiler().encode()]
+    parts += [" ".join([*ALWAYS, *FLAGS]).encode(), _processor(), compiler().encode()]
     digest = hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     root = Path(os.environ.get("TORCH_EXTENSIONS_DIR") or caches / "torch_extensions")
@@ -80,13 +80,13 @@ def cached_library(directory: Path) -> Path:
     needed: processes that build at the same time move the same file, and a build that was killed
     leaves nothing that others would wait for.
 
-    Raises KernelUnavailableError.
+    Raises KernelUnavailableError where there is no compiler, and CalledProcessError where it fails.
     """
     library = directory / f"{NAME}.so"
     if library.exists():
         return library
-    if shutil.which(_compiler()) is None:
-        raise KernelUnavailableError(f"no C++ compiler ({_compiler()}); install g++ or set CXX")
+    if shutil.which(compiler()) is None:
+        raise KernelUnavailableError(f"no C++ compiler ({compiler()}); install g++ or set CXX")
     directory.mkdir(parents=True, exist_ok=True)
     _remove_killed(directory)
     logger.info("building the compiled sorting loss, once for this machine: %s", directory)
@@ -94,7 +94,7 @@ def cached_library(directory: Path) -> Path:
     with tempfile.TemporaryDirectory(dir=directory, prefix="building_") as building:
         try:
             built = _build(Path(building), [*FLAGS, NATIVE])
-        except (RuntimeError, OSError, subprocess.SubprocessError):
+        except subprocess.CalledProcessError:
             built = _build(Path(building), FLAGS)
         with whole_file(library) as unfinished:
             shutil.copyfile(built, unfinished)
@@ -111,41 +111,16 @@ def _remove_killed(directory: Path) -> None:
 
 
 def _build(directory: Path, flags: list[str]) -> Path:
-    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # CUDA is not needed
-    from torch.utils import cpp_extension  # slow to import, and needed for a build only
-
-    with _ninja_on_path():
-        cpp_extension.load(
-            NAME,
-            [str(SOURCE)],
-            extra_cflags=flags,
-            extra_ldflags=["-pthread"],
-            build_directory=str(directory),
-            with_cuda=False,
-            is_python_module=False,
-        )
-    return max(directory.glob("*.so"), key=lambda path: path.stat().st_mtime)
+    """Return the library compiled with these flags. Raises CalledProcessError if that fails."""
+    built = directory / f"{NAME}.so"
+    command = [compiler(), *ALWAYS, *flags, str(SOURCE), "-o", str(built)]
+    subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 (own words, no shell)
+    return built
 
 
-@contextmanager
-def _ninja_on_path() -> Iterator[None]:
-    """While entered, PATH has the virtual environment's ninja, so that torch's loader finds it.
-
-    Where the package is not installed, the loader finds the system's ninja or says there is none.
-    """
-    before = os.environ.get("PATH", os.defpath)
-    with suppress(ImportError):
-        import ninja  # a machine with a GPU may not have it and does not need it
-
-        os.environ["PATH"] = os.pathsep.join([ninja.BIN_DIR, before])
-    try:
-        yield
-    finally:
-        os.environ["PATH"] = before
-
-
-def _compiler() -> str:
-    return os.environ.get("CXX", "c++")  # torch's loader decides the same way
+def compiler() -> str:
+    """Return the C++ compiler's name: CXX of the environment, or c++."""
+    return os.environ.get("CXX", "c++")
 
 
 def _processor() -> bytes:
