@@ -14,7 +14,8 @@ pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="a real card i
 
 MISTAKES = """
 import torch
-from tests.gpu.pretended import CARD, pretended_card
+from neco.training.checkpoint import finite
+from tests.gpu.pretended import CARD, Card, pretended_card
 
 def raised(call):
     try:
@@ -33,8 +34,22 @@ with pretended_card():
         lambda: there.sum().item(),
         lambda: there.nonzero(),
         lambda: there[:, None] @ there,
+        lambda: there.to("cpu", non_blocking=True),
     ):
         print(raised(mistake))
+    torch.tensor([1, 2], device=CARD)  # a constant, made once
+    Card.strict = True
+    for mistake in (
+        lambda: torch.tensor([1, 2], device=CARD),
+        lambda: there.copy_(here),
+        lambda: there[torch.tensor([1, 2])],
+        lambda: there.cpu(),
+    ):
+        print(raised(mistake))
+    here.to(CARD, non_blocking=True)
+    Card.strict = False
+    # Its copies to the host would not have arrived: it has to ask the card.
+    assert raised(lambda: finite({"a": there, "b": here})).startswith("DataDependent")
 """
 
 
@@ -79,7 +94,7 @@ def test_precision_and_optimiser_are_those_of_a_card(walked):
 
 
 def test_mistakes_show():
-    """Another device, another type, two ways of waiting, another shape."""
+    """Another device, another type, ways of waiting, another shape, a copy that is read too soon."""
     finished = run("-c", MISTAKES)
     assert finished.returncode == 0, finished.stderr[-3000:]
-    assert len(finished.stdout.split()) == 5 and "nothing" not in finished.stdout, finished.stdout
+    assert len(finished.stdout.split()) == 10 and "nothing" not in finished.stdout, finished.stdout
