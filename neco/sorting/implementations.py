@@ -66,7 +66,7 @@ def _triton_or_torch(student: Tensor, teacher: Tensor, problem: Problem) -> RowR
             _failed.append(error)
             told = (str(error).strip().splitlines() or [""])[0]
             logger.warning(
-                "the fast sorting loss 'triton' failed here (%s: %s); plain PyTorch takes its place",
+                "the fast sorting loss 'triton' failed (%s: %s); plain PyTorch takes its place",
                 type(error).__name__,
                 told,
             )

@@ -94,7 +94,7 @@ def test_precision_and_optimiser_are_those_of_a_card(walked):
 
 
 def test_mistakes_show():
-    """Another device, another type, ways of waiting, another shape, a copy that is read too soon."""
+    """Another device, type or shape, ways of waiting, a copy that is read before it is there."""
     finished = run("-c", MISTAKES)
     assert finished.returncode == 0, finished.stderr[-3000:]
     assert len(finished.stdout.split()) == 10 and "nothing" not in finished.stdout, finished.stdout

@@ -5,6 +5,8 @@ import os
 
 import pytest
 import torch
+from lightning_fabric import Fabric
+from lightning_fabric.plugins import MixedPrecision
 
 from neco.errors import UserError
 from neco.training.checkpoint import (
@@ -15,6 +17,10 @@ from neco.training.checkpoint import (
     remove_checkpoint,
     save_checkpoint,
 )
+from neco.training.step import Training
+from tests.training.test_golden import batch
+from tests.training.test_processes import settings_of
+from tests.training.tiny import tiny_backbone
 
 IDENTITY = {
     "settings": {"batch_size": 4, "loss": {"order": "value", "scale": (0.1, 1.0)}},
@@ -149,3 +155,31 @@ def test_a_full_disk_leaves_the_last_good_one(path):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert_equal(read_checkpoint(path, IDENTITY), 3)
     assert os.listdir(path.parent) == ["checkpoint.ckpt"]  # noqa: PTH208
+
+
+def training_in(precision: str) -> Training:
+    # By name, Fabric takes bfloat16 in the place of float16 on a CPU.
+    plugins = [MixedPrecision("16-mixed", "cpu")] if precision == "16-mixed" else []
+    fabric = Fabric(accelerator="cpu", devices=1, plugins=plugins)
+    return Training(tiny_backbone(0.0), settings_of("teacher", precision=precision), 3, fabric)
+
+
+def test_the_scale_of_float16_gradients_goes_on():
+    one, other = training_in("16-mixed"), training_in("16-mixed")
+    one.step(batch(0), 0)
+    one.fabric.strategy.precision.scaler.update(new_scale=128.0)
+    other.load_state_dict(one.state_dict(1, 0.0, 1))
+    assert other.fabric.strategy.precision.scaler.get_scale() == 128.0
+    assert other.step(batch(1), 1).loss == one.step(batch(1), 1).loss
+
+
+def test_a_checkpoint_of_a_gpu_takes_its_steps_here_as_is_usual_here():
+    """Its optimiser was fused. A GPU that continues one of a CPU would step slowly the same way."""
+    one, other = training_in("32-true"), training_in("32-true")
+    one.step(batch(0), 0)
+    state = one.state_dict(1, 0.0, 1)
+    for group in state["optimiser"]["param_groups"]:
+        group["fused"] = True
+    other.load_state_dict(state)
+    assert [group["fused"] for group in other.optimiser.param_groups] == [None] * 4
+    assert other.step(batch(1), 1).loss == one.step(batch(1), 1).loss

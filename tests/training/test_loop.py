@@ -1,5 +1,6 @@
 """Training end to end on a tiny network: it learns, every switch runs, the impossible is said."""
 
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,8 @@ from safetensors.torch import load_file
 
 from neco.config.base import merged
 from neco.errors import UserError
-from neco.training import train
+from neco.training import loop, train
+from neco.training.step import Training
 from tests.training.tiny import rows, small, stopped_after, tiny_backbone
 
 
@@ -74,3 +76,24 @@ def test_a_checkpoint_is_not_continued_with_anything_else(photos, tmp_path, monk
     other.model.norm.bias.data += 1
     with pytest.raises(UserError, match="other starting weights"):
         train(other, photos, small(), tmp_path)
+
+
+def test_the_host_gets_one_step_ahead_of_the_device(photos, tmp_path, monkeypatch):
+    """Else it would wait for images that a GPU does not need yet, and call that `data_wait`."""
+    events, steps = [], itertools.count()
+
+    def mark(device):
+        number = next(steps)
+        events.append(f"queued {number}")
+        return lambda: events.append(f"done {number}")
+
+    step = Training.step
+    monkeypatch.setattr(loop, "mark", mark)
+    monkeypatch.setattr(
+        Training, "step", lambda *given: events.append(f"step {given[2]}") or step(*given)
+    )
+    train(tiny_backbone(), photos, small(steps=3), tmp_path)
+    assert events == [
+        *("queued 0", "step 0", "done 0", "queued 1"),
+        *("step 1", "done 1", "queued 2", "step 2", "done 2", "queued 3"),
+    ]
