@@ -123,6 +123,8 @@ class Training:
         tokens = self.share.gathered(some_tokens(tokens))
         for network in filter(None, (self.student, self.teacher)):
             network.head.fit(tokens)
+            # Components have no sign: other hardware or another library may turn them around.
+            self.share.same(network.head.parameters())
 
     def _student(self, groups: list[Tensor], seed: int, part: int = 0) -> list[Tensor]:
         """Return, for each of the V crops, the student's projected tokens (B, rows, columns, D).
