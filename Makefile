@@ -50,7 +50,7 @@ test-reliability: setup  ## kills and damaged inputs, counted (docs/reliability.
 	$(BIN)/python -m tests.reliability.counts docs/reliability.md benchmarks/results/README.md
 
 training-proofs: setup  ## two processes by the command, and compiled blocks, against one process
-	$(BIN)/python -m pytest -n 0 -m slow --durations=0 tests/training
+	$(BIN)/python -m pytest -n 0 -m slow --durations=0 tests/training tests/gpu
 
 gpu-proofs:  ## everything that only a GPU can say (docs/gpu.md; REHEARSE=1: on the CPU, toy sizes)
 	$(or $(wildcard $(BIN)/python),$(PYTHON)) -m benchmarks.gpu $(if $(REHEARSE),--rehearse) $(if $(BUNDLE),--bundle $(BUNDLE))

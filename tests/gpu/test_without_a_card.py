@@ -98,3 +98,15 @@ def test_mistakes_show():
     finished = run("-c", MISTAKES)
     assert finished.returncode == 0, finished.stderr[-3000:]
     assert len(finished.stdout.split()) == 10 and "nothing" not in finished.stdout, finished.stdout
+
+
+@pytest.mark.slow
+def test_compiled_blocks_become_kernels_of_a_card():
+    """All but matrix products is generated, for the student's two sizes, the teacher, and back."""
+    finished = run("-m", "tests.gpu.generated")
+    assert finished.returncode == 0, finished.stderr[-3000:]
+    records = [json.loads(line) for line in finished.stdout.splitlines()]
+    assert [record["is_backward"] for record in records] == [False] * 3 + [True] * 2
+    assert [record["is_inference"] for record in records] == [False, False, True, False, False]
+    products = {f"extern_kernels.{name}" for name in ("mm", "bmm", "addmm")}
+    assert all(record["kernels"] > 0 and set(record["calls"]) <= products for record in records)
