@@ -49,6 +49,10 @@ class Clock:
         self._images += images
         self._left_step = time.perf_counter()
 
+    def saved(self) -> None:
+        """Note that a checkpoint is written, which was no waiting for images."""
+        self._left_step = time.perf_counter()
+
     def seconds(self) -> float:
         """Return the seconds of training until now, over all starts."""
         return time.perf_counter() - self._started

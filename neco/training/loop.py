@@ -131,6 +131,7 @@ def train(
                 break
             if saving and not last:
                 save(step + 1)
+                clock.saved()
         if step + 1 < steps:
             asked = asked or stop.asked
             if not asked and not collapse:

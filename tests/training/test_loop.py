@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from neco.config.base import merged
 from neco.errors import UserError
-from neco.training import loop, train
+from neco.training import clock, loop, train
 from neco.training.step import Training
 from tests.training.tiny import rows, small, stopped_after, tiny_backbone
 
@@ -97,3 +97,20 @@ def test_the_host_gets_one_step_ahead_of_the_device(photos, tmp_path, monkeypatc
         *("queued 0", "step 0", "done 0", "queued 1"),
         *("step 1", "done 1", "queued 2", "step 2", "done 2", "queued 3"),
     ]
+
+
+def test_writing_a_checkpoint_is_no_waiting_for_images(photos, tmp_path, monkeypatch):
+    now = [0.0]
+
+    def later(seconds, call):
+        def called(*given):
+            now[0] += seconds
+            return call(*given)
+
+        return called
+
+    monkeypatch.setattr(clock.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(Training, "step", later(1.0, Training.step))
+    monkeypatch.setattr(loop, "save_checkpoint", later(100.0, loop.save_checkpoint))
+    train(tiny_backbone(), photos, small(steps=4, checkpoint_every=1, log_every=2), tmp_path)
+    assert [float(row["data_wait"]) for row in rows(tmp_path)] == [0.0, 0.0]
