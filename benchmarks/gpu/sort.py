@@ -33,10 +33,11 @@ def measure(bench: Bench) -> Iterator[dict[str, Any]]:
         for width in bench.size(WIDTHS, (8, 13)):
             if bench.left() < 5:
                 return
-            for two_way, relaxation in product((False, True), RELAXATIONS):
-                yield errors(bench, width, relaxation, two_way)
-            for two_way in (False, True):
-                yield times(bench, width, two_way)
+            with bench.attempt(f"{width} references"):
+                for two_way, relaxation in product((False, True), RELAXATIONS):
+                    yield errors(bench, width, relaxation, two_way)
+                for two_way in (False, True):
+                    yield times(bench, width, two_way)
     finally:
         for helper in helpers:
             helper.kill()

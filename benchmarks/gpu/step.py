@@ -43,10 +43,10 @@ def measure(bench: Bench) -> Iterator[dict[str, Any]]:
     for backbone, compiled in bench.size(CASES, (("demo-vit", True),)):
         if bench.left() < (60 if compiled and not bench.rehearse else 15):
             return
-        with eager_graphs() if bench.rehearse and compiled else nullcontext():
-            training, chosen = make_training(bench, backbone, compiled)
-            yield from of_step(bench, training, chosen)
-        del training
+        what = f"{backbone}, {'compiled' if compiled else 'eager'}"
+        graphs = eager_graphs() if bench.rehearse and compiled else nullcontext()
+        with bench.attempt(what), graphs:
+            yield from of_step(bench, *make_training(bench, backbone, compiled))
         gc.collect()  # Parts and the training refer to each other
         if bench.device.type == "cuda":
             torch.cuda.empty_cache()
@@ -54,7 +54,6 @@ def measure(bench: Bench) -> Iterator[dict[str, Any]]:
 
 def eager_graphs() -> Any:
     """Return a context in which `compile` traces blocks as on a card but generates no code."""
-
     traced = partial(compile_blocks, backend="aot_eager")
     return patch.object(neco.training.step, "compile_blocks", traced)
 
