@@ -63,17 +63,16 @@ def _triton_or_torch(student: Tensor, teacher: Tensor, problem: Problem) -> RowR
         except torch.OutOfMemoryError:
             raise
         except Exception as error:  # whatever the compiler, its assembler and the driver raise
-            _failed.append(error)
             told = (str(error).strip().splitlines() or [""])[0]
+            _failed.append(f"{type(error).__name__}: {told}")  # the error would hold the rows
             logger.warning(
-                "the fast sorting loss 'triton' failed (%s: %s); plain PyTorch takes its place",
-                type(error).__name__,
-                told,
+                "the fast sorting loss 'triton' failed (%s); plain PyTorch takes its place",
+                _failed[0],
             )
     return chunked.evaluate(student, teacher, problem)
 
 
-_failed: list[Exception] = []
+_failed: list[str] = []
 """Why Triton is not asked any more"""
 
 

@@ -1,5 +1,6 @@
 import logging
 import shutil
+import weakref
 from contextlib import nullcontext
 
 import pytest
@@ -82,6 +83,9 @@ def test_where_triton_cannot_compile_plain_pytorch_goes_on(failing_triton, caplo
             found = sorting_cross_entropy(student, teacher, SortSettings())
             torch.testing.assert_close(found, expected, rtol=0, atol=0)
     assert len(failing_triton) == 1
+    rows = weakref.ref(student)
+    del student
+    assert rows() is None  # the error, whose frames hold them, is not kept
     assert "(ValueError: ptxas: unsupported architecture); plain PyTorch" in caplog.text
 
 
