@@ -38,8 +38,9 @@ lint: setup
 docs: setup  ## the documentation as a website, links checked: build/site/index.html
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
+# Trainings of the tests are bit-equal on a CPU alone. A GPU has tests of its own (gpu-proofs).
 unit: setup
-	$(BIN)/python -m pytest -n 2
+	CUDA_VISIBLE_DEVICES= $(BIN)/python -m pytest -n 2
 
 workflow-check: setup
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh tests/workflow_check.sh
@@ -49,7 +50,7 @@ test-reliability: setup  ## kills and damaged inputs, counted (docs/reliability.
 	$(BIN)/python -m tests.reliability.counts docs/reliability.md benchmarks/results/README.md
 
 training-proofs: setup  ## two processes by the command, and compiled blocks, against one process
-	$(BIN)/python -m pytest -n 0 -m slow --durations=0 tests/training
+	$(BIN)/python -m pytest -n 0 -m slow --durations=0 tests/training tests/gpu
 
 gpu-proofs:  ## everything that only a GPU can say (docs/gpu.md; REHEARSE=1: on the CPU, toy sizes)
 	$(or $(wildcard $(BIN)/python),$(PYTHON)) -m benchmarks.gpu $(if $(REHEARSE),--rehearse) $(if $(BUNDLE),--bundle $(BUNDLE))

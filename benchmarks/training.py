@@ -90,13 +90,17 @@ def training_settings(chosen: argparse.Namespace) -> Train:
     return validated(Train, values, "benchmark")
 
 
-def network(name: str) -> Backbone:
-    """Return a registered network with random weights."""
+def network(name: str, drop_path: float = 0.0) -> Backbone:
+    """Return a registered network with random weights. drop_path: as in load_backbone."""
     import timm
 
     spec = backbone_spec(name)
     model = timm.create_model(
-        spec.architecture, num_classes=0, dynamic_img_size=True, **dict(spec.overrides)
+        spec.architecture,
+        num_classes=0,
+        dynamic_img_size=True,
+        drop_path_rate=drop_path,
+        **dict(spec.overrides),
     )
     return Backbone(model, spec.patch_size, model.embed_dim)
 
@@ -178,7 +182,9 @@ def main() -> None:
     torch.set_num_threads(chosen.threads)
     settings = training_settings(chosen)
     fabric = launch(chosen.devices, 1, settings.precision, chosen.accelerator)
-    training = Training(network(chosen.backbone), settings, settings.steps or 1, fabric)
+    training = Training(
+        network(chosen.backbone, settings.drop_path), settings, settings.steps or 1, fabric
+    )
     fixed = noise(settings, training)
     batches = iter(_loader(chosen.images, settings, training)) if chosen.images else None
     step = 0

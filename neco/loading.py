@@ -124,11 +124,27 @@ def _end_workers(source: Any) -> None:
     """
     workers = getattr(source, "_workers", [])
     if workers and source._worker_pids_set:
+        _end_pinning(source)
         signal_handling._remove_worker_pids(id(source))
         source._worker_pids_set = False
         for process in workers:
             process.kill()
         source._shutdown_workers()
+
+
+def _end_pinning(source: Any) -> None:
+    """End the thread that copies batches into pinned memory for a GPU, before its workers end.
+
+    It would wait for ever for the rest of a batch that a worker was handing over. Where a worker
+    has died so already, the thread is left waiting, and ends with this process.
+    """
+    thread = getattr(source, "_pin_memory_thread", None)
+    if thread is not None:
+        source._pin_memory_thread_done_event.set()
+        source._worker_result_queue.put((None, None))
+        thread.join(LOOK)
+        if thread.is_alive():
+            del source._pin_memory_thread
 
 
 def shared_memory_is_small() -> bool:

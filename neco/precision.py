@@ -29,12 +29,15 @@ def fast_half(kind: str) -> torch.dtype | None:
 def training_precision(asked: str, kind: str | None = None) -> str:
     """Return the precision to train in: `asked`, or what `auto` means on 'cuda' or 'cpu'.
 
-    `auto` is bfloat16 where the hardware multiplies it, else float32. A CPU without such
-    instructions emulates bfloat16, which was measured to be about fifty times slower than float32.
-    It is used there only if it is asked for by name, and with a warning.
+    `auto` is bfloat16 where the hardware multiplies it, else float32. A CPU or a GPU (V100, T4)
+    without such instructions emulates bfloat16, which on a CPU was measured to be about fifty times
+    slower than float32. It is used there only if it is asked for by name, and with a warning.
     """
     kind = kind or ("cuda" if torch.cuda.is_available() else "cpu")
-    fast = torch.cuda.is_bf16_supported() if kind == "cuda" else fast_half(kind) is not None
+    if kind == "cuda":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        fast = fast_half(kind) is not None
     if asked == "auto":
         return "bf16-mixed" if fast else "32-true"
     if asked == "bf16-mixed" and not fast:

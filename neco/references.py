@@ -168,10 +168,9 @@ class ReferenceQueue:
         chosen = torch.stack([dealt(rows, self.filled, self.settings, generator) for _ in crops])
         if not self.settings.shared:
             chosen = self.share.of(chosen.transpose(0, 1)).transpose(0, 1)
+        of_crop = torch.tensor(crops)[:, None, None]
         device = self.tokens.device
-        return self.tokens[
-            torch.tensor(crops, device=device)[:, None, None], to_device(chosen, device)
-        ]
+        return self.tokens[to_device(of_crop, device), to_device(chosen, device)]
 
     def state_dict(self) -> dict[str, Tensor | int]:
         """Return what a checkpoint holds of the queue."""

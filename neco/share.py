@@ -7,6 +7,7 @@ that its mean over processes is the loss of the whole batch, because distributed
 gradients.
 """
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import torch
@@ -35,6 +36,12 @@ class Share(NamedTuple):
         parts = [torch.empty_like(rows) for _ in range(self.processes)]
         torch.distributed.all_gather(parts, rows)
         return torch.cat(parts)
+
+    def same(self, tensors: Iterable[Tensor]) -> None:
+        """Give every process the values that the first one has in these tensors, in place."""
+        if self.processes > 1:
+            for tensor in tensors:
+                torch.distributed.broadcast(tensor.detach(), 0)
 
     def summed(self, values: Tensor) -> Tensor:
         """Return the sum over processes; gradient passes to every process's values."""

@@ -1,6 +1,7 @@
 """Batches come, or one line says why not: nothing is waited for without end."""
 
 import signal
+import threading
 import time
 from typing import NamedTuple
 
@@ -100,3 +101,36 @@ def test_no_worker_touches_shared_memory_where_it_is_small(monkeypatch):
 
     monkeypatch.setattr(torch.UntypedStorage, "_new_shared", refuse)
     assert len(list(loader(Numbers(), 2, workers=1))) == 3
+
+
+@pytest.fixture
+def pinning(monkeypatch):
+    """Let torch's thread for pinned memory run as on a GPU; what it pins stays as it is."""
+    for name, answer in {
+        "is_available": lambda: True,
+        "current_accelerator": lambda *_: torch.device("cuda"),
+        "current_device_index": lambda: 0,
+        "set_device_index": lambda _: None,
+    }.items():
+        monkeypatch.setattr(torch.accelerator, name, answer)
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self, *_: self)
+
+
+@pytest.mark.parametrize("small", [False, True])
+def test_workers_that_are_ended_while_they_hand_over_leave_nobody_waiting(
+    monkeypatch, pinning, small
+):
+    """The thread that pins would wait for the rest of a batch, or fall over a worker that left."""
+    fallen = []
+    monkeypatch.setattr(threading, "excepthook", fallen.append)
+    monkeypatch.setattr(neco.loading, "shared_memory_is_small", lambda: small)
+    large = Numbers(lambda i: torch.zeros(1 << 22))
+    for _ in range(3):
+        coming = batches(loader(large, 1, workers=2, pin_memory=True))
+        next(coming)
+        threads = [t for t in threading.enumerate() if "_pin_memory_loop" in t.name]
+        assert len(threads) == 1
+        ending = threading.Thread(target=coming.close, daemon=True)
+        ending.start()
+        ending.join(60)
+        assert not ending.is_alive() and not threads[0].is_alive() and not fallen

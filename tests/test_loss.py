@@ -189,6 +189,15 @@ def test_collapsed_features_give_a_finite_loss(network):
     assert all(torch.isfinite(grid.grad).all() for grid in student if grid.grad is not None)
 
 
+@pytest.mark.parametrize("decay", [0.0, 0.01, 0.3])
+def test_effective_rank_is_that_of_the_singular_values(decay):
+    torch.manual_seed(0)
+    tokens = torch.randn(300, 64) * torch.exp(-decay * torch.arange(64)) + 3
+    spectrum = torch.linalg.svdvals((tokens - tokens.mean(dim=0)).double()) ** 2
+    entropy = torch.distributions.Categorical(spectrum).entropy()
+    assert effective_rank(tokens) == pytest.approx(float(entropy.exp()), rel=1e-4)
+
+
 def test_effective_rank():
     assert effective_rank(torch.ones(50, 4) + 1e-6 * torch.randn(50, 1)) < 1.5
     directions = torch.cat([torch.eye(4), -torch.eye(4)])

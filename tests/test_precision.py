@@ -1,6 +1,7 @@
 """`auto` follows the hardware; a slow choice is carried out, with a warning."""
 
 import logging
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,6 +16,18 @@ from neco.precision import training_precision
 def test_auto_is_bfloat16_where_a_cpu_has_it(monkeypatch, half, expected):
     monkeypatch.setattr(precision, "fast_half", lambda kind: half)
     assert training_precision("auto", "cpu") == expected
+
+
+@pytest.mark.parametrize(("generation", "expected"), [(7, "32-true"), (8, "bf16-mixed")])
+def test_auto_is_bfloat16_where_a_gpu_multiplies_it(monkeypatch, generation, expected):
+    """PyTorch emulates it on older GPUs, and says that it is supported unless asked about that."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    about = SimpleNamespace(major=generation)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: about)
+    monkeypatch.setattr(torch.cuda, "_check_bf16_tensor_supported", lambda _: True)
+    assert torch.cuda.is_bf16_supported()
+    assert training_precision("auto", "cuda") == expected
 
 
 def test_what_is_asked_for_by_name_is_kept_and_a_slow_choice_is_told(monkeypatch, caplog):

@@ -2,7 +2,9 @@
 
 import statistics
 import time
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,20 @@ class Bench:
     seconds: float = 3600.0
     """What the part may take"""
     began: float = field(default_factory=time.monotonic)
+    failures: list[str] = field(default_factory=list)
+    """What was attempted and failed, and why"""
+
+    @contextmanager
+    def attempt(self, what: str) -> Iterator[None]:
+        """Let the rest of a part go on where this block fails; the part then ends as failed."""
+        try:
+            yield
+        except ImportError:
+            raise
+        except Exception as error:
+            traceback.print_exc()
+            told = str(error).strip().splitlines() or [""]
+            self.failures.append(f"{what}: {type(error).__name__}: {told[0]}"[:300])
 
     def left(self) -> float:
         """Return the seconds that are left."""

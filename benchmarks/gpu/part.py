@@ -34,6 +34,8 @@ def run_part(part: Part, bench: Bench) -> Iterator[dict[str, Any]]:
         else:
             for record in import_module(part.module).measure(bench):
                 yield common | record
+            if bench.failures:
+                ended = {"status": "failed", "reason": "; ".join(bench.failures)}
     except ImportError as error:
         ended = {"status": "missing", "reason": what_is_missing([error.name or str(error)])}
     except Exception as error:

@@ -39,15 +39,16 @@ def measure(bench: Bench) -> Iterator[dict[str, Any]]:
         for workers in worker_counts(bench):
             if bench.left() < SECONDS + 10:
                 return
-            record = end_to_end(bench, training, dataset, views, workers)
-            flops = training_flops(shape_of(backbone), training.settings)
-            yield (
-                {"measured": "end to end", "backbone": backbone, "data": "JPEGs"}
-                | record
-                | {"gflop_per_image": digits(flops / 1e9)}
-            )
-            if record["data_wait"] < ENOUGH:
-                break
+            with bench.attempt(f"views {views}, {workers} workers"):
+                record = end_to_end(bench, training, dataset, views, workers)
+                flops = training_flops(shape_of(backbone), training.settings)
+                yield (
+                    {"measured": "end to end", "backbone": backbone, "data": "JPEGs"}
+                    | record
+                    | {"gflop_per_image": digits(flops / 1e9)}
+                )
+                if record["data_wait"] < ENOUGH:
+                    break
 
 
 def worker_counts(bench: Bench) -> list[int]:

@@ -1,23 +1,26 @@
 """One training step: its parts, the host's share, what waits for the device, where time goes."""
 
+import gc
 import time
 import warnings
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import torch
 
+import neco.loss
 import neco.training.step
 from benchmarks.gpu.bench import Bench, digits
 from benchmarks.training import Parts, network, noise, training_settings
 from neco.plan.arithmetic import shape_of, training_flops
+from neco.training.compilation import compile_blocks
 from neco.training.launch import launch
 from neco.training.step import Training
-from neco.training.student_teacher import Projected
 
 WARM_UP = 4
 STEPS = 12
@@ -40,22 +43,19 @@ def measure(bench: Bench) -> Iterator[dict[str, Any]]:
     for backbone, compiled in bench.size(CASES, (("demo-vit", True),)):
         if bench.left() < (60 if compiled and not bench.rehearse else 15):
             return
-        with eager_graphs() if bench.rehearse and compiled else nullcontext():
-            training, chosen = make_training(bench, backbone, compiled)
-            yield from of_step(bench, training, chosen)
-        del training
+        what = f"{backbone}, {'compiled' if compiled else 'eager'}"
+        graphs = eager_graphs() if bench.rehearse and compiled else nullcontext()
+        with bench.attempt(what), graphs:
+            yield from of_step(bench, *make_training(bench, backbone, compiled))
+        gc.collect()  # Parts and the training refer to each other
         if bench.device.type == "cuda":
             torch.cuda.empty_cache()
 
 
 def eager_graphs() -> Any:
     """Return a context in which `compile` traces blocks as on a card but generates no code."""
-
-    def trace_blocks(projected: Projected) -> None:
-        for block in projected.backbone.model.blocks:
-            block.compile(dynamic=False, backend="aot_eager")
-
-    return patch.object(neco.training.step, "compile_blocks", trace_blocks)
+    traced = partial(compile_blocks, backend="aot_eager")
+    return patch.object(neco.training.step, "compile_blocks", traced)
 
 
 def make_training(bench: Bench, backbone: str, compiled: bool) -> tuple[Training, Namespace]:
@@ -70,7 +70,7 @@ def make_training(bench: Bench, backbone: str, compiled: bool) -> tuple[Training
     )
     settings = training_settings(chosen)
     fabric = launch(1, 1, settings.precision, bench.device.type)
-    return Training(network(backbone), settings, 10_000, fabric), chosen
+    return Training(network(backbone, settings.drop_path), settings, 10_000, fabric), chosen
 
 
 def of_step(bench: Bench, training: Training, chosen: Namespace) -> Iterator[dict[str, Any]]:
@@ -118,8 +118,12 @@ def of_step(bench: Bench, training: Training, chosen: Namespace) -> Iterator[dic
     }
     yield {"measured": "waits", **common, **waits(bench, lambda: take(1))}
     yield {"measured": "profile", **common, **profile(bench, common, lambda: take(1))}
-    parts = Parts(training)
-    take(bench.size(8, 1), parts)
+    with (  # Parts wraps both for good, and the next training is not to be timed by this one
+        patch.object(neco.loss, "sorting_cross_entropy", neco.loss.sorting_cross_entropy),
+        patch.object(neco.training.step, "follow", neco.training.step.follow),
+    ):
+        parts = Parts(training)
+        take(bench.size(8, 1), parts)
     yield {
         "measured": "parts of a step",
         **common,

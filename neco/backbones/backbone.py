@@ -49,7 +49,9 @@ class Backbone(nn.Module):
         try:
             features = self._features(images)
         except (AssertionError, RuntimeError, ValueError) as error:
-            if torch.is_grad_enabled() or self._is_native(images):
+            # Their subclasses are about the device or a compiler: no memory, a failed kernel.
+            own = type(error) in (AssertionError, RuntimeError, ValueError)
+            if not own or torch.is_grad_enabled() or self._is_native(images):
                 raise
             raise UserError(f"{self._takes_not(images)} ({first_line(error, most=120)})") from None
         if (features.shape[-2], features.shape[-1]) != self.grid(images):

@@ -1,5 +1,6 @@
 """The settings of the training and the estimate of its time, from the pace of real steps."""
 
+import gc
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -168,13 +169,15 @@ def _paced(
         try:
             steps = order.rules.trial_steps
             return measure_pace(backbone, dataset, settings, steps, scratch), settings
-        except torch.cuda.OutOfMemoryError:
+        except torch.OutOfMemoryError:
             size, parts = settings.batch_size, settings.accumulate
             more = next((n for n in range(2 * parts, size + 1) if size % n == 0), None)
             if more is None:
                 raise
             settings = settings.model_copy(update={"accumulate": more})
-            torch.cuda.empty_cache()
+        # Not above: as long as the error is handled, its traceback holds all tensors of the step.
+        gc.collect()
+        torch.cuda.empty_cache()
 
 
 def _settled(

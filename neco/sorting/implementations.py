@@ -17,7 +17,7 @@ from torch import Tensor
 from neco.errors import UserError
 from neco.sorting import chunked, compiled, triton_path
 from neco.sorting.networks import NetworkName
-from neco.sorting.row_loss import Evaluate
+from neco.sorting.row_loss import Evaluate, Problem, RowResult
 
 Implementation = Literal["auto", "reference", "torch", "compiled", "triton"]
 
@@ -34,12 +34,16 @@ def choose(implementation: Implementation, network: NetworkName, values: Tensor)
     """Return the function that computes the loss of `values` (N, R), and log each new choice.
 
     `auto` takes the compiled kernel on a CPU and Triton on CUDA. Where these cannot run, for
-    float64 and for networks that Triton does not cover, it takes plain PyTorch. Raises UserError
-    when an implementation that was asked for by name cannot run here.
+    float64 and for networks that Triton does not cover, it takes plain PyTorch. It does so too once
+    Triton has failed to compile. Raises UserError when an implementation that was asked for by name
+    cannot run here.
     """
     device, width, double = values.device.type, values.shape[1], values.dtype == torch.float64
     if implementation == "auto":
-        name = _automatic(device, network, width, double)
+        name = automatic(device, network, width, double)
+        if name == "triton":
+            _report(name, device)
+            return _triton_or_torch
     elif implementation in EVALUATE:
         name = implementation
         reason = _hindrance(name, device, network, width)
@@ -51,8 +55,29 @@ def choose(implementation: Implementation, network: NetworkName, values: Tensor)
     return EVALUATE[name]
 
 
+def _triton_or_torch(student: Tensor, teacher: Tensor, problem: Problem) -> RowResult:
+    """Return Triton's result, or plain PyTorch's from the first failure of Triton on."""
+    if not _failed:
+        try:
+            return triton_path.evaluate(student, teacher, problem)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:  # whatever the compiler, its assembler and the driver raise
+            told = (str(error).strip().splitlines() or [""])[0]
+            _failed.append(f"{type(error).__name__}: {told}")  # the error would hold the rows
+            logger.warning(
+                "the fast sorting loss 'triton' failed (%s); plain PyTorch takes its place",
+                _failed[0],
+            )
+    return chunked.evaluate(student, teacher, problem)
+
+
+_failed: list[str] = []
+"""Why Triton is not asked any more"""
+
+
 @lru_cache(maxsize=64)
-def _automatic(device: str, network: NetworkName, width: int, double: bool) -> str:
+def automatic(device: str, network: NetworkName, width: int, double: bool) -> str:
     """Return the name of the fastest implementation that runs; warn where it is a slower one."""
     preferred = {"cpu": "compiled", "cuda": "triton"}.get(device)
     if double or preferred is None:

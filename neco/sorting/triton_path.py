@@ -60,6 +60,11 @@ def evaluate(student: Tensor, teacher: Tensor, problem: Problem) -> RowResult:
 
     student, teacher: (N, R) on CUDA, or on the CPU in Triton's interpreter.
     """
+    with torch.cuda.device_of(student):  # Triton starts kernels on the current device
+        return _evaluate(student, teacher, problem)
+
+
+def _evaluate(student: Tensor, teacher: Tensor, problem: Problem) -> RowResult:
     student, teacher = student.float().contiguous(), teacher.float().contiguous()
     result = RowResult(
         student.new_zeros(len(student)),

@@ -5,9 +5,11 @@ import torch
 from neco.backbones.backbone import Backbone
 from neco.config.loss import References
 from neco.config.training import Train
+from neco.errors import UserError
 from neco.references import choices_of, refuse_too_few
 from neco.sorting.implementations import choose
 from neco.sorting.networks import sorting_network
+from neco.sorting.triton_path import missing
 from neco.training.batches import total_steps
 from neco.training.launch import refuse_unequal_shares
 from neco.training.student_teacher import refuse_too_many_blocks
@@ -25,6 +27,8 @@ def refuse_impossible(backbone: Backbone, images: int, settings: Train, processe
     if settings.loss.patches != "both":
         backbone.refuse_without_class_token()
     _refuse_references(backbone.patch_size, settings, processes)
+    if settings.compile and torch.cuda.is_available() and (reason := missing()):
+        raise UserError(f"train.compile: {reason}; install it, or set train.compile to false")
     sorting, count = settings.loss.sorting, settings.loss.references.count
     sorting_network(sorting.network, count)
     if sorting.implementation not in ("auto", "reference"):

@@ -81,9 +81,11 @@ def checkpoint_there(path: Path) -> bool:
 
 
 def finite(state: Any) -> bool:
-    """Return whether all numbers of a nested state are finite. It waits for the device once."""
-    checks = [torch.isfinite(t).all().to("cpu", non_blocking=True) for t in _floats(state)]
-    return bool(torch.stack(checks).all()) if checks else True
+    """Return whether all numbers of a nested state are finite. It waits for each device once."""
+    checks: dict[torch.device, list[Tensor]] = {}
+    for tensor in _floats(state):
+        checks.setdefault(tensor.device, []).append(torch.isfinite(tensor).all())
+    return all(bool(torch.stack(found).all()) for found in checks.values())
 
 
 def save_checkpoint(path: Path, state: dict[str, Any], identity: Identity) -> None:
@@ -109,8 +111,11 @@ def save_checkpoint(path: Path, state: dict[str, Any], identity: Identity) -> No
     _damaged.discard(path)
 
 
-def read_checkpoint(path: Path, identity: Identity, device: torch.device) -> dict[str, Any]:
-    """Return the state of the newest checkpoint that is whole.
+def read_checkpoint(path: Path, identity: Identity) -> dict[str, Any]:
+    """Return the state of the newest checkpoint that is whole, on the CPU.
+
+    Networks and optimisers copy from there to where they are. On a GPU the state would take memory
+    beside them, and Adam's counters, which belong on the CPU, would make every step wait.
 
     Where the newest is damaged, a warning names it and the one before is read. Raises UserError
     where none is whole, and where it was written with another identity.
@@ -124,7 +129,7 @@ def read_checkpoint(path: Path, identity: Identity, device: torch.device) -> dic
             if reasons:
                 log.warning("%s; %s is continued instead", reasons[0], candidate.name)
                 _damaged.add(path)
-            return _loaded(candidate, identity, device)
+            return _loaded(candidate, identity)
         reasons.append(f"{candidate}: {reason}")
     if not reasons:
         raise UserError(f"{path}: no such checkpoint")
@@ -154,9 +159,9 @@ def _damage(path: Path) -> str | None:
     return None if content.hexdigest().encode() == stated else "damaged (its digest does not fit)"
 
 
-def _loaded(path: Path, identity: Identity, device: torch.device) -> dict[str, Any]:
+def _loaded(path: Path, identity: Identity) -> dict[str, Any]:
     try:
-        state = torch.load(path, map_location=device, weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
     except OSError:
         raise
     except Exception as error:

@@ -4,7 +4,19 @@ The pace is that since the last row of metrics. Seconds are those over all start
 """
 
 import time
+from collections.abc import Callable
 from typing import NamedTuple
+
+import torch
+
+
+def mark(device: torch.device) -> Callable[[], None]:
+    """Return a function that waits until a GPU has done all that is queued on it now."""
+    if device.type != "cuda":
+        return lambda: None
+    event = torch.cuda.Event()
+    event.record()
+    return event.synchronize
 
 
 class Pace(NamedTuple):
@@ -35,6 +47,10 @@ class Clock:
     def stepped(self, images: int) -> None:
         """Note that a step on `images` images is done."""
         self._images += images
+        self._left_step = time.perf_counter()
+
+    def saved(self) -> None:
+        """Note that a checkpoint is written, which was no waiting for images."""
         self._left_step = time.perf_counter()
 
     def seconds(self) -> float:

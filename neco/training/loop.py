@@ -30,7 +30,7 @@ from neco.training.checkpoint import (
     read_checkpoint,
     save_checkpoint,
 )
-from neco.training.clock import Clock
+from neco.training.clock import Clock, mark
 from neco.training.finish import publish, published
 from neco.training.launch import launch
 from neco.training.metrics import MetricsWriter, StepMetrics
@@ -71,10 +71,11 @@ def train(
         hear_in_backward(training.student.backbone)
     starts, before = 1, 0.0
     if fabric.broadcast(checkpoint_there(checkpoint)):
-        state = read_checkpoint(checkpoint, identity, fabric.device)
+        state = read_checkpoint(checkpoint, identity)
         training.load_state_dict(state)
         first, rows = state["next_step"], state.get("metrics")
         starts, before = state["starts"] + 1, state["seconds"]
+        del state  # the networks have copies
         log.info("%s: continues at step %d of %d", title, first, steps)
     clock = Clock(before)
     watch = CollapseWatch(settings.watch)
@@ -97,6 +98,7 @@ def train(
         asked_alone = (lambda: stop.asked) if fabric.world_size == 1 else (lambda: None)
         loader = view_loader(dataset, settings, first, *training.share)
         step, asked, collapse = first - 1, None, list[str]()
+        previous = mark(fabric.device)
         for step, views in enumerate(batches(loader, asked_alone), start=first):
             clock.fetched()
             queued = training.loss.queue.state_dict() if training.loss.queue else None
@@ -108,6 +110,10 @@ def train(
                     training.loss.queue.load_state_dict(queued)
                 step -= 1
                 break
+            # The host of a GPU gets one step ahead and no further: it would wait for images that
+            # the GPU does not need yet, and `data_wait` would count that.
+            previous()
+            previous = mark(fabric.device)
             clock.stepped(settings.batch_size)
             last = step + 1 == steps
             reporting = (step + 1) % settings.log_every == 0 or last
@@ -125,6 +131,7 @@ def train(
                 break
             if saving and not last:
                 save(step + 1)
+                clock.saved()
         if step + 1 < steps:
             asked = asked or stop.asked
             if not asked and not collapse:

@@ -19,10 +19,10 @@ from neco.foreground import foreground_mask
 from neco.loss import LossTerms, NeCoLoss
 from neco.schedules import cosine
 from neco.share import Share
+from neco.training.compilation import compile_blocks
 from neco.training.optimiser import build_optimiser, set_rates
 from neco.training.student_teacher import (
     Projected,
-    compile_blocks,
     follow,
     make_student,
     make_teacher,
@@ -123,6 +123,8 @@ class Training:
         tokens = self.share.gathered(some_tokens(tokens))
         for network in filter(None, (self.student, self.teacher)):
             network.head.fit(tokens)
+            # Components have no sign: other hardware or another library may turn them around.
+            self.share.same(network.head.parameters())
 
     def _student(self, groups: list[Tensor], seed: int, part: int = 0) -> list[Tensor]:
         """Return, for each of the V crops, the student's projected tokens (B, rows, columns, D).
@@ -204,13 +206,23 @@ class Training:
             "student": self.student.state_dict(),
             "teacher": self.teacher.state_dict() if self.teacher else None,
             "optimiser": self.optimiser.state_dict(),
+            "scaler": self.fabric.strategy.precision.state_dict(),
             "queue": self.loss.queue.state_dict() if self.loss.queue else None,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over the state of a checkpoint, as `state_dict` returned it."""
+        """Take over the state of a checkpoint, as `state_dict` returned it.
+
+        The checkpoint may come from another kind of device. How the optimiser takes its step, and
+        where it keeps its counters, stays as it is here.
+        """
         self.student.load_state_dict(state["student"])
+        groups = state["optimiser"]["param_groups"]
+        for own, kept in zip(self.optimiser.param_groups, groups, strict=True):
+            kept["fused"] = own["fused"]
         self.optimiser.load_state_dict(state["optimiser"])
+        if state.get("scaler"):  # that of float16 gradients
+            self.fabric.strategy.precision.load_state_dict(state["scaler"])
         if self.teacher is not None:
             self.teacher.load_state_dict(state["teacher"])
         if self.loss.queue is not None:

@@ -29,8 +29,12 @@ ONE_REQUEST = 1.0
 """Seconds in which a second signal is the same request: `timeout` sends two at once."""
 
 
-class BrokenStepError(Exception):
-    """The step in progress was broken off: nothing of it has changed the training."""
+class BrokenStepError(BaseException):
+    """The step in progress was broken off: nothing of it has changed the training.
+
+    It is no Exception: the compilers that work in a first step on a GPU wrap every Exception into
+    an error of their own.
+    """
 
 
 class StopRequest:

@@ -97,9 +97,3 @@ def follow(teacher: nn.Module, student: nn.Module, momentum: float) -> None:
     targets: list[Tensor] = list(teacher.parameters())
     sources = [parameter.detach() for parameter in student.parameters()]
     torch._foreach_lerp_(targets, sources, 1 - momentum)
-
-
-def compile_blocks(network: Projected) -> None:
-    """Compile a backbone's blocks in place. All share one graph for each size of view."""
-    for block in network.backbone.blocks():
-        block.compile(dynamic=False)

@@ -159,3 +159,16 @@ def test_attention_is_plain_only_where_a_cpu_trains_in_fast_bfloat16(
     backbone.attend_for_training(kind, precision)
     assert {block.attn.fused_attn for block in backbone.blocks()} == {fused}
     torch.testing.assert_close(backbone(images), before, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError, torch.AcceleratorError])
+def test_what_a_device_raises_is_not_taken_for_a_wrong_size(monkeypatch, shrunk, error):
+    backbone = make(shrunk("demo-vit-random"))
+    images = torch.randn(1, 3, 16, 16)
+
+    def fail(*_, **__):
+        raise error("CUDA error")
+
+    monkeypatch.setattr(backbone.model, "forward_intermediates", fail)
+    with torch.no_grad(), pytest.raises(error):
+        backbone(images)

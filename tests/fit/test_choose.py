@@ -1,13 +1,17 @@
 """Rules: what they promise holds for every number of images and machine."""
 
+import weakref
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from neco.config.fit import Fit
 from neco.errors import UserError
+from neco.fit import settle
 from neco.fit.choose import described, first_settings, step_bytes, steps_of, with_length
 from neco.fit.machine import Machine, free_memory
 from neco.fit.order import Asked
@@ -121,3 +125,30 @@ def test_free_memory_is_read(tmp_path):
     (tmp_path / "meminfo").write_text("MemTotal: 9 kB\nMemAvailable:   2048 kB\n")
     assert free_memory(tmp_path / "meminfo") == 2048 * 1024
     assert free_memory(tmp_path / "none") <= 4 << 30
+
+
+def test_a_full_gpu_takes_the_batch_in_more_parts_with_its_memory_free_again(monkeypatch):
+    """What the failed step held has to be gone when memory is given back, and before the next."""
+    held, asked = [], []
+
+    class Activations:
+        pass
+
+    def measure(backbone, dataset, settings, *_):
+        asked.append(settings.accumulate)
+        assert not [held() for held in held if held()]
+        taken = Activations()
+        taken.itself = taken
+        held.append(weakref.ref(taken))
+        if settings.accumulate < 4:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return "pace"
+
+    def emptied():
+        assert held[-1]() is None
+
+    monkeypatch.setattr(settle, "measure_pace", measure)
+    monkeypatch.setattr(torch.cuda, "empty_cache", emptied)
+    order = SimpleNamespace(rules=RULES)
+    pace, settings = settle._paced(None, None, first(1000, CARD), order, None)
+    assert (pace, asked, settings.accumulate) == ("pace", [2, 4], 4)

@@ -34,6 +34,8 @@ ANSWERS: dict[str, Callable[..., Any]] = {
     "device_count": lambda: 1,
     "current_device": lambda: 0,
     "set_device": lambda _: None,
+    "_exchange_device": lambda _: 0,
+    "_maybe_exchange_device": lambda _: 0,
     "is_current_stream_capturing": lambda: False,
     "get_device_name": lambda *_: "pretended",
     "get_device_capability": lambda *_: (9, 0),
@@ -50,6 +52,9 @@ ALIKE = {aten.mm, aten.addmm, aten.mv, aten.addmv, aten.dot, aten.index_put_, at
 class Card(TorchDispatchMode):
     """Runs operations with a tensor of the card, or that make one, without contents."""
 
+    strict = False
+    """Whether what makes the host wait for the card raises. What is made once is made before."""
+
     def __init__(self) -> None:
         super().__init__()
         self.fake = FakeTensorMode(allow_non_fake_inputs=True)
@@ -65,6 +70,7 @@ class Card(TorchDispatchMode):
         asked = any(torch.device(v).type == "cuda" for v in flat if isinstance(v, torch.device))
         if not asked and not any(isinstance(value, FakeTensor) for value in flat):
             return operation(*args, **kwargs)
+        self._look_at_copies(operation.overloadpacket, args, kwargs)
         args, kwargs = tree_map_only(Tensor, self._without_contents, (args, kwargs))
         if operation.overloadpacket in ALIKE:
             types_met = {v.dtype for v in flat if isinstance(v, Tensor) and v.is_floating_point()}
@@ -72,6 +78,27 @@ class Card(TorchDispatchMode):
                 raise TypeError(f"{operation}: given {sorted(map(str, types_met))} together")
         with self.fake:
             return operation(*args, **kwargs)
+
+    def _look_at_copies(self, operation: Any, args: Any, kwargs: dict[str, Any]) -> None:
+        """Raise for a copy that is read before it is there, and if strict for one that waits."""
+        if operation is aten._to_copy:
+            source, target = args[0].device.type, kwargs.get("device")
+            target = source if target is None else torch.device(target).type
+            waits = not kwargs.get("non_blocking")
+        elif operation is aten.copy_:
+            source, target = args[1].device.type, args[0].device.type
+            waits = not (args[2] if len(args) > 2 else kwargs.get("non_blocking"))
+        elif operation in (aten.index, aten.index_put_, aten.index_put):
+            numbers = [at for at in args[1] if at is not None]
+            source, target, waits = "cpu", "cuda", True
+            if all(at.device == args[0].device for at in numbers):
+                return
+        else:
+            return
+        if (source, target) == ("cuda", "cpu") and not waits:
+            raise RuntimeError(f"{operation}: the host would read this copy before it is there")
+        if self.strict and source != target and waits:
+            raise RuntimeError(f"{operation}: the host waits for the card")
 
     def _without_contents(self, tensor: Tensor) -> Tensor:
         return tensor if isinstance(tensor, FakeTensor) else self.fake.from_tensor(tensor)
@@ -88,7 +115,7 @@ def pretended_card() -> Iterator[list[Launch]]:
         # Pinning needs a driver; a copy from a pinned tensor is a copy.
         stack.enter_context(patch.object(Tensor, "pin_memory", lambda self, *_: self))
         stack.enter_context(patch.object(Tensor, "is_pinned", lambda self, *_: True))
-        stack.enter_context(patch.object(implementations, "_automatic", lambda *_: "triton"))
+        stack.enter_context(patch.object(implementations, "automatic", lambda *_: "triton"))
         # PyTorch 2.11 makes a tensor on the card before its first fake one.
         stack.enter_context(patch.object(fake_tensor, "init_gpu_context", lambda _: None))
         # The training has put its networks there already, and a second move would swap them.

@@ -86,6 +86,22 @@ def test_a_part_that_raises_keeps_what_it_found(bench, monkeypatch, capsys):
     assert summary.failed([found, ended]) and "Traceback" in capsys.readouterr().err
 
 
+def test_a_failed_attempt_costs_itself_alone(bench, monkeypatch, capsys):
+    def measure(bench):
+        for side in (1, 2, 3):
+            with bench.attempt(f"side {side}"):
+                yield {"measured": "copy", "side": side}
+                if side == 2:
+                    raise RuntimeError("no kernel image\nand more")
+
+    monkeypatch.setattr("benchmarks.gpu.card.measure", measure)
+    *found, ended = run_part(PARTS[0], bench)
+    assert [row["side"] for row in found] == [1, 2, 3]
+    assert ended["status"] == "failed"
+    assert ended["reason"] == "side 2: RuntimeError: no kernel image"
+    assert "Traceback" in capsys.readouterr().err
+
+
 def test_a_command_ends_when_its_time_is_up(tmp_path):
     child = tmp_path / "child"
     source = (

@@ -14,7 +14,8 @@ pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="a real card i
 
 MISTAKES = """
 import torch
-from tests.gpu.pretended import CARD, pretended_card
+from neco.training.checkpoint import finite
+from tests.gpu.pretended import CARD, Card, pretended_card
 
 def raised(call):
     try:
@@ -33,8 +34,22 @@ with pretended_card():
         lambda: there.sum().item(),
         lambda: there.nonzero(),
         lambda: there[:, None] @ there,
+        lambda: there.to("cpu", non_blocking=True),
     ):
         print(raised(mistake))
+    torch.tensor([1, 2], device=CARD)  # a constant, made once
+    Card.strict = True
+    for mistake in (
+        lambda: torch.tensor([1, 2], device=CARD),
+        lambda: there.copy_(here),
+        lambda: there[torch.tensor([1, 2])],
+        lambda: there.cpu(),
+    ):
+        print(raised(mistake))
+    here.to(CARD, non_blocking=True)
+    Card.strict = False
+    # Its copies to the host would not have arrived: it has to ask the card.
+    assert raised(lambda: finite({"a": there, "b": here})).startswith("DataDependent")
 """
 
 
@@ -79,7 +94,19 @@ def test_precision_and_optimiser_are_those_of_a_card(walked):
 
 
 def test_mistakes_show():
-    """Another device, another type, two ways of waiting, another shape."""
+    """Another device, type or shape, ways of waiting, a copy that is read before it is there."""
     finished = run("-c", MISTAKES)
     assert finished.returncode == 0, finished.stderr[-3000:]
-    assert len(finished.stdout.split()) == 5 and "nothing" not in finished.stdout, finished.stdout
+    assert len(finished.stdout.split()) == 10 and "nothing" not in finished.stdout, finished.stdout
+
+
+@pytest.mark.slow
+def test_compiled_blocks_become_kernels_of_a_card():
+    """All but matrix products is generated, for the student's two sizes, the teacher, and back."""
+    finished = run("-m", "tests.gpu.generated")
+    assert finished.returncode == 0, finished.stderr[-3000:]
+    records = [json.loads(line) for line in finished.stdout.splitlines()]
+    assert [record["is_backward"] for record in records] == [False] * 3 + [True] * 2
+    assert [record["is_inference"] for record in records] == [False, False, True, False, False]
+    products = {f"extern_kernels.{name}" for name in ("mm", "bmm", "addmm")}
+    assert all(record["kernels"] > 0 and set(record["calls"]) <= products for record in records)

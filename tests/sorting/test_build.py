@@ -20,7 +20,7 @@ print(cached_library(Path(sys.argv[1])))
 @pytest.fixture
 def forgotten(monkeypatch, tmp_path):
     """No kernel was looked for yet in this process, and none is cached."""
-    caches = (build._library_or_reason, implementations._automatic, implementations._report)
+    caches = (build._library_or_reason, implementations.automatic, implementations._report)
     for cache in caches:
         cache.cache_clear()
     monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(tmp_path))

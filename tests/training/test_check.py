@@ -85,3 +85,15 @@ def test_foreground_needs_a_class_token():
     refuse_impossible(hollow, 9, settings_of())
     with pytest.raises(UserError, match="no class token"):
         refuse_impossible(hollow, 9, settings_of(loss={"patches": "foreground"}))
+
+
+def test_compiling_for_a_gpu_needs_what_triton_needs(monkeypatch):
+    hollow = as_backbone(build_network(backbone_spec("demo-vit-random")))
+    lacks = "Triton needs a C compiler and there is none"
+    monkeypatch.setattr("neco.training.check.missing", lambda: lacks)
+    refuse_impossible(hollow, 9, settings_of(compile=True))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    with pytest.raises(
+        UserError, match=rf"train\.compile: {lacks}; .* set train\.compile to false"
+    ):
+        refuse_impossible(hollow, 9, settings_of(compile=True))

@@ -1,5 +1,6 @@
 """Training end to end on a tiny network: it learns, every switch runs, the impossible is said."""
 
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,8 @@ from safetensors.torch import load_file
 
 from neco.config.base import merged
 from neco.errors import UserError
-from neco.training import train
+from neco.training import clock, loop, train
+from neco.training.step import Training
 from tests.training.tiny import rows, small, stopped_after, tiny_backbone
 
 
@@ -74,3 +76,41 @@ def test_a_checkpoint_is_not_continued_with_anything_else(photos, tmp_path, monk
     other.model.norm.bias.data += 1
     with pytest.raises(UserError, match="other starting weights"):
         train(other, photos, small(), tmp_path)
+
+
+def test_the_host_gets_one_step_ahead_of_the_device(photos, tmp_path, monkeypatch):
+    """Else it would wait for images that a GPU does not need yet, and call that `data_wait`."""
+    events, steps = [], itertools.count()
+
+    def mark(device):
+        number = next(steps)
+        events.append(f"queued {number}")
+        return lambda: events.append(f"done {number}")
+
+    step = Training.step
+    monkeypatch.setattr(loop, "mark", mark)
+    monkeypatch.setattr(
+        Training, "step", lambda *given: events.append(f"step {given[2]}") or step(*given)
+    )
+    train(tiny_backbone(), photos, small(steps=3), tmp_path)
+    assert events == [
+        *("queued 0", "step 0", "done 0", "queued 1"),
+        *("step 1", "done 1", "queued 2", "step 2", "done 2", "queued 3"),
+    ]
+
+
+def test_writing_a_checkpoint_is_no_waiting_for_images(photos, tmp_path, monkeypatch):
+    now = [0.0]
+
+    def later(seconds, call):
+        def called(*given):
+            now[0] += seconds
+            return call(*given)
+
+        return called
+
+    monkeypatch.setattr(clock.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(Training, "step", later(1.0, Training.step))
+    monkeypatch.setattr(loop, "save_checkpoint", later(100.0, loop.save_checkpoint))
+    train(tiny_backbone(), photos, small(steps=4, checkpoint_every=1, log_every=2), tmp_path)
+    assert [float(row["data_wait"]) for row in rows(tmp_path)] == [0.0, 0.0]

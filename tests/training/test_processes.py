@@ -34,6 +34,7 @@ CASES = {
     "queue": {"loss": {"references": {"source": "queue", "queue_length": 40}}},
     "own references": {"loss": {"references": {"source": "teacher", "scope": "intra"}}},
     "foreground": {"loss": {"patches": "foreground"}, "optimiser": {"gradient_clip": 0.1}},
+    "principal": {"head": {"layers": 1, "start": "principal"}},
     "local": {"loss": {"references": {"gather": False}}},
 }
 
@@ -72,6 +73,9 @@ def one_of_two(rank: int, port: int, folder: Path) -> None:
         accelerator="cpu", devices=2, strategy=DDPStrategy(), plugins=[LightningEnvironment()]
     )
     fabric.launch()
+    if rank:  # another library's principal components may point the other way
+        svd = torch.linalg.svd
+        torch.linalg.svd = lambda *given, **how: [-part for part in svd(*given, **how)]
     left = {case: trained(case, fabric) for case in CASES}
     torch.save(left, folder / f"{rank}.pt")
 

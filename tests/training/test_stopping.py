@@ -148,3 +148,20 @@ def test_a_later_second_signal_ends_at_once(monkeypatch):
         monkeypatch.setattr(stopping, "ONE_REQUEST", 0.0)
         with pytest.raises(EndedError):
             os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_compiler_does_not_rename_what_breaks_a_step_off(monkeypatch):
+    """In a first step on a GPU, Triton and Inductor wrap every Exception into one of theirs."""
+    import neco.training.stopping as stopping
+
+    monkeypatch.setattr(stopping, "GRACE", 0.05)
+    with (
+        stopping.StopRequest() as stop,
+        pytest.raises(stopping.BrokenStepError),
+        stop.breakable(),
+    ):
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(20)
+        except Exception as error:
+            raise RuntimeError("compilation failed") from error

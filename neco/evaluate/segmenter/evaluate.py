@@ -101,7 +101,7 @@ def _finished(record: Path, identity: dict[str, Any]) -> Metrics | None:
     if not record.exists():
         return None
     try:
-        state = read_checkpoint(record, identity, torch.device("cpu"))
+        state = read_checkpoint(record, identity)
         found = Metrics.model_validate_json(state["metrics"])
     except (UserError, KeyError, ValueError):
         return None

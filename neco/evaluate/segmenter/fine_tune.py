@@ -84,7 +84,7 @@ def fine_tune(
     checkpoint, first = folder / "checkpoint.ckpt", 0
     kept: dict[str, Any] = {"seconds": 0.0, "curve": []}
     if checkpoint_there(checkpoint):
-        state = read_checkpoint(checkpoint, identity, device)
+        state = read_checkpoint(checkpoint, identity)
         network.load_state_dict(state["network"])
         optimiser.load_state_dict(state["optimiser"])
         first, kept = state["next_iteration"], state["kept"]
