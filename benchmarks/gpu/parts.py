@@ -47,7 +47,7 @@ PARTS = (
     Part("photographs", "end to end from JPEGs", 130, TRAINING, 40),
     Part("search", "exact in-context search at the paper's size", 110, (), 30),
     Part(
-        "suite", "the tests that need a card", 150, (*TRAINING, "pytest", "hypothesis", "scipy"), 20
+        "suite", "the tests that need a card", 150, (*TRAINING, "pytest", "hypothesis", "scipy"), 40
     ),
     Part("run", "a short NeCo run, evaluated before and after", 240, (*TRAINING, "scipy"), 60),
 )

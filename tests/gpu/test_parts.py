@@ -140,9 +140,9 @@ def test_wheels_are_laid_out_where_they_are_missing(tmp_path, monkeypatch):
     ):
         with zipfile.ZipFile(wheels / f"{name}.whl", "w") as archive:
             archive.writestr(f"{module}/__init__.py", "")
-    (folder,) = bundle.lay_out(tmp_path)
+    (folder,) = bundle.lay_out(tmp_path, tmp_path / "laid out")
     assert sorted(path.name for path in Path(folder).iterdir()) == ["lonely", "other"]
-    assert bundle.lay_out(None) == []
+    assert bundle.lay_out(None, tmp_path) == []
 
 
 def test_the_bundle_takes_what_the_parts_import():
@@ -162,3 +162,21 @@ def test_scenes_are_a_prepared_dataset(tmp_path):
     small = read_dataset(tmp_path / "small", "train")
     assert len(small) == 2 and small.classes == train.classes
     assert json.loads((tmp_path / "small" / "classes.json").read_text())["dataset"] == "scenes"
+
+
+def test_what_the_other_machine_has_is_left_out(capsys):
+    assert bundle.chosen_wheels(False, []) == list(bundle.WHEELS)
+    some = bundle.chosen_wheels(True, ["rich", "pytest"])
+    assert "scipy" in some and not {"rich", "pytest"} & set(some)
+    with pytest.raises(SystemExit, match="no such package"):
+        bundle.chosen_wheels(False, ["a_package_of_no_one"])
+
+
+def test_weights_that_did_not_come_along_are_missing(bench, monkeypatch):
+    monkeypatch.setattr("benchmarks.gpu.run.evaluated", lambda *_: {})
+    bench.rehearse, bench.bundle = False, bundle.photographs_in(None, bench.scratch, toy=True)
+    part = next(part for part in PARTS if part.name == "run")
+    (bench.scratch / "weights").mkdir()
+    monkeypatch.setattr("benchmarks.gpu.run.photographs_in", lambda *_, **__: bench.bundle)
+    (ended,) = run_part(part, bench)
+    assert ended["status"] == "missing" and "WEIGHTS=FILE" in ended["reason"]
