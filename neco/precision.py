@@ -2,6 +2,8 @@
 
 import logging
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -44,6 +46,28 @@ def training_precision(asked: str, kind: str | None = None) -> str:
             kind,
         )
     return asked
+
+
+@contextmanager
+def full_float32() -> Iterator[None]:
+    """Make a GPU compute float32 in float32, matrix products and convolutions alike.
+
+    By default it rounds what a convolution multiplies to TF32, with 10 bits of a number's 23.
+    """
+    matmul, convolution = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = []
+    for owner, newer in ((matmul, matmul), (convolution, convolution.conv)):
+        try:
+            before.append((owner, "allow_tf32", owner.allow_tf32, False))
+        except RuntimeError:  # the newer switch was set, and then the older cannot be read
+            before.append((newer, "fp32_precision", newer.fp32_precision, "ieee"))
+    for switch, name, _, off in before:
+        setattr(switch, name, off)
+    try:
+        yield
+    finally:
+        for switch, name, value, _ in before:
+            setattr(switch, name, value)
 
 
 def device_name(device: str | torch.device) -> str:
