@@ -3,9 +3,10 @@
 import logging
 import platform
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -55,18 +56,20 @@ def full_float32() -> Iterator[None]:
     By default it rounds what a convolution multiplies to TF32, with 10 bits of a number's 23.
     """
     matmul, convolution = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = []
+    changed: list[tuple[Any, str, bool | str]] = []
     for owner, newer in ((matmul, matmul), (convolution, convolution.conv)):
-        try:
-            before.append((owner, "allow_tf32", owner.allow_tf32, False))
-        except RuntimeError:  # the newer switch was set, and then the older cannot be read
-            before.append((newer, "fp32_precision", newer.fp32_precision, "ieee"))
-    for switch, name, _, off in before:
-        setattr(switch, name, off)
+        # torch has two names for this. Where the newer was set, the older may refuse to be read.
+        with suppress(RuntimeError):
+            if owner.allow_tf32:
+                owner.allow_tf32 = False
+                changed.append((owner, "allow_tf32", True))
+        if newer.fp32_precision == "tf32":
+            newer.fp32_precision = "ieee"
+            changed.append((newer, "fp32_precision", "tf32"))
     try:
         yield
     finally:
-        for switch, name, value, _ in before:
+        for switch, name, value in reversed(changed):
             setattr(switch, name, value)
 
 

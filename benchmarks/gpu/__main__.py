@@ -22,12 +22,14 @@ from types import FrameType
 
 from benchmarks.gpu import records, summary
 from benchmarks.gpu.bundle import lay_out
-from benchmarks.gpu.part import ENDED
+from benchmarks.gpu.part import ENDED, WHERE
 from benchmarks.gpu.parts import PARTS, Part
 
 ROOT = Path(__file__).resolve().parents[2]
 GRACE = 20.0
 """Seconds past its time after which a part is ended: the start of Python and CUDA."""
+ASKING = 1.0
+"""Seconds in which a part whose time is up writes to the log where it is."""
 DYING = 10.0
 """Seconds that a killed part is waited for. One that hangs in the driver may never end."""
 ANSWER = 180.0
@@ -208,6 +210,9 @@ def in_time(command: list[str], seconds: float, environment: dict[str, str], log
             told = f"ended by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         except subprocess.TimeoutExpired:
             told = f"its time was up ({seconds:.0f} s)"
+            child.send_signal(WHERE)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(ASKING)
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)

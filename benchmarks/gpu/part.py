@@ -24,8 +24,8 @@ from benchmarks.gpu.bench import Bench, MissingError
 from benchmarks.gpu.parts import Part, part_named
 
 ENDED = ("done", "missing", "failed")
-LATE = 10.0
-"""Seconds past its time after which a part writes to the log where it is"""
+WHERE = signal.SIGUSR1
+"""On this signal a part writes to the log where it is: it is asked before it is killed"""
 PR_SET_PDEATHSIG = 1
 """Linux's name for: send me a signal when the process that started me is gone"""
 
@@ -87,7 +87,7 @@ def main() -> None:
     parser.add_argument("--bundle", type=Path)
     chosen = parser.parse_args()
     die_with_parent()
-    faulthandler.dump_traceback_later(chosen.seconds + LATE)
+    faulthandler.register(WHERE)
     print(f"== {chosen.part}", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory(prefix="neco-gpu-") as scratch:
         bench = Bench(

@@ -2,17 +2,15 @@
 
 python -m tests.gpu.evaluations
 
-An evaluation may wait for the card, which a training step may not. What it reads are zeros here,
-and where the size of a result depends on values, it is a few rows.
+An evaluation may wait for the card, which a training step may not. What it reads here is that a
+condition holds, and zeros; where the size of a result depends on values, it is a few rows.
 """
 
 import json
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -22,12 +20,13 @@ from scipy.sparse import csr_matrix
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_flatten, tree_map_only
+from torch.utils._pytree import tree_flatten
 
 from benchmarks.gpu.bundle import draw_scenes
 from benchmarks.training import network
 from neco.config.consistency import Consistency
 from neco.config.evaluation import Extraction, InContext, Linear
+from neco.config.segmenter import Segmenter
 from neco.data.dataset import Dataset, read_dataset
 from neco.evaluate import consistency, in_context, linear
 from neco.evaluate.search import exact
@@ -61,7 +60,7 @@ class Reading(TorchDispatchMode):
         kind = operation.overloadpacket
         if kind is aten._local_scalar_dense:
             self.copies += 1
-            return False if fakes[0].dtype == torch.bool else 0
+            return fakes[0].dtype == torch.bool or 0
         if kind is aten.nonzero:
             return torch.zeros(FEW, fakes[0].ndim, dtype=torch.int64, device=CARD)
         if kind is aten.bincount:
@@ -135,24 +134,24 @@ def protocols(folder: Path) -> Iterator[dict[str, Any]]:
                 for part in (train, val)
             ]
         yield told("extract", reading, bytes_stored=sum(f.tokens.nbytes for f in features))
+    backbone.to = lambda *_: backbone  # it is there, and a second move would swap its weights
     with card() as reading:
         write_attention(backbone, val, 32, extraction, folder / "attention.npz")
     yield told("attend", reading)
-    for epochs in (0, 1):
-        settings = InContext(fractions=[1], image_size=32, bootstrap=0)
-        settings.augmentation.epochs = epochs
+    whole = extraction.model_copy(update={"precision": "32-true"})
+    for epochs, how in ((0, extraction), (1, extraction), (1, whole)):
+        values = {"fractions": [1], "image_size": 32, "bootstrap": 0}
+        settings = InContext(**values, augmentation={"epochs": epochs})
         with card() as reading:
             in_context.evaluate(
                 features[0], train, features[1], val, settings, "cuda",
-                backbone=backbone, extraction=extraction,
+                backbone=backbone, extraction=how,
             )  # fmt: skip
-        yield told(f"in-context, augmented {epochs}", reading)
+        yield told(f"in-context, augmented {epochs}, {how.precision}", reading)
     yield from linears(features, train, val, backbone, extraction)
     with card() as reading:
         settings = Consistency(images=3, image_size=32, references=20, neighbours=2, bootstrap=0)
-        consistency.evaluate(
-            val, settings, backbone=backbone, extraction=extraction, device="cuda"
-        )
+        consistency.evaluate(val, settings, backbone=backbone, extraction=extraction, device="cuda")
     yield told("consistency", reading)
 
 
@@ -160,19 +159,47 @@ def linears(
     features: list[Any], train: Dataset, val: Dataset, backbone: Any, extraction: Extraction
 ) -> Iterator[dict[str, Any]]:
     """Yield a record of the linear head, on cached tokens and through the backbone."""
-    for augment in (False, True):
+    whole = extraction.model_copy(update={"precision": "32-true"})
+    for augment, how in ((False, extraction), (True, extraction), (True, whole)):
         settings = Linear(
             augment=augment, epochs=2, batch_size=2, image_size=32, mask_size=20, seeds=[0],
             bootstrap=0,
         )  # fmt: skip
-        step = patch.object(Tensor, "backward", gradients)
-        finite = patch.object(Tensor, "isfinite", lambda tensor: torch.ones(1, dtype=torch.bool))
-        with card() as reading, step, finite:
+        with card() as reading, patch.object(Tensor, "backward", gradients):
             linear.evaluate(
                 features[0], train, features[1], val, settings,
-                backbone=backbone, extraction=extraction, device="cuda",
+                backbone=backbone, extraction=how, device="cuda",
             )  # fmt: skip
-        yield told(f"linear, augmented {augment}", reading)
+        yield told(f"linear, augmented {augment}, {how.precision}", reading)
+
+
+def segmenters(folder: Path) -> Iterator[dict[str, Any]]:
+    """Yield a record of two iterations of a fine-tuning and of the held-out images."""
+    from neco.evaluate.segmenter.evaluate import score
+    from neco.evaluate.segmenter.fine_tune import _step
+    from neco.evaluate.segmenter.images import training_batches
+    from neco.evaluate.segmenter.network import build_network
+
+    train, val = (read_dataset(folder / "data", split) for split in ("train", "val"))
+    settings = Segmenter(
+        crop_size=32, window_stride=24, image_scale=(64, 32), batch_size=2, iterations=2,
+        decoder_layers=1, bootstrap=0, precision="bf16-mixed",
+    )  # fmt: skip
+    images = list(training_batches(train, settings, 0, 0, 0))
+    with card() as reading, patch.object(Tensor, "backward", gradients):
+        network_of = build_network(
+            network("demo-vit"), len(train.classes), settings, kind="cuda"
+        ).to(CARD)
+        optimiser = torch.optim.Adam(network_of.parameters(), lr=1e-5)
+        for iteration, batch in enumerate(images):
+            losses = _step(network_of, optimiser, batch, settings, 1e-5, 0, iteration)
+        waited = reading.copies
+        counts = {state["step"].device.type for state in optimiser.state.values()}
+        score(network_of, val, settings, 0)
+    yield told(
+        "segmenter", reading, waited=waited, counts=sorted(counts), half=network_of.half,
+        loss=f"{losses['loss_ce'].device} {losses['loss_ce'].dtype}",
+    )  # fmt: skip
 
 
 def gradients(loss: Tensor) -> None:
@@ -190,6 +217,6 @@ def gradients(loss: Tensor) -> None:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as made:
-        for record in (*searches(), *protocols(Path(made))):
-            print(json.dumps(record), flush=True)
-    sys.exit(0)
+        for walk in (searches(), protocols(Path(made)), segmenters(Path(made))):
+            for record in walk:
+                print(json.dumps(record), flush=True)

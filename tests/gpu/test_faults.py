@@ -25,7 +25,7 @@ FOUND = 'note(measured="copy", gb_per_second=3000.0)\n'
 SOURCES = {
     "card": FOUND + 'note(status="done")',
     "sort": FOUND + "os.kill(os.getpid(), signal.SIGSEGV)",
-    "step": FOUND + "signal.signal(signal.SIGTERM, signal.SIG_IGN)\ntime.sleep(300)",
+    "step": FOUND + "import faulthandler\nfaulthandler.register(WHERE)\ntime.sleep(300)",
     "photographs": "",
     "search": FOUND + "raise SystemExit('a driver said no')",
     "suite": 'note(status="missing", reason="not installed: scipy")',
@@ -35,6 +35,7 @@ PREAMBLE = """
 import os, signal, sys, time
 from pathlib import Path
 from benchmarks.gpu import records
+WHERE = signal.SIGUSR1
 path, name = Path(sys.argv[1]), sys.argv[2]
 def note(**row):
     records.append(path, {"part": name, "device": "Some GPU", "rehearsed": False} | row)
@@ -76,6 +77,8 @@ def test_every_fault_costs_its_own_part_only(faulty, capsys):
     }  # fmt: skip
     assert "ended by SIGSEGV" in ends["sort"]["reason"]
     assert "its time was up" in ends["step"]["reason"]
+    log = Path(sys.argv[2]).with_suffix(".log").read_text()
+    assert "most recent call first" in log and "a driver said no" in log
     assert "exit code 0" in ends["photographs"]["reason"]
     assert "exit code 1" in ends["search"]["reason"]
     assert [row["part"] for row in rows if "measured" in row] == ["card", "sort", "step", "search"]

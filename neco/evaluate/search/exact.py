@@ -16,7 +16,7 @@ So the answer is that of a float32 search, also where the first pass reads keys 
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -39,7 +39,7 @@ PASS_AGAIN = 16_384
 RESCORED = {"cpu": 512, "cuda": 2048}
 """For how many queries candidates are scored at a time, by a thread of a CPU or on a GPU."""
 FLOAT_QUERIES = 2048
-"""How many queries one float32 product on a GPU has."""
+"""How many queries one float32 product of torch has."""
 
 
 FASTER = ("allow_fp16_reduced_precision_reduction", "allow_fp16_accumulation")
@@ -64,13 +64,22 @@ def full_accumulation() -> Iterator[None]:
             setattr(matmul, name, value)
 
 
+def imported_faiss() -> Any:
+    """Return the package, which is the fastest on a CPU; None on a machine for a GPU without it."""
+    try:
+        import faiss
+    except ImportError:
+        return None
+    return faiss
+
+
 def _too_large(bank: Bank, device: torch.device, width: int | None) -> MachineError:
     """Return the error of a bank that takes `width` bytes a number, None for as it is stored."""
     needed = bank.tokens.size * (width or bank.tokens.itemsize)
     free = torch.cuda.mem_get_info(device)[0]
     return MachineError(
-        f"in-context: the bank of {len(bank):,} patches takes {needed / 1e9:.1f} GB on the GPU, "
-        f"and {free / 1e9:.1f} GB are free; set in_context.storage: int8, lower "
+        f"in-context: the bank of {len(bank):,} patches takes {needed / 1e6:,.1f} MB on the GPU, "
+        f"and {free / 1e6:,.1f} MB are free; set in_context.storage: int8, lower "
         "in_context.memory_size, or end other programs on this GPU"
     )
 
@@ -137,9 +146,8 @@ class ExactSearch:
         for start, stop in self.keys.blocks():
             keys = self.keys.block(start, stop)
             kept = min(k, stop - start)
-            if self.device.type == "cpu":
-                import faiss  # a GPU does not need it
-
+            faiss = imported_faiss() if self.device.type == "cpu" else None
+            if faiss is not None:
                 scores, indices = faiss.knn(
                     queries.numpy(), keys.numpy(), kept, metric=faiss.METRIC_INNER_PRODUCT
                 )
