@@ -86,6 +86,7 @@ def test_the_profile_is_understood_however_it_is_named(tmp_path):
         assert (read.executor, read.retries, read.slurm_status_command) == ("slurm", 3, "squeue")
         assert read.resources.get("turn").value == 1
         assert read.resources.get("network").value == 1
+        assert "gpu" not in read.resources.keys()  # noqa: SIM118 (as many jobs as it has GPUs)
     known = set(asked_by("smoke.yaml"))
     assert set(read.groups) <= known - BESIDE_SNAKEMAKE
     assert set(read.group_components) == set(read.groups.values())
@@ -96,7 +97,8 @@ def test_the_profile_is_understood_however_it_is_named(tmp_path):
 
 def test_one_machine_is_not_held_up_by_what_only_a_cluster_has():
     _, read = parse_args(["--cores", "2"])
-    assert set(read.resources.keys()) == {"network", "turn"}
+    assert set(read.resources.keys()) == {"gpu", "network", "turn"}
+    assert read.resources.get("gpu").value == 1  # trainings would share it and run out of memory
     assert read.retries == 0 and read.default_resources is None
 
 
