@@ -55,7 +55,8 @@ def full_float32() -> Iterator[None]:
 
     By default it rounds what a convolution multiplies to TF32, with 10 bits of a number's 23.
     """
-    matmul, convolution = torch.backends.cuda.matmul, torch.backends.cudnn
+    matmul: Any = torch.backends.cuda.matmul
+    convolution: Any = torch.backends.cudnn
     changed: list[tuple[Any, str, bool | str]] = []
     for owner, newer in ((matmul, matmul), (convolution, convolution.conv)):
         # torch has two names for this. Where the newer was set, the older may refuse to be read.
