@@ -84,8 +84,7 @@ def fine_tune(
     checkpoint, first = folder / "checkpoint.ckpt", 0
     kept: dict[str, Any] = {"seconds": 0.0, "curve": []}
     if checkpoint_there(checkpoint):
-        # From the CPU, because Adam would ask a GPU for each of its counts in every step.
-        state = read_checkpoint(checkpoint, identity, torch.device("cpu"))
+        state = read_checkpoint(checkpoint, identity, device)
         network.load_state_dict(state["network"])
         optimiser.load_state_dict(state["optimiser"])
         first, kept = state["next_iteration"], state["kept"]

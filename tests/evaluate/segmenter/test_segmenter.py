@@ -217,23 +217,6 @@ def test_a_stopped_run_ends_in_the_same_weights(tmp_path, coloured, monkeypatch)
         assert torch.equal(value, whole.state_dict()[name]), name
 
 
-def test_a_gpu_gets_no_counts_of_the_optimiser(tmp_path, coloured, monkeypatch):
-    """Adam would ask a GPU for each of them in every step; a CPU's checkpoint leaves them there."""
-    train(tmp_path, coloured[0])
-    read = []
-
-    def noted(path, identity, device):
-        read.append(device.type)
-        return read_checkpoint(path, identity, device)
-
-    read_checkpoint = loop.read_checkpoint
-    monkeypatch.setattr(loop, "read_checkpoint", noted)
-    monkeypatch.setattr(loop, "hear_in_backward", lambda _: None)
-    monkeypatch.setattr(f"{__name__}.CPU", torch.device("cuda"))  # whose network stays on the CPU
-    train(tmp_path, coloured[0])
-    assert read == ["cpu"]
-
-
 def test_evaluating_on_the_way_changes_nothing(tmp_path, coloured):
     train_split, val = coloured
     found = [
