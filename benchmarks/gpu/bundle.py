@@ -20,7 +20,7 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -54,6 +54,8 @@ WHEELS = {
 """Distributions and the module each is imported as"""
 LARGE = {"scipy": "scipy"}
 """Those of tens of MB for each Python, which only the part `run` needs: --scipy takes them"""
+EVER_NEWER = ("typing-extensions",)
+"""What others need a recent version of, and what only ever gains: an older one is replaced"""
 GOES_WITH = {"pydantic-core": "pydantic"}
 """Only one version of the first fits the second: both are taken, or neither"""
 PLATFORMS = [f"manylinux_2_{minor}_x86_64" for minor in (17, 24, 26, 27, 28, 31, 34)]
@@ -78,10 +80,25 @@ def lay_out(bundle: Path | None, into: Path) -> list[str]:
         return []
     for wheel in sorted((bundle / "wheels").glob("*.whl")):
         name = wheel.name.split("-")[0].replace("_", "-").lower()
-        if fits(wheel) and not _importable(_module_of(name)):
+        if fits(wheel) and (not _importable(_module_of(name)) or _older(name, wheel)):
             with zipfile.ZipFile(wheel) as archive:
                 archive.extractall(into)
     return [str(into)]
+
+
+def _older(name: str, wheel: Path) -> bool:
+    """Return whether this Python has an older version than a wheel's that must not be older."""
+    if name not in EVER_NEWER:
+        return False
+    try:
+        here = version(name)
+    except PackageNotFoundError:
+        return False
+    return _numbers(here) < _numbers(wheel.name.split("-")[1])
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(part) for part in text.split(".") if part.isdecimal()]
 
 
 def _module_of(name: str) -> str:

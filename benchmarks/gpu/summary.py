@@ -94,7 +94,7 @@ def _told(own: list[Row]) -> Iterator[str]:
     yield from (told for row in own if (told := finding(row)))
     ended = next((row for row in reversed(own) if "status" in row), {"status": "not ended"})
     if ended["status"] != "done":
-        yield f"{ended['status']}: {ended.get('reason', '')}"
+        yield ": ".join(filter(None, (ended["status"], ended.get("reason"))))
 
 
 def cell(text: str) -> str:

@@ -9,8 +9,9 @@ condition holds, and zeros; where the size of a result depends on values, it is 
 import json
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -22,6 +23,9 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
+from benchmarks.gpu import card as facts
+from benchmarks.gpu import search
+from benchmarks.gpu.bench import Bench
 from benchmarks.gpu.bundle import draw_scenes
 from benchmarks.training import network
 from neco.config.consistency import Consistency
@@ -110,10 +114,10 @@ def searches() -> Iterator[dict[str, Any]]:
     queries = unit_length(tokens[:100])
     for storage in ("float16", "int8"):
         with card() as reading:
-            search = exact.ExactSearch(bank, CARD, storage)
-            cosines, indices = search.search(queries, 7)
+            found = exact.ExactSearch(bank, CARD, storage)
+            cosines, indices = found.search(queries, 7)
         assert cosines.shape == indices.shape == (100, 7)
-        yield told(f"search {storage}", reading, unproved=search.unproved, flat=search.flat)
+        yield told(f"search {storage}", reading, unproved=found.unproved, flat=found.flat)
     few = Bank(tokens[:99], bank.inverse_norms[:99], bank.soft[:99])
     with card() as reading:
         exact.ExactSearch(few, CARD).search(queries, 7)
@@ -202,6 +206,40 @@ def segmenters(folder: Path) -> Iterator[dict[str, Any]]:
     )  # fmt: skip
 
 
+class CardsGenerator:
+    """Stands in for torch.Generator of a card: what it draws has no contents."""
+
+    def __init__(self, device: torch.device) -> None:
+        assert torch.device(device).type == "cuda"
+
+    def manual_seed(self, seed: int) -> None:
+        """Return no generator, which PyTorch takes for the card's own."""
+
+
+def proofs(folder: Path) -> Iterator[dict[str, Any]]:
+    """Yield a record of the GPU proofs that need no training, at the size of a card but for keys."""
+    bench = Bench(CARD, False, folder, seconds=600.0)
+    about = SimpleNamespace(
+        major=9, minor=0, multi_processor_count=132, total_memory=80_000_000_000
+    )
+    replaced: list[tuple[Any, str, Any]] = [
+        (torch.cuda, "synchronize", lambda *_: None),
+        (torch.cuda, "get_device_properties", lambda *_: about),
+        (torch.cuda, "max_memory_allocated", lambda *_: 0),
+        (torch.cuda, "reset_peak_memory_stats", lambda *_: None),
+        (torch, "Generator", CardsGenerator),
+        (search, "KEYS", 2 * exact.SMALL),
+        (search, "QUERIES", 700),
+        (search, "PASS_QUERIES", 300),
+    ]
+    for part in (search, facts):
+        with card() as reading, ExitStack() as stack:
+            for owner, name, answer in replaced:
+                stack.enter_context(patch.object(owner, name, answer))
+            found = [row["measured"] for row in part.measure(bench)]
+        yield told(part.__name__.rpartition(".")[2], reading, measured=found)
+
+
 def gradients(loss: Tensor) -> None:
     """Give every parameter that the loss depends on a gradient without contents."""
     waiting, seen = [loss.grad_fn], {loss.grad_fn}
@@ -217,6 +255,6 @@ def gradients(loss: Tensor) -> None:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as made:
-        for walk in (searches(), protocols(Path(made)), segmenters(Path(made))):
+        for walk in (searches(), protocols(Path(made)), segmenters(Path(made)), proofs(Path(made))):
             for record in walk:
                 print(json.dumps(record), flush=True)

@@ -67,3 +67,13 @@ def test_a_fine_tuning_waits_for_nothing_and_counts_on_the_host(walked):
     assert found["waited"] == 0 and found["counts"] == ["cpu"]
     assert found["half"] and set(found["products"]) >= HALF
     assert found["loss"] == "cuda:0 torch.float32"
+
+
+def test_the_proofs_that_need_no_training_run_to_their_end(walked):
+    assert walked["card"]["measured"] == [
+        *("machine", "copy", "matrix product", "matrix product", "matrix product"),
+        "host to device",
+    ]
+    each = ["index", "search", "check"]
+    assert walked["search"]["measured"] == ["bank", *each, *each]
+    assert {"mm torch.float16", "mm torch.float32"} <= set(walked["search"]["products"])

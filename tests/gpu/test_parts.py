@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -127,8 +128,6 @@ def test_the_table_is_of_the_last_run_of_a_part():
 
 
 def test_wheels_are_laid_out_where_they_are_missing(tmp_path, monkeypatch):
-    import zipfile
-
     wheels = tmp_path / "wheels"
     wheels.mkdir()
     here = f"cp{sys.version_info.major}{sys.version_info.minor}"
@@ -143,6 +142,17 @@ def test_wheels_are_laid_out_where_they_are_missing(tmp_path, monkeypatch):
     (folder,) = bundle.lay_out(tmp_path, tmp_path / "laid out")
     assert sorted(path.name for path in Path(folder).iterdir()) == ["lonely", "other"]
     assert bundle.lay_out(None, tmp_path) == []
+
+
+@pytest.mark.parametrize(("here", "taken"), [("4.9.0", True), ("4.16.0", False), ("4.20", False)])
+def test_an_older_package_that_others_need_newer_is_replaced(tmp_path, monkeypatch, here, taken):
+    (tmp_path / "wheels").mkdir()
+    wheel = tmp_path / "wheels" / "typing_extensions-4.16.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("typing_extensions.py", "")
+    monkeypatch.setattr(bundle, "version", lambda _: here)
+    (folder,) = bundle.lay_out(tmp_path, tmp_path / "laid out")
+    assert Path(folder, "typing_extensions.py").exists() == taken
 
 
 def test_the_bundle_takes_what_the_parts_import():

@@ -45,7 +45,7 @@ def test_the_page_has_a_table_for_each_card():
     assert "| `step` | dinov2-vits14 eager, batch 64, bf16-mixed: 80 ms, 800 images/s" in first
     assert "| `step` | stopped: its time was up (190 s); results.log says more |" in first
     assert "| `suite` | failed: a.py::b: &lt;1 and 2> |" in first
-    assert "| `photographs` | not ended: |" in second
+    assert "| `photographs` | not ended |" in second
     assert "search" not in told and "`run`" not in told and "done" not in told
 
 
