@@ -54,8 +54,9 @@ def main() -> int:
     chosen = arguments()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave)
-    with tempfile.TemporaryDirectory(prefix="neco-gpu-packages-") as packages:
-        environment = environment_of(chosen.bundle, Path(packages))
+    # A part that hangs may write on while its folder is removed.
+    with tempfile.TemporaryDirectory(prefix="neco-gpu-", ignore_cleanup_errors=True) as folder:
+        environment = environment_of(chosen.bundle, Path(folder))
         try:
             device = None if chosen.rehearse else card_of(environment)
         except NoCardError as error:
@@ -97,13 +98,18 @@ def arguments() -> argparse.Namespace:
     return chosen
 
 
-def environment_of(bundle: Path | None, packages: Path) -> dict[str, str]:
-    """Return the variables of every part; wheels are laid out in the folder `packages`."""
+def environment_of(bundle: Path | None, folder: Path) -> dict[str, str]:
+    """Return the variables of every part.
+
+    folder: for what wheels hold, and for temporary files, of which a killed part removes none.
+    """
     environment = dict(os.environ, PYTHONUNBUFFERED="1", PYTHONFAULTHANDLER="1")
     environment |= {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
     environment["PYTHONPATH"] = os.pathsep.join(
-        [str(ROOT), *lay_out(bundle, packages), environment.get("PYTHONPATH", "")]
+        [str(ROOT), *lay_out(bundle, folder / "packages"), environment.get("PYTHONPATH", "")]
     ).rstrip(os.pathsep)
+    (folder / "scratch").mkdir()
+    environment["TMPDIR"] = str(folder / "scratch")
     # A home folder may be small or not writable, and a second call finds here what was compiled.
     kept = ROOT / "build" / "gpu" / "compiled"
     environment.setdefault("TRITON_CACHE_DIR", str(kept / "triton"))

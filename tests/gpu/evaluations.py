@@ -217,7 +217,7 @@ class CardsGenerator:
 
 
 def proofs(folder: Path) -> Iterator[dict[str, Any]]:
-    """Yield a record of the GPU proofs that need no training, at the size of a card but for keys."""
+    """Yield a record of the GPU proofs that need no training, with few keys to search."""
     bench = Bench(CARD, False, folder, seconds=600.0)
     about = SimpleNamespace(
         major=9, minor=0, multi_processor_count=132, total_memory=80_000_000_000

@@ -25,7 +25,9 @@ FOUND = 'note(measured="copy", gb_per_second=3000.0)\n'
 SOURCES = {
     "card": FOUND + 'note(status="done")',
     "sort": FOUND + "os.kill(os.getpid(), signal.SIGSEGV)",
-    "step": FOUND + "import faulthandler\nfaulthandler.register(WHERE)\ntime.sleep(300)",
+    "step": FOUND
+    + "import tempfile\ntempfile.mkdtemp(prefix='left-by-step-')\n"
+    + "import faulthandler\nfaulthandler.register(WHERE)\ntime.sleep(300)",
     "photographs": "",
     "search": FOUND + "raise SystemExit('a driver said no')",
     "suite": 'note(status="missing", reason="not installed: scipy")',
@@ -52,6 +54,7 @@ def faulty(monkeypatch, tmp_path):
 
     monkeypatch.setattr(runner, "command_of", command_of)
     monkeypatch.setattr(runner, "GRACE", 2.0)
+    monkeypatch.setattr(runner.tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(runner, "card_of", lambda _: CARD)
     brief = [type(part)(part.name, part.about, 4.0, (), 0.1) for part in PARTS]
     monkeypatch.setattr(runner, "PARTS", brief)
@@ -67,8 +70,9 @@ def faulty(monkeypatch, tmp_path):
         signal.signal(number, how)
 
 
-def test_every_fault_costs_its_own_part_only(faulty, capsys):
+def test_every_fault_costs_its_own_part_only(faulty, capsys, tmp_path):
     status, rows = faulty()
+    assert [path.name for path in tmp_path.iterdir()] == ["a folder"]  # a killed part's is gone
     ends = {row["part"]: row for row in rows if "status" in row}
     assert status == 1 and list(ends) == [part.name for part in PARTS]
     assert {name: row["status"] for name, row in ends.items()} == {
