@@ -22,8 +22,7 @@ from types import FrameType
 
 from benchmarks.gpu import records, summary
 from benchmarks.gpu.bundle import lay_out
-from benchmarks.gpu.part import ENDED, WHERE
-from benchmarks.gpu.parts import PARTS, Part
+from benchmarks.gpu.parts import ENDED, PARTS, WHERE, Part
 
 ROOT = Path(__file__).resolve().parents[2]
 GRACE = 20.0

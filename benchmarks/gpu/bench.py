@@ -10,10 +10,6 @@ from typing import Any
 import torch
 
 
-class MissingError(Exception):
-    """What a part needs is not on this machine; the message says what, and what to do."""
-
-
 def digits(value: float, count: int = 4) -> float:
     """Return the value to so many significant digits."""
     return float(f"{value:.{count}g}")

@@ -24,7 +24,7 @@ from importlib.metadata import PackageNotFoundError, version
 from multiprocessing import get_context
 from pathlib import Path
 
-from benchmarks.gpu.bench import MissingError
+from benchmarks.gpu.parts import MissingError
 
 ROOT = Path(__file__).resolve().parents[2]
 WHEELS = {

@@ -20,12 +20,9 @@ from typing import Any
 import torch
 
 from benchmarks.gpu import records
-from benchmarks.gpu.bench import Bench, MissingError
-from benchmarks.gpu.parts import Part, part_named
+from benchmarks.gpu.bench import Bench
+from benchmarks.gpu.parts import WHERE, MissingError, Part, part_named
 
-ENDED = ("done", "missing", "failed")
-WHERE = signal.SIGUSR1
-"""On this signal a part writes to the log where it is: it is asked before it is killed"""
 PR_SET_PDEATHSIG = 1
 """Linux's name for: send me a signal when the process that started me is gone"""
 

@@ -126,6 +126,11 @@ def test_a_card_that_does_not_answer_is_said_in_one_line(monkeypatch, capsys, tm
         signal.signal(number, how)
 
 
+def test_the_command_itself_does_not_wait_for_torch():
+    source = "import sys, benchmarks.gpu.__main__; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", source], cwd=runner.ROOT).returncode == 0
+
+
 def test_a_bundle_that_is_not_there_is_said(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(sys, "argv", ["benchmarks.gpu", "--bundle", str(tmp_path / "no where")])
     with pytest.raises(SystemExit):
