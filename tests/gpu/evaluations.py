@@ -29,10 +29,11 @@ from benchmarks.gpu.bench import Bench
 from benchmarks.gpu.bundle import draw_scenes
 from benchmarks.training import network
 from neco.config.consistency import Consistency
-from neco.config.evaluation import Extraction, InContext, Linear
 from neco.config.segmenter import Segmenter
 from neco.data.dataset import Dataset, read_dataset
 from neco.evaluate import consistency, in_context, linear
+from neco.evaluate.in_context import Extraction, InContext
+from neco.evaluate.linear import Linear
 from neco.evaluate.search import exact
 from neco.evaluate.search.bank import Bank, inverse_norms, unit_length
 from neco.evaluate.unsupervised.attention import write_attention
