@@ -53,10 +53,10 @@ training-proofs: setup  ## two processes by the command, and compiled blocks, ag
 	$(BIN)/python -m pytest -n 0 -m slow --durations=0 tests/training tests/gpu
 
 gpu-proofs:  ## everything that only a GPU can say (docs/gpu.md; REHEARSE=1: on the CPU, toy sizes)
-	$(or $(wildcard $(BIN)/python),$(PYTHON)) -m benchmarks.gpu $(if $(REHEARSE),--rehearse) $(if $(BUNDLE),--bundle $(BUNDLE))
+	$(or $(wildcard $(BIN)/python),$(PYTHON)) -m benchmarks.gpu $(if $(REHEARSE),--rehearse) $(if $(BUNDLE),--bundle "$(BUNDLE)") $(if $(MINUTES),--minutes $(MINUTES))
 
-gpu-bundle: setup  ## the same for a bare machine without a network: one tar (WEIGHTS=, PREPARED=, SCIPY=1)
-	$(BIN)/python -m benchmarks.gpu.bundle build/gpu/bundle $(if $(WEIGHTS),--weights $(WEIGHTS)) $(if $(PREPARED),--prepared $(PREPARED)) $(if $(SCIPY),--scipy)
+gpu-bundle: setup  ## the same for a bare machine without a network: one tar (WEIGHTS=, PREPARED=, SCIPY=1, PYTHONS=3.12, WITHOUT="rich pytest")
+	$(BIN)/python -m benchmarks.gpu.bundle build/gpu/bundle $(if $(WEIGHTS),--weights "$(WEIGHTS)") $(if $(PREPARED),--prepared "$(PREPARED)") $(if $(SCIPY),--scipy) $(if $(PYTHONS),--python $(PYTHONS)) $(if $(WITHOUT),--without $(WITHOUT)) $(if $(TRAIN),--train $(TRAIN)) $(if $(VAL),--val $(VAL))
 
 smoke: setup  ## every rule of the workflow on the smallest data
 	$(BIN)/snakemake --cores $(CORES) --configfile config/smoke.yaml

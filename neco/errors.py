@@ -107,7 +107,8 @@ def from_os_error(error: OSError) -> UserError:
 ENOUGH = "make room there or write to another place, then run the same command again"
 LESS = "ask for more, or lower the batch size and the number of workers or processes"
 LESS_ON_GPU = (
-    "lower train.batch_size or extraction.batch_size, raise train.accumulate, or take a larger GPU"
+    "end other programs on this GPU, lower train.batch_size or extraction.batch_size, raise "
+    "train.accumulate, or take a larger GPU"
 )
 KILLED = (
     "the system kills processes when memory runs out: ask for more memory, or lower the number of "

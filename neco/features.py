@@ -29,7 +29,7 @@ from neco.files import read_json, whole_file, write_json
 from neco.identity import array_digest, model_digest
 from neco.loading import loader
 from neco.normalisation import IMAGENET, Normalisation
-from neco.precision import device_name, training_precision
+from neco.precision import device_name, full_float32, training_precision
 from neco.transforms import image_tensor, input_side
 
 STATED = (
@@ -147,7 +147,7 @@ def frozen_tokens(
     half = device.type == "cuda" if precision == "bf16-on-gpu" else False
     if precision in ("auto", "bf16-mixed"):
         half = training_precision(precision, device.type) == "bf16-mixed"
-    with torch.autocast(device.type, torch.bfloat16, enabled=half):
+    with full_float32(), torch.autocast(device.type, torch.bfloat16, enabled=half):
         tokens = backbone(images.to(device, non_blocking=True))
     return tokens.float()
 

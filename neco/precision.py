@@ -2,8 +2,11 @@
 
 import logging
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -47,6 +50,31 @@ def training_precision(asked: str, kind: str | None = None) -> str:
             kind,
         )
     return asked
+
+
+@contextmanager
+def full_float32() -> Iterator[None]:
+    """Make a GPU compute float32 in float32, matrix products and convolutions alike.
+
+    By default it rounds what a convolution multiplies to TF32, with 10 bits of a number's 23.
+    """
+    matmul: Any = torch.backends.cuda.matmul
+    convolution: Any = torch.backends.cudnn
+    changed: list[tuple[Any, str, bool | str]] = []
+    for owner, newer in ((matmul, matmul), (convolution, convolution.conv)):
+        # torch has two names for this. Where the newer was set, the older may refuse to be read.
+        with suppress(RuntimeError):
+            if owner.allow_tf32:
+                owner.allow_tf32 = False
+                changed.append((owner, "allow_tf32", True))
+        if newer.fp32_precision == "tf32":
+            newer.fp32_precision = "ieee"
+            changed.append((newer, "fp32_precision", "tf32"))
+    try:
+        yield
+    finally:
+        for switch, name, value in reversed(changed):
+            setattr(switch, name, value)
 
 
 def device_name(device: str | torch.device) -> str:

@@ -1,6 +1,7 @@
 """What a bare machine lacks, gathered where there is a network and laid out where there is none.
 
     python -m benchmarks.gpu.bundle build/gpu/bundle --weights FILE --prepared FOLDER
+    python -m benchmarks.gpu.bundle build/gpu/bundle --python 3.12 --without rich pytest --train 48
 
 FOLDER/wheels        packages, as wheels for Linux on x86-64
 FOLDER/photographs   a small prepared dataset: JPEGs and masks, of generated scenes or of a dataset
@@ -11,17 +12,19 @@ FOLDER.tar           the same with this repository, to be unpacked anywhere
 import argparse
 import importlib.util
 import json
+import shutil
 import subprocess
 import sys
 import tarfile
-import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from multiprocessing import get_context
 from pathlib import Path
+
+from benchmarks.gpu.parts import MissingError
 
 ROOT = Path(__file__).resolve().parents[2]
 WHEELS = {
@@ -51,6 +54,8 @@ WHEELS = {
 """Distributions and the module each is imported as"""
 LARGE = {"scipy": "scipy"}
 """Those of tens of MB for each Python, which only the part `run` needs: --scipy takes them"""
+EVER_NEWER = ("typing-extensions",)
+"""What others need a recent version of, and what only ever gains: an older one is replaced"""
 GOES_WITH = {"pydantic-core": "pydantic"}
 """Only one version of the first fits the second: both are taken, or neither"""
 PLATFORMS = [f"manylinux_2_{minor}_x86_64" for minor in (17, 24, 26, 27, 28, 31, 34)]
@@ -58,6 +63,7 @@ PYTHONS = ("3.11", "3.12", "3.13")
 SOURCES = ("neco", "benchmarks", "tests", "config", "workflow", "Snakefile", "Makefile",
            "pyproject.toml", "LICENSE")  # fmt: skip
 LEFT_OUT = ("__pycache__", "results", "cases")
+CONTENT = ("wheels", "photographs", "weights")
 SCENES = {"train": 72, "val": 24}
 SIDE = (480, 640)
 """Height and width of scenes: those of a COCO photograph"""
@@ -65,20 +71,34 @@ SHORT_SIDE = 320
 """Pixels to which a dataset's photographs are shrunk"""
 
 
-def lay_out(bundle: Path | None) -> list[str]:
-    """Unpack the wheels whose modules are not here; return the folder for Python's path.
+def lay_out(bundle: Path | None, into: Path) -> list[str]:
+    """Unpack the wheels whose modules are not here into a folder; return it for Python's path.
 
     A wheel is an archive of what is imported: neither pip nor a network is needed.
     """
     if bundle is None or not (bundle / "wheels").is_dir():
         return []
-    into = Path(tempfile.mkdtemp(prefix="neco-gpu-packages-"))
     for wheel in sorted((bundle / "wheels").glob("*.whl")):
         name = wheel.name.split("-")[0].replace("_", "-").lower()
-        if fits(wheel) and not _importable(_module_of(name)):
+        if fits(wheel) and (not _importable(_module_of(name)) or _older(name, wheel)):
             with zipfile.ZipFile(wheel) as archive:
                 archive.extractall(into)
     return [str(into)]
+
+
+def _older(name: str, wheel: Path) -> bool:
+    """Return whether this Python has an older version than a wheel's that must not be older."""
+    if name not in EVER_NEWER:
+        return False
+    try:
+        here = version(name)
+    except PackageNotFoundError:
+        return False
+    return _numbers(here) < _numbers(wheel.name.split("-")[1])
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(part) for part in text.split(".") if part.isdecimal()]
 
 
 def _module_of(name: str) -> str:
@@ -109,10 +129,10 @@ def photographs_in(bundle: Path | None, scratch: Path, *, toy: bool) -> Path:
 
 
 def weights_in(bundle: Path | None) -> tuple[str, Path]:
-    """Return name and file of the bundle's backbone. Raises FileNotFoundError in one line."""
+    """Return name and file of the bundle's backbone. Raises MissingError where there is none."""
     found = sorted((bundle / "weights").glob("*.safetensors")) if bundle else []
     if not found:
-        raise FileNotFoundError(
+        raise MissingError(
             "no weights came along: make gpu-bundle WEIGHTS=FILE takes those of vits14-imgfocus"
         )
     return found[0].stem, found[0]
@@ -149,8 +169,13 @@ def _scene(number: int, side: tuple[int, int]) -> tuple[bytes, bytes]:
     return jpeg(scene.image), png(scene.thing_classes())
 
 
-def shrink_dataset(prepared: Path, folder: Path, splits: dict[str, int]) -> None:
-    """Write the first images of a prepared dataset's splits, smaller, as a dataset of its own."""
+def shrink_dataset(
+    prepared: Path, folder: Path, splits: dict[str, int], side: int = SHORT_SIDE
+) -> None:
+    """Write some images of a prepared dataset's splits as a dataset of its own.
+
+    side: pixels of the shorter side of an image, which is never enlarged.
+    """
     from neco.data.dataset import read_dataset
 
     samples, classes, name = [], [], ""
@@ -159,19 +184,19 @@ def shrink_dataset(prepared: Path, folder: Path, splits: dict[str, int]) -> None
         classes, name = dataset.classes, dataset.name
         step = max(1, len(dataset) // count)
         samples += [
-            (item.id, split, *_shrunk(item.read_image(), item.read_mask()))
+            (item.id, split, *_shrunk(item.read_image(), item.read_mask(), side))
             for item in dataset.items[::step][:count]
         ]
     write_prepared(folder, name, classes, samples)
 
 
-def _shrunk(image, mask) -> tuple[bytes, bytes]:  # type: ignore[no-untyped-def]
+def _shrunk(image, mask, side) -> tuple[bytes, bytes]:  # type: ignore[no-untyped-def]
     import numpy as np
     from PIL import Image
 
     from neco.data.scenes.encode import jpeg, png
 
-    share = min(1.0, SHORT_SIDE / min(image.size))
+    share = min(1.0, side / min(image.size))
     size = (round(image.width * share), round(image.height * share))
     labels = Image.fromarray(mask).resize(size, Image.Resampling.NEAREST)
     photograph = image.resize(size, Image.Resampling.BICUBIC)
@@ -215,6 +240,18 @@ def half_weights(path: Path, name: str, folder: Path) -> None:
     save_file(state, folder / f"{name}.safetensors")
 
 
+def chosen_wheels(scipy: bool, without: Iterable[str]) -> list[str]:
+    """Return the distributions to take. Raises SystemExit for one to leave out that is none."""
+    names = WHEELS | LARGE if scipy else WHEELS
+    strange = set(without) - set(WHEELS | LARGE)
+    if strange:
+        raise SystemExit(
+            f"--without {' '.join(sorted(strange))}: the bundle has no such package; it has "
+            f"{', '.join(WHEELS | LARGE)}"
+        )
+    return [name for name in names if name not in without]
+
+
 def members() -> Iterator[Path]:
     """Yield the files of the repository that the measurements need."""
     for source in SOURCES:
@@ -234,14 +271,27 @@ def main() -> None:
     parser.add_argument("--prepared", type=Path, help="a prepared dataset (default: scenes)")
     parser.add_argument("--train", type=int, default=SCENES["train"], help="images to take")
     parser.add_argument("--val", type=int, default=SCENES["val"], help="held-out images")
+    parser.add_argument(
+        "--side", type=int, default=SHORT_SIDE, help="pixels of a photograph's shorter side"
+    )
     parser.add_argument("--python", nargs="+", default=list(PYTHONS), help="versions to serve")
     parser.add_argument("--scipy", action="store_true", help="take SciPy along, for part `run`")
+    parser.add_argument(
+        "--without",
+        nargs="+",
+        default=[],
+        metavar="PACKAGE",
+        help="wheels to leave out, because the other machine has them",
+    )
     chosen = parser.parse_args()
     folder, splits = chosen.folder, {"train": chosen.train, "val": chosen.val}
-    names = WHEELS | LARGE if chosen.scipy else WHEELS
-    gather_wheels(folder / "wheels", chosen.python, names)
+    names = chosen_wheels(chosen.scipy, chosen.without)
+    for part in CONTENT:  # nothing of an earlier choice travels along
+        shutil.rmtree(folder / part, ignore_errors=True)
+    if names:
+        gather_wheels(folder / "wheels", chosen.python, names)
     if chosen.prepared:
-        shrink_dataset(chosen.prepared, folder / "photographs", splits)
+        shrink_dataset(chosen.prepared, folder / "photographs", splits, chosen.side)
     else:
         draw_scenes(folder / "photographs", splits, SIDE)
     if chosen.weights:
@@ -251,11 +301,28 @@ def main() -> None:
         for file in members():
             tar.add(file, Path("neco-gpu") / file.relative_to(ROOT))
         tar.add(folder, "neco-gpu/bundle")
-    for path in sorted(folder.iterdir()):
-        size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-        print(f"{path.name:>12}  {size / 2**20:6.1f} MiB")
-    print(f"{archive}: {archive.stat().st_size / 2**20:.1f} MiB. On the machine with the card:")
-    print(f"    tar xf {archive.name} && cd neco-gpu && python3 -m benchmarks.gpu --bundle bundle")
+    for line in told(folder, archive):
+        print(line)
+
+
+def told(folder: Path, archive: Path) -> Iterator[str]:
+    """Yield how large everything is, and what to do with it."""
+    sizes = {path.name: size_of(path) for path in sorted(folder.iterdir())}
+    everything = sum(sizes.values())
+    rest = archive.stat().st_size - everything
+    for name, size in (sizes | {"bundle": everything, "repository": rest}).items():
+        yield f"{name:>12}  {size / 2**20:6.1f} MiB"
+    yield f"{archive}: {archive.stat().st_size / 2**20:.1f} MiB. On the machine with the card:"
+    yield f"    tar xf {archive.name} && cd neco-gpu && python3 -m benchmarks.gpu --bundle bundle"
+    yield (
+        "Where the repository is there already, the folder alone is enough: "
+        "python3 -m benchmarks.gpu --bundle FOLDER"
+    )
+
+
+def size_of(folder: Path) -> int:
+    """Return the bytes of all files in a folder."""
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 if __name__ == "__main__":

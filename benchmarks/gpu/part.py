@@ -4,6 +4,10 @@ python -m benchmarks.gpu.part card --json results.jsonl [--rehearse]
 """
 
 import argparse
+import contextlib
+import ctypes
+import faulthandler
+import signal
 import sys
 import tempfile
 import time
@@ -17,9 +21,10 @@ import torch
 
 from benchmarks.gpu import records
 from benchmarks.gpu.bench import Bench
-from benchmarks.gpu.parts import Part, part_named
+from benchmarks.gpu.parts import WHERE, MissingError, Part, part_named
 
-ENDED = ("done", "missing", "failed")
+PR_SET_PDEATHSIG = 1
+"""Linux's name for: send me a signal when the process that started me is gone"""
 
 
 def run_part(part: Part, bench: Bench) -> Iterator[dict[str, Any]]:
@@ -38,6 +43,8 @@ def run_part(part: Part, bench: Bench) -> Iterator[dict[str, Any]]:
                 ended = {"status": "failed", "reason": "; ".join(bench.failures)}
     except ImportError as error:
         ended = {"status": "missing", "reason": what_is_missing([error.name or str(error)])}
+    except MissingError as error:
+        ended = {"status": "missing", "reason": str(error)}
     except Exception as error:
         traceback.print_exc()
         told = str(error).strip().splitlines() or [""]
@@ -60,6 +67,15 @@ def device_name(device: torch.device) -> str:
     return f"cpu ({torch.get_num_threads()} threads)"
 
 
+def die_with_parent() -> None:
+    """Have Linux kill this process with the one that started it, which may itself be killed.
+
+    A part that went on by itself would share the card with whatever is measured next.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def main() -> None:
     """Run the part; the exit code is 0 whatever came of it, since the file tells."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -69,6 +85,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3600.0)
     parser.add_argument("--bundle", type=Path)
     chosen = parser.parse_args()
+    die_with_parent()
+    faulthandler.register(WHERE)
+    print(f"== {chosen.part}", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory(prefix="neco-gpu-") as scratch:
         bench = Bench(
             torch.device("cpu" if chosen.rehearse else "cuda"),

@@ -1,8 +1,16 @@
-"""The parts by worth: what is asked first is what no other machine can answer."""
+"""The parts by worth: what is asked first is what no other machine can answer.
 
+This module needs no torch, whose import takes seconds of a card's time.
+"""
+
+import signal
 from dataclasses import dataclass
 from importlib.util import find_spec
 
+ENDED = ("done", "missing", "failed")
+"""How a part says itself that it ended"""
+WHERE = signal.SIGUSR1
+"""On this signal a part writes to the log where it is: it is asked before it is killed"""
 CONFIG = ("pydantic", "yaml")
 """What the settings need"""
 TRAINING = (
@@ -15,6 +23,10 @@ TRAINING = (
     "rich",
 )
 TESTING = (*TRAINING, "pytest", "hypothesis", "scipy")
+
+
+class MissingError(Exception):
+    """What a part needs is not on this machine; the message says what, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +59,7 @@ PARTS = (
     Part("photographs", "end to end from JPEGs", 130, TRAINING, 40),
     Part("search", "exact in-context search at the paper's size", 110, (), 30),
     Part(
-        "suite", "the tests that need a card", 150, (*TRAINING, "pytest", "hypothesis", "scipy"), 20
+        "suite", "the tests that need a card", 150, (*TRAINING, "pytest", "hypothesis", "scipy"), 40
     ),
     Part("run", "a short NeCo run, evaluated before and after", 240, (*TRAINING, "scipy"), 60),
 )

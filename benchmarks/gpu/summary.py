@@ -1,15 +1,28 @@
-"""The table at the end: a line for what each part found, and for each part how it ended."""
+"""The table at the end: a line for what each part found, and for each part how it ended.
 
+python -m benchmarks.gpu.summary results.jsonl                       the same table again
+python -m benchmarks.gpu.summary results.jsonl --markdown            as a table for a page
+python -m benchmarks.gpu.summary results.jsonl --into docs/gpu.md    written into the page
+"""
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+from benchmarks.gpu.records import read
+
 Row = dict[str, Any]
+BEGIN, END = "<!-- generated: python -m benchmarks.gpu.summary -->", "<!-- end of generated -->"
+ABOUT = ("part", "device", "rehearsed", "measured", "seconds")
+"""What a record without words of its own is not told of"""
 
 
 def table(records: list[Row]) -> str:
     """Return the latest findings of every part as lines of text."""
     lines: list[str] = []
-    names = list(dict.fromkeys(row["part"] for row in records))
-    for name in names:
+    for name in dict.fromkeys(row["part"] for row in records):
         own = latest(records, name)
         how = next((row for row in reversed(own) if "status" in row), {"status": "not ended"})
         reason = f": {how['reason']}" if how.get("reason") else ""
@@ -21,8 +34,12 @@ def table(records: list[Row]) -> str:
 
 
 def latest(records: list[Row], name: str) -> list[Row]:
-    """Return the records of a part's last run: those after its last but one status."""
+    """Return the records of a part's last run: those after its last but one status.
+
+    That a part was not started again takes nothing away from what it found before.
+    """
     own = [row for row in records if row["part"] == name]
+    own = [row for row in own if row.get("status") != "not started"] or own[-1:]
     ends = [place for place, row in enumerate(own[:-1]) if "status" in row]
     return own[ends[-1] + 1 :] if ends else own
 
@@ -37,9 +54,61 @@ def failed(records: list[Row]) -> bool:
 
 
 def finding(row: Row) -> str | None:
-    """Return a record in words, None for what only the file tells."""
+    """Return a record in words, None for what only the file tells.
+
+    A record that lacks something, or has no number where one is expected, is told as it stands.
+    """
     tell = TELLERS.get(row.get("measured", ""))
-    return tell(row) if tell else None
+    if tell is None:
+        return None
+    try:
+        return tell(row)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError):
+        rest = {key: value for key, value in row.items() if key not in ABOUT}
+        return f"{row['measured']}: {json.dumps(rest)}"
+
+
+def markdown(records: list[Row]) -> str:
+    """Return the latest findings of every part on a card as one Markdown table for each card.
+
+    Rehearsals are left out. Raises ValueError where nothing is left.
+    """
+    found: dict[str, list[str]] = {}
+    measured = [row for row in records if not row.get("rehearsed")]
+    for name in dict.fromkeys(row["part"] for row in measured):
+        own = latest(measured, name)
+        where = next((row["device"] for row in own if "device" in row), None)
+        if where is not None:
+            rows = found.setdefault(where, [])
+            rows += [f"| `{name}` | {cell(told)} |" for told in _told(own)]
+    if not found:
+        raise ValueError("no line that was measured on a card; rehearsals do not count")
+    return "\n\n".join(
+        "\n".join([f"**{where}**", "", "| part | what was found |", "| --- | --- |", *rows])
+        for where, rows in found.items()
+    )
+
+
+def _told(own: list[Row]) -> Iterator[str]:
+    """Yield a part's findings in words, and last how it ended where it was not done."""
+    yield from (told for row in own if (told := finding(row)))
+    ended = next((row for row in reversed(own) if "status" in row), {"status": "not ended"})
+    if ended["status"] != "done":
+        yield ": ".join(filter(None, (ended["status"], ended.get("reason"))))
+
+
+def cell(text: str) -> str:
+    """Return a text that a table's cell can hold."""
+    return " ".join(text.replace("|", "\\|").replace("<", "&lt;").split())
+
+
+def renewed(page: str, table: str) -> str:
+    """Return a page with the table between its marks. Raises ValueError where it lacks them."""
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"the page lacks the marks {BEGIN} and {END}")
+    return f"{before}{BEGIN}\n\n{table}\n\n{END}{after}"
 
 
 def _step(row: Row) -> str:
@@ -107,8 +176,9 @@ TELLERS = {
         f"{row['search']}: {row['queries']:,} of {row['of_queries']:,} queries in "
         f"{row['seconds']:g} s, {100 * row['proved_at_once']:.2f} % proved at once"
     ),
+    "left out": lambda row: f"{row['search']} left out: {row['seconds_left']:g} s were left",
     "check": lambda row: f"  largest difference from float32: {row['largest_difference']:g}",
-    "test": lambda row: f"{row['outcome']}: {row['test']}",
+    "test": lambda row: ": ".join(filter(None, (row["outcome"], row["test"], row.get("why", "")))),
     "in-context": lambda row: f"{row['backbone']} {row['when']}: mIoU {row['miou']:g}",
     "curve": lambda row: (
         f"  excess {row['curve']['excess'][0]:g} to {row['curve']['excess'][-1]:g}, head's "
@@ -116,3 +186,25 @@ TELLERS = {
     ),
 }
 """What `measured` says, in words"""
+
+
+def main() -> None:
+    """Print the table of a file of records, or write it into a page."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("records", type=Path, help="what python -m benchmarks.gpu wrote")
+    parser.add_argument("--markdown", action="store_true", help="print a table for a page")
+    parser.add_argument("--into", type=Path, help="page with the two marks to write it between")
+    chosen = parser.parse_args()
+    found = read(chosen.records)
+    try:
+        if chosen.into:
+            page = renewed(chosen.into.read_text(), markdown(found))
+            chosen.into.write_text(page)
+        else:
+            print(markdown(found) if chosen.markdown else table(found))
+    except ValueError as error:
+        parser.error(f"{chosen.into or chosen.records}: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -20,6 +20,7 @@ from neco.cli.arguments import (
 )
 from neco.config.compare import Compared
 from neco.errors import UserError
+from neco.gpus import use_gpus
 
 BACKBONE = (
     "a name of docs/backbones.md, a timm name, hf-hub:OWNER/NAME, local-dir:FOLDER, the folder of "
@@ -90,6 +91,7 @@ def _compare(args: argparse.Namespace) -> None:
     project = project_of(args, _below(args))
     if not project.compare.protocols:
         raise UserError("--protocols: name at least one")
+    use_gpus(project.resources.evaluate_gpus)
     from neco.cli.arguments import use_threads
     from neco.compare.candidates import candidates, refuse_unfit
     from neco.compare.folders import datasets

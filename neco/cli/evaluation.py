@@ -22,8 +22,10 @@ from neco.cli.arguments import (
     use_threads,
 )
 from neco.config.datasets import DatasetSplits
+from neco.config.resources import Resources
 from neco.errors import UserError
 from neco.evaluate.protocol import PROTOCOLS, Inputs, ProtocolRecord
+from neco.gpus import use_gpus
 
 PARTS = {"train": "training", "val": "held-out"}
 KINDS = {"features": "extract", "attention": "attend"}
@@ -85,13 +87,13 @@ def _add_protocol(command: argparse.ArgumentParser, record: ProtocolRecord) -> N
 
 
 def _evaluate(args: argparse.Namespace) -> None:
+    record, project = PROTOCOLS[args.protocol], project_of(args)
+    use_gpus(_gpus(record, project.resources))  # before anything that is imported asks CUDA
     from neco.data.dataset import read_dataset
     from neco.evaluate.result import write_parts_beside, write_result
 
-    record = PROTOCOLS[args.protocol]
     asked = {part: getattr(args, f"{part}_split") for part in record.reads("splits")}
     splits = {part: split for part, split in asked.items() if split}
-    project = project_of(args)
     val_dataset = read_dataset(args.data, splits.get("val", "val"))
     settings = project.settings_for(record.name, val_dataset.name, args.model)
     inputs = record.inputs(settings, DatasetSplits(**splits))
@@ -128,6 +130,13 @@ def _evaluate(args: argparse.Namespace) -> None:
         remove_checkpoint(options["checkpoints"] / "checkpoint.ckpt")
     told = f"{metrics.quantity} {metrics.mIoU:.2f}"
     print(f"{args.into}: {record.name} on {metrics.dataset}, {told}")
+
+
+def _gpus(record: ProtocolRecord, resources: Resources) -> int:
+    """Return how many GPUs the job of a protocol asks a scheduler for."""
+    if not record.gpu:
+        return 0
+    return resources.train_gpus if record.kind == "fine_tune" else resources.evaluate_gpus
 
 
 def _options(args: argparse.Namespace, record: ProtocolRecord) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from neco.cli.arguments import (
     use_threads,
 )
 from neco.errors import UserError
+from neco.gpus import use_gpus
 from neco.normalisation import Colours, normalisation_of
 
 
@@ -125,6 +126,10 @@ def _pretrain(args: argparse.Namespace) -> None:
 
 
 def _train(args: argparse.Namespace) -> None:
+    refuse_file("--into", args.into)
+    project = project_of(args)
+    if args.devices * args.nodes == 1 or not project.resources.train_gpus:
+        use_gpus(project.resources.train_gpus)  # before anything that is imported asks CUDA
     from neco.backbones.load import load_backbone
     from neco.config.base import merged, nearest, validated
     from neco.config.training import Train, with_preset
@@ -135,8 +140,6 @@ def _train(args: argparse.Namespace) -> None:
     from neco.training.launch import launch
     from neco.training.stopping import held_together
 
-    refuse_file("--into", args.into)
-    project = project_of(args)
     if args.run is not None:
         if args.run not in project.runs:
             raise UserError(f"--run {args.run}: no such run{nearest(args.run, project.runs)}")
@@ -174,11 +177,12 @@ def _train(args: argparse.Namespace) -> None:
 
 
 def _extract(args: argparse.Namespace) -> None:
+    project = project_of(args)
+    use_gpus(project.resources.evaluate_gpus)
     from neco.backbones.load import image_normalisation, weights_digest
     from neco.data.dataset import read_dataset
     from neco.features import extract_features
 
-    project = project_of(args)
     use_threads(args)
     about = {"model": args.model, "backbone": args.backbone, "colours": args.colours}
     if args.weights is not None:
@@ -193,11 +197,12 @@ def _extract(args: argparse.Namespace) -> None:
 
 
 def _attend(args: argparse.Namespace) -> None:
+    project = project_of(args)
+    use_gpus(project.resources.evaluate_gpus)
     from neco.backbones.load import image_normalisation
     from neco.data.dataset import read_dataset
     from neco.evaluate.unsupervised.attention import write_attention
 
-    project = project_of(args)
     use_threads(args)
     attention = write_attention(
         backbone_of(args), read_dataset(args.data, args.split), args.image_size,

@@ -201,6 +201,8 @@ class Bench:
             if not inputs.features:
                 read["about"] = {"model": self.candidate.name, "backbone": self.candidate.backbone}
         metrics = record.evaluate()(settings=settings, **datasets, **read)
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()  # else torch keeps for itself what faiss may need next
         self._spent(protocol, began)
         return _write_kept(path, key, metrics)
 

@@ -94,7 +94,7 @@ def compare(
                 bench.say = partial(_say, line, done, where)
                 pictures[one.name, candidate.name] = shown(bench, project, images)
                 done += 1
-            del backbone
+            del backbone, bench  # both would keep it on the GPU beside the next one
         line.at(steps, "done")
     for one in data:
         comparison.rows += _rows(one, backbones, measured, project, comparison.left_out)

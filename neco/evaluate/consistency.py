@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
-from torch.utils.data import DataLoader
 
 from neco.align import align, intersection
 from neco.backbones.backbone import Backbone
@@ -27,7 +26,8 @@ from neco.errors import UserError
 from neco.evaluate.conditions import evaluation_device, state_conditions
 from neco.evaluate.per_image import of_values
 from neco.evaluate.result import Metrics, Result, metrics_of
-from neco.features import frozen_tokens
+from neco.features import device_of, frozen_tokens
+from neco.loading import loader
 from neco.normalisation import IMAGENET, Normalisation
 from neco.transforms import input_side
 from neco.views import MultiCropDataset, collate, draw_changes, recoloured
@@ -100,15 +100,16 @@ def aligned_views(
     back before they are aligned.
     """
     crops = Crops(global_count=2, local_count=0, global_size=side, global_scale=settings.crop_scale)
-    images = DataLoader(
+    device = device_of(backbone)
+    images = loader(
         MultiCropDataset(dataset, crops, seed),
         extraction.batch_size,
+        workers=extraction.workers,
+        collate=collate,
         sampler=[(0, int(index)) for index in chosen],
-        collate_fn=collate,
-        num_workers=extraction.workers,
+        pin_memory=device.type == "cuda",
     )
     generator = torch.Generator().manual_seed(seed)
-    device = next((p.device for p in backbone.parameters()), torch.device("cpu"))
     aligned: list[list[Tensor]] = [[], []]
     for batch in images:
         boxes = batch.boxes.to(device)  # (B, 2, 4)

@@ -28,10 +28,13 @@ from neco.evaluate.subsets import whole_batches
 from neco.features import Features, frozen_tokens
 from neco.loading import loader
 from neco.normalisation import IMAGENET, Normalisation
+from neco.precision import full_float32
 from neco.transforms import resize_bilinear, small_mask
 
 BEST_EPOCH, LAST_EPOCH = "best epoch", "last epoch"
 """The settings of a metrics file that have the epoch that is not the reported one."""
+IMAGES = {"cpu": 4, "cuda": 64}
+"""How many held-out images are scored at a time."""
 Batches = Iterator[tuple[Tensor, Tensor]]
 """The batches of one epoch: tokens (B, rows, columns, dim) and masks int64 (B, size, size)."""
 
@@ -103,9 +106,10 @@ def augmented_batches(
             sampler=order.tolist(),
             workers=extraction.workers,
             drop_last=settings.drop_last,
+            pin_memory=device.type == "cuda",
         )
         for batch, masks in made:
-            yield frozen_tokens(backbone, batch), masks
+            yield frozen_tokens(backbone, batch, extraction.precision), masks
 
     backbone.eval().to(device)
     for number in range(settings.epochs):
@@ -141,43 +145,70 @@ def fit(
     size = settings.mask_size
     for epoch in epochs:
         for tokens, masks in epoch:
-            logits = head(tokens.to(device).permute(0, 3, 1, 2))  # (B, classes, rows, columns)
-            loss = nn.functional.cross_entropy(
-                resize_bilinear(logits, size, size), masks.to(device), ignore_index=IGNORED
-            )
-            if loss.isnan():  # no labelled pixel in the batch
+            if (masks == IGNORED).all():  # nothing to learn; asked on the CPU, a GPU need not wait
                 continue
-            optimiser.zero_grad()
-            loss.backward()
+            with full_float32():
+                logits = head(tokens.to(device).permute(0, 3, 1, 2))  # (B, classes, rows, columns)
+                loss = nn.functional.cross_entropy(
+                    resize_bilinear(logits, size, size), masks.to(device), ignore_index=IGNORED
+                )
+                optimiser.zero_grad()
+                loss.backward()
             optimiser.step()
         schedule.step()
+        if not head.weight.isfinite().all():
+            raise UserError(
+                "linear: the head's weights are no longer finite; look whether the features are, "
+                "and lower linear.learning_rate"
+            )
         yield head
 
 
 @torch.no_grad()
 def scores(
-    head: nn.Conv2d, val: Features, dataset: Dataset, settings: Linear, device: torch.device
+    head: nn.Conv2d,
+    val: Features,
+    dataset: Dataset,
+    settings: Linear,
+    device: torch.device,
+    masks: np.ndarray | None = None,
 ) -> tuple[Tally, Tally | None]:
     """Return the score on masks of `mask_size`, and the one on masks of the images' own size.
 
-    The second is None unless `full_resolution` is set.
+    The second is None unless `full_resolution` is set. masks: what `small_masks` returned, where
+    the same masks are compared with again and again.
     """
     small = Tally.of(dataset, settings)
     full = Tally.of(dataset, settings)
-    size, side = settings.mask_size, val.about["image_size"]
-    for tokens, item in zip(val.tokens, dataset.items, strict=True):
-        tensor = torch.from_numpy(np.array(tokens)).float().to(device)
-        logits = head(tensor.permute(2, 0, 1)[None])  # (1, classes, rows, columns)
-        mask = item.read_mask()
-        read = small_mask(mask, size, side, settings.resampling)
-        small.update(_label_map(logits, size, size), read)
+    size = settings.mask_size
+    for start in range(0, len(dataset), IMAGES[device.type]):
+        some = slice(start, start + IMAGES[device.type])
+        part = replace(dataset, items=dataset.items[some])
+        tokens = torch.from_numpy(np.array(val.tokens[some])).to(device).float()
+        with full_float32():
+            logits = head(tokens.permute(0, 3, 1, 2))  # (B, classes, rows, columns)
+        read = small_masks(val, part, settings) if masks is None else masks[some]
+        for labels, mask in zip(_label_maps(logits, size, size), read, strict=True):
+            small.update(labels, mask)
         if settings.full_resolution:
-            full.update(_label_map(logits, *mask.shape), mask)
+            for image, item in zip(logits.split(1), part.items, strict=True):
+                mask = item.read_mask()
+                full.update(_label_maps(image, *mask.shape)[0], mask)
     return small, full if settings.full_resolution else None
 
 
-def _label_map(logits: Tensor, height: int, width: int) -> np.ndarray:
-    return resize_bilinear(logits, height, width)[0].max(dim=0).indices.cpu().numpy()
+def small_masks(val: Features, dataset: Dataset, settings: Linear) -> np.ndarray:
+    """Return the masks of a split at `mask_size`, uint8 (images, size, size)."""
+    size, side = settings.mask_size, val.about["image_size"]
+    return np.stack(
+        [small_mask(item.read_mask(), size, side, settings.resampling) for item in dataset.items]
+    )
+
+
+def _label_maps(logits: Tensor, height: int, width: int) -> np.ndarray:
+    """Return the largest logit's class at another size, int16 (B, height, width)."""
+    largest = resize_bilinear(logits, height, width).max(dim=1).indices
+    return largest.to(torch.int16).cpu().numpy()
 
 
 def _results(
@@ -195,10 +226,11 @@ def _results(
     So it is chosen by the labels that it is scored on.
     """
     quick = settings.model_copy(update={"bootstrap": 0, "full_resolution": False})
+    masks = small_masks(val, dataset, settings)
     curve: list[float] = []
     best = head = None
     for head in heads:
-        curve.append(scores(head, val, dataset, quick, device)[0].result("", seed).mIoU)
+        curve.append(scores(head, val, dataset, quick, device, masks)[0].result("", seed).mIoU)
         if curve[-1] == max(curve) and curve.count(curve[-1]) == 1:
             best = copy.deepcopy(head)
     assert best is not None and head is not None  # noqa: S101 (for mypy)
@@ -207,13 +239,13 @@ def _results(
     shown, other = (best, about_best, BEST_EPOCH), (head, about_last, LAST_EPOCH)
     if settings.reported == "last":
         shown, other = other, shown
-    small, full = scores(shown[0], val, dataset, settings, device)
+    small, full = scores(shown[0], val, dataset, settings, device, masks)
     results = [small.result("", seed, {**shown[1], "curve": curve})]
     if full is not None:
         results.append(full.result(FULL_RESOLUTION, seed, shown[1], mask_resolution="full"))
     beside = settings.model_copy(update={"full_resolution": False})
     results.append(
-        scores(other[0], val, dataset, beside, device)[0].result(other[2], seed, other[1])
+        scores(other[0], val, dataset, beside, device, masks)[0].result(other[2], seed, other[1])
     )
     return results
 

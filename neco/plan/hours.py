@@ -7,6 +7,7 @@ no backward pass.
 """
 
 import json
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -67,12 +68,12 @@ def measured_speed(path: Path) -> Speed:
 
     A network's speed is that of the fastest of its lines that read JPEGs, because their images a
     second include the waiting for images; without such a line it is that of its last line. A
-    network without any line has the speed of the last line of all. Rehearsals are left out. Raises
-    UserError where no line is left.
+    network without any line has the speed of the last line of all. Rehearsals are left out, and so
+    are lines of another device than the last line's. Raises UserError where no line is left.
     """
     try:
-        lines = [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
-        rows = [row for row in lines if "images_per_second" in row and not row.get("rehearsed")]
+        rows = [row for row in _rows(path.read_text()) if not row.get("rehearsed")]
+        rows = [row for row in rows if row.get("device") == rows[-1].get("device")]
         chosen: dict[Shape | None, dict[str, Any]] = {}
         for row in rows:
             before = chosen.get(shape_of(row["backbone"]))
@@ -94,6 +95,20 @@ def measured_speed(path: Path) -> Speed:
     )
 
 
+def _rows(text: str) -> list[dict[str, Any]]:
+    """Return the lines that say a speed. One that an abort cut off is passed over."""
+    rows = []
+    for line in text.splitlines():
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        speed = row.get("images_per_second") if isinstance(row, dict) else None
+        if isinstance(speed, int | float) and 0 < speed < math.inf:
+            rows.append(row)
+    return rows
+
+
 def _rank(row: dict[str, Any]) -> float:
     """Return what a later line has to reach: the fastest from JPEGs, else the last."""
     end_to_end = row.get("part") is not None and row.get("data") == "JPEGs"
@@ -102,7 +117,7 @@ def _rank(row: dict[str, Any]) -> float:
 
 def _sustained(row: dict[str, Any]) -> float:
     """Return operations a second of one GPU that a line says."""
-    work = row.get("gflop_per_image", 0.0) * 1e9
+    work = (row.get("gflop_per_image") or 0.0) * 1e9
     work = work or training_flops(shape_of(row["backbone"]), Train())
     return float(row["images_per_second"]) * work / int(row.get("processes", 1))
 

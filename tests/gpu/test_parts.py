@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -143,8 +144,6 @@ def test_the_table_is_of_the_last_run_of_a_part():
 
 
 def test_wheels_are_laid_out_where_they_are_missing(tmp_path, monkeypatch):
-    import zipfile
-
     wheels = tmp_path / "wheels"
     wheels.mkdir()
     here = f"cp{sys.version_info.major}{sys.version_info.minor}"
@@ -156,9 +155,20 @@ def test_wheels_are_laid_out_where_they_are_missing(tmp_path, monkeypatch):
     ):
         with zipfile.ZipFile(wheels / f"{name}.whl", "w") as archive:
             archive.writestr(f"{module}/__init__.py", "")
-    (folder,) = bundle.lay_out(tmp_path)
+    (folder,) = bundle.lay_out(tmp_path, tmp_path / "laid out")
     assert sorted(path.name for path in Path(folder).iterdir()) == ["lonely", "other"]
-    assert bundle.lay_out(None) == []
+    assert bundle.lay_out(None, tmp_path) == []
+
+
+@pytest.mark.parametrize(("here", "taken"), [("4.9.0", True), ("4.16.0", False), ("4.20", False)])
+def test_an_older_package_that_others_need_newer_is_replaced(tmp_path, monkeypatch, here, taken):
+    (tmp_path / "wheels").mkdir()
+    wheel = tmp_path / "wheels" / "typing_extensions-4.16.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("typing_extensions.py", "")
+    monkeypatch.setattr(bundle, "version", lambda _: here)
+    (folder,) = bundle.lay_out(tmp_path, tmp_path / "laid out")
+    assert Path(folder, "typing_extensions.py").exists() == taken
 
 
 def test_the_bundle_takes_what_the_parts_import():
@@ -178,3 +188,21 @@ def test_scenes_are_a_prepared_dataset(tmp_path):
     small = read_dataset(tmp_path / "small", "train")
     assert len(small) == 2 and small.classes == train.classes
     assert json.loads((tmp_path / "small" / "classes.json").read_text())["dataset"] == "scenes"
+
+
+def test_what_the_other_machine_has_is_left_out(capsys):
+    assert bundle.chosen_wheels(False, []) == list(bundle.WHEELS)
+    some = bundle.chosen_wheels(True, ["rich", "pytest"])
+    assert "scipy" in some and not {"rich", "pytest"} & set(some)
+    with pytest.raises(SystemExit, match="no such package"):
+        bundle.chosen_wheels(False, ["a_package_of_no_one"])
+
+
+def test_weights_that_did_not_come_along_are_missing(bench, monkeypatch):
+    monkeypatch.setattr("benchmarks.gpu.run.evaluated", lambda *_: {})
+    bench.rehearse, bench.bundle = False, bundle.photographs_in(None, bench.scratch, toy=True)
+    part = next(part for part in PARTS if part.name == "run")
+    (bench.scratch / "weights").mkdir()
+    monkeypatch.setattr("benchmarks.gpu.run.photographs_in", lambda *_, **__: bench.bundle)
+    (ended,) = run_part(part, bench)
+    assert ended["status"] == "missing" and "WEIGHTS=FILE" in ended["reason"]

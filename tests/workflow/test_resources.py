@@ -1,6 +1,8 @@
 """What rules ask of a scheduler, and the profile that submits them."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import get_args
 
@@ -17,16 +19,23 @@ CLUSTER_DOCUMENT = REPOSITORY / "docs" / "cluster.md"
 BESIDE_SNAKEMAKE = {"all", "models", "publish", "report_now", *PARTS} - {"summary"}
 
 
-def asked_by(configuration: str, **settings) -> dict[str, list[dict]]:
-    """Return what every rule asks for on its first and second attempt, by rule."""
+@contextmanager
+def workflow_of(configuration: str, machine: ResourceSettings, **settings) -> Iterator:
+    """Yield the workflow as Snakemake reads it."""
     with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
-        workflow = api.workflow(
-            resource_settings=ResourceSettings(cores=64),
+        yield api.workflow(
+            resource_settings=machine,
             config_settings=ConfigSettings(
                 configfiles=[Path("config") / configuration], config=settings
             ),
             snakefile=REPOSITORY / "Snakefile",
         )._workflow
+
+
+def asked_by(configuration: str, **settings) -> dict[str, list[dict]]:
+    """Return what every rule asks a cluster for on its first and second attempt, by rule."""
+    cluster = ResourceSettings(cores=64, nodes=100)
+    with workflow_of(configuration, cluster, **settings) as workflow:
         return {
             rule.name: [dict(rule.expand_resources({}, [], attempt).items()) for attempt in (1, 2)]
             for rule in workflow.rules
@@ -92,6 +101,20 @@ def test_the_profile_is_understood_however_it_is_named(tmp_path):
     (tmp_path / "config.yaml").write_text("slurm-status-comand: squeue\n")
     with pytest.raises(SystemExit):
         parse_args(["--profile", str(tmp_path)])
+
+
+@pytest.mark.parametrize(
+    ("given", "limit"),
+    [
+        (ResourceSettings(cores=64), 1),
+        (ResourceSettings(cores=64, resources={"gpu": 4}), 4),
+        (ResourceSettings(cores=64, nodes=100), None),
+    ],
+    ids=["one machine", "one machine with four GPUs", "a cluster"],
+)
+def test_jobs_do_not_share_a_gpu_unless_the_call_says_so(given, limit):
+    with workflow_of("smoke.yaml", given) as workflow:
+        assert workflow.global_resources.get("gpu").value == limit
 
 
 def test_one_machine_is_not_held_up_by_what_only_a_cluster_has():

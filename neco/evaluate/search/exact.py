@@ -15,18 +15,19 @@ So the answer is that of a float32 search, also where the first pass reads keys 
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from neco.errors import MachineError
 from neco.evaluate.search.bank import Bank
 from neco.evaluate.search.eight_bit import EightBitKeys
 from neco.evaluate.search.half_pass import HalfPass
 from neco.evaluate.search.second_pass import search_again
 from neco.evaluate.search.selection import Found, Keys, in_threads, largest, merged, stacked
-from neco.precision import fast_half
+from neco.precision import fast_half, full_float32
 
 SMALL = 8192
 """A bank with fewer keys is searched in one float32 pass."""
@@ -37,19 +38,49 @@ PASS_AGAIN = 16_384
 RESCORED = {"cpu": 512, "cuda": 2048}
 """For how many queries candidates are scored at a time, by a thread of a CPU or on a GPU."""
 FLOAT_QUERIES = 2048
-"""How many queries one float32 product on a GPU has."""
+"""How many queries one float32 product of torch has."""
+
+
+FASTER = ("allow_fp16_reduced_precision_reduction", "allow_fp16_accumulation")
+"""Switches of torch that let a GPU sum half precision in half precision."""
 
 
 @contextmanager
 def full_accumulation() -> Iterator[None]:
-    """Make a GPU sum products in float32, whatever torch is set to. The proof needs it."""
+    """Make a GPU multiply and sum as it says, whatever torch is set to. The proof needs it.
+
+    Products of float32 numbers stay in float32, and sums of half precision are made in float32.
+    """
     matmul = torch.backends.cuda.matmul
-    before = matmul.allow_tf32, matmul.allow_fp16_reduced_precision_reduction
-    matmul.allow_tf32, matmul.allow_fp16_reduced_precision_reduction = False, False
+    before = {name: getattr(matmul, name) for name in FASTER}
+    for name in FASTER:
+        setattr(matmul, name, False)
     try:
-        yield
+        with full_float32(), torch.autocast("cuda", enabled=False):
+            yield
     finally:
-        matmul.allow_tf32, matmul.allow_fp16_reduced_precision_reduction = before
+        for name, value in before.items():
+            setattr(matmul, name, value)
+
+
+def imported_faiss() -> Any:
+    """Return the package, which is the fastest on a CPU; None on a machine for a GPU without it."""
+    try:
+        import faiss
+    except ImportError:
+        return None
+    return faiss
+
+
+def _too_large(bank: Bank, device: torch.device, width: int | None) -> MachineError:
+    """Return the error of a bank that takes `width` bytes a number, None for as it is stored."""
+    needed = bank.tokens.size * (width or bank.tokens.itemsize)
+    free = torch.cuda.mem_get_info(device)[0]
+    return MachineError(
+        f"in-context: the bank of {len(bank):,} patches takes {needed / 1e6:,.1f} MB on the GPU, "
+        f"and {free / 1e6:,.1f} MB are free; set in_context.storage: int8, lower "
+        "in_context.memory_size, or end other programs on this GPU"
+    )
 
 
 class ExactSearch:
@@ -63,15 +94,18 @@ class ExactSearch:
         device: torch.device | str = "cpu",
         storage: Literal["float16", "int8"] = "float16",
     ) -> None:
-        """Prepare a bank. With `int8` a first pass reads 8-bit keys, on any device."""
+        """Prepare a bank. With `int8` a first pass reads 8-bit keys, on any device.
+
+        Raises MachineError where the bank does not fit on the GPU.
+        """
         self.device = torch.device(device)
         half = fast_half(self.device.type)
         large = len(bank) >= SMALL
-        self.keys = (
-            EightBitKeys(bank, self.device)
-            if storage == "int8" and large
-            else Keys(bank, self.device)
-        )
+        kind = EightBitKeys if storage == "int8" and large else Keys
+        try:
+            self.keys = kind(bank, self.device)
+        except torch.OutOfMemoryError:
+            raise _too_large(bank, self.device, kind.bytes_per_number) from None
         if storage == "int8" and half is None:
             half = torch.float32  # 8-bit keys are decoded to it, which saves memory and no time
         self.first = HalfPass(self.keys, half) if half is not None and large else None
@@ -111,9 +145,8 @@ class ExactSearch:
         for start, stop in self.keys.blocks():
             keys = self.keys.block(start, stop)
             kept = min(k, stop - start)
-            if self.device.type == "cpu":
-                import faiss  # a GPU does not need it
-
+            faiss = imported_faiss() if self.device.type == "cpu" else None
+            if faiss is not None:
                 scores, indices = faiss.knn(
                     queries.numpy(), keys.numpy(), kept, metric=faiss.METRIC_INNER_PRODUCT
                 )

@@ -17,7 +17,7 @@ from neco.data.dataset import Dataset
 from neco.evaluate.augment import AugmentedImages
 from neco.evaluate.patch_labels import PatchLabels, image_labels, select_patches, soft_columns
 from neco.evaluate.search.bank import Bank, build_bank
-from neco.features import Features, frozen_tokens
+from neco.features import Features, device_of, frozen_tokens
 from neco.loading import loader
 from neco.normalisation import IMAGENET, Normalisation
 
@@ -88,10 +88,16 @@ def fill_augmented_bank(
                 resampling=settings.resampling,
                 normalisation=normalisation,
             )
-            images_of = loader(changed, extraction.batch_size, workers=extraction.workers)
+            images_of = loader(
+                changed,
+                extraction.batch_size,
+                workers=extraction.workers,
+                pin_memory=device_of(backbone).type == "cuda",
+            )
             number = 0
             for batch, masks in images_of:
-                tokens = frozen_tokens(backbone, batch).flatten(1, 2).cpu().numpy()
+                found = frozen_tokens(backbone, batch, extraction.precision)
+                tokens = found.flatten(1, 2).cpu().numpy()
                 for own, mask in zip(tokens, masks.numpy(), strict=True):
                     labels = image_labels(mask, patch_size, classes, columns)
                     generator = np.random.default_rng([seed, epoch, number])

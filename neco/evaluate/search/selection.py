@@ -91,6 +91,8 @@ class Keys:
     """
 
     storage = "float16"
+    bytes_per_number: int | None = None
+    """On a GPU; None for those of the bank's own type."""
     candidates_per_neighbour = 4
     """How many candidates are scored in float32 for each neighbour that is asked for."""
 

@@ -67,9 +67,12 @@ def evaluate(
     workers = extraction.workers if extraction else 0
     origin = {**(about or {}), "dataset": train_dataset.name, "split": train_dataset.split}
     backbone.attend_for_training(where.type, settings.precision)
-    with torch.random.fork_rng():
+    # Without a name every GPU of the machine would be woken to keep its generator.
+    with torch.random.fork_rng([where] if where.type == "cuda" else []):
         torch.manual_seed(seed)
-        network = build_network(backbone, len(train_dataset.classes), settings, normalisation)
+        network = build_network(
+            backbone, len(train_dataset.classes), settings, normalisation, where.type
+        )
         network.to(where)
         identity = fine_tuning_identity(
             network, train_dataset, settings, learning_rate, seed, origin

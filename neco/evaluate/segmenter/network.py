@@ -37,9 +37,9 @@ class PaddedSegmenter(EncoderDecoder):
     paper, appendix A.2 ("zero padding around the image of 512x512 to bring it to 518x518").
     """
 
-    def __init__(self, precision: str, patch_size: int, **parts: Any) -> None:
+    def __init__(self, precision: str, patch_size: int, kind: str | None, **parts: Any) -> None:
         super().__init__(**parts)
-        self.half = training_precision(precision) == "bf16-mixed"
+        self.half = training_precision(precision, kind) == "bf16-mixed"
         self.patch_size = patch_size
 
     def encode_decode(self, inputs: Tensor, batch_img_metas: list[dict[str, Any]]) -> Tensor:
@@ -108,8 +108,11 @@ def build_network(
     classes: int,
     settings: Segmenter,
     normalisation: Normalisation = IMAGENET,
+    kind: str | None = None,
 ) -> PaddedSegmenter:
     """Return the network. Torch's own generator draws its head's weights.
+
+    kind: of the device, 'cuda' or 'cpu'; None is that of the GPU where there is one.
 
     As in MMSegmentation, the position embedding is resampled once to the grid of the crops and then
     trained. It is not resampled in every step.
@@ -120,6 +123,6 @@ def build_network(
     config = network_config(backbone, classes, settings, normalisation)
     with warnings.catch_warnings():  # of MMSegmentation's own calls and defaults
         warnings.filterwarnings("ignore", category=UserWarning, module="mmseg")
-        network = PaddedSegmenter(settings.precision, backbone.patch_size, **config)
+        network = PaddedSegmenter(settings.precision, backbone.patch_size, kind, **config)
     network.decode_head.init_weights()
     return network

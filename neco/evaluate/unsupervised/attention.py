@@ -17,6 +17,7 @@ from neco.features import Features, SquareImages, device_of
 from neco.files import opened_whole
 from neco.loading import loader
 from neco.normalisation import IMAGENET, Normalisation
+from neco.precision import full_float32
 from neco.transforms import input_side
 
 
@@ -34,15 +35,19 @@ def write_attention(
     UserError for a backbone without a class token.
     """
     side = input_side(image_size, backbone.patch_size)
-    images = loader(
-        SquareImages(dataset, side, normalisation), settings.batch_size, workers=settings.workers
-    )
     device = device_of(backbone)
+    images = loader(
+        SquareImages(dataset, side, normalisation),
+        settings.batch_size,
+        workers=settings.workers,
+        pin_memory=device.type == "cuda",
+    )
     backbone.eval()
-    maps = [
-        backbone.class_attention(batch.to(device)).float().mean(dim=1).cpu().numpy()
-        for batch in images
-    ]
+    maps = []
+    with full_float32():
+        for batch in images:
+            attention = backbone.class_attention(batch.to(device, non_blocking=True))
+            maps.append(attention.float().mean(dim=1).cpu().numpy())
     ids = json.dumps([item.id for item in dataset.items])
     with opened_whole(into, "wb") as file:
         np.savez(file, attention=np.concatenate(maps), ids=np.array(ids))
