@@ -13,6 +13,7 @@ from snakemake.settings.types import ConfigSettings, OutputSettings, Quietness, 
 
 from neco.config.reporting import PARTS
 from neco.config.resources import Kind, Resources
+from neco.gpus import VISIBLE
 
 REPOSITORY = Path(__file__).parents[2]
 CLUSTER_DOCUMENT = REPOSITORY / "docs" / "cluster.md"
@@ -104,15 +105,17 @@ def test_the_profile_is_understood_however_it_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("given", "limit"),
+    ("given", "visible", "limit"),
     [
-        (ResourceSettings(cores=64), 1),
-        (ResourceSettings(cores=64, resources={"gpu": 4}), 4),
-        (ResourceSettings(cores=64, nodes=100), None),
+        (ResourceSettings(cores=64), "0,1", 2),
+        (ResourceSettings(cores=64), "", None),
+        (ResourceSettings(cores=64, resources={"gpu": 4}), "0,1", 4),
+        (ResourceSettings(cores=64, nodes=100), "0,1", None),
     ],
-    ids=["one machine", "one machine with four GPUs", "a cluster"],
+    ids=["two GPUs", "no GPU", "two GPUs for two jobs each", "a cluster"],
 )
-def test_jobs_do_not_share_a_gpu_unless_the_call_says_so(given, limit):
+def test_jobs_do_not_share_a_gpu_unless_the_call_says_so(monkeypatch, given, visible, limit):
+    monkeypatch.setenv(VISIBLE, visible)
     with workflow_of("smoke.yaml", given) as workflow:
         assert workflow.global_resources.get("gpu").value == limit
 

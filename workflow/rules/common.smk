@@ -19,6 +19,7 @@ from neco.data.scenes.archives import written_with
 from neco.data.sources import is_folder, needed_for, prerequisites_of
 from neco.errors import UserError
 from neco.files import file_digest
+from neco.gpus import visible_gpus
 from neco.evaluate.protocol import PROTOCOLS
 from neco.paper.figures import FIGURES
 from neco.report.needs import drawable, needs_of, together

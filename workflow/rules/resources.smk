@@ -1,14 +1,15 @@
 # What jobs ask of a scheduler. The numbers are the configuration's. One machine reads threads and
 # GPUs only.
 
-# One machine has one GPU unless `--resources gpu=4` says otherwise. Without a number Snakemake would
-# start as many trainings on it as there are cores for. A cluster knows its GPUs (`nodes` are its jobs).
+# Without a number Snakemake would start as many trainings on a machine's GPU as there are cores for.
+# A cluster knows its GPUs (`nodes` are its jobs).
 if (
     workflow.is_main_process
     and workflow.resource_settings.nodes is None
     and "gpu" not in workflow.global_resources
+    and (cards := visible_gpus())
 ):
-    workflow.register_resource("gpu", 1)
+    workflow.register_resource("gpu", len(cards))
 
 
 def memory(kind):
