@@ -26,7 +26,7 @@ def add_commands(commands: Commands) -> None:
     plan.add_argument(
         "--measured",
         type=Path,
-        help="speed that your GPU was measured at: JSON lines of benchmarks/training.py or "
+        help="speed that your GPU was measured at: JSON lines of benchmarks.training or "
         "benchmarks/gpu (default: the paper's GPU)",
     )
     plan.add_argument(
