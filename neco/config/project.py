@@ -198,6 +198,8 @@ class Project(Settings):
         try:
             for run in self.runs:
                 self.training(run)
+            if self.report.dataset is not None and self.datasets:
+                _refuse_unknown([self.report.dataset], self.datasets, "report: dataset")
             if self.report.run is not None:
                 _refuse_unknown([self.report.run], self.runs, "report: run")
             if self.report.against is not None:

@@ -29,8 +29,9 @@ class Report(Settings):
     any."""
     figures: list[Figure] = ["1", "2", "3", "4", "5", "6", "7", "overlays"]
     """Figures of the paper, by number, and `overlays`, which shows segments on held-out images."""
-    dataset: str = "pascal-voc"
-    """Name of the dataset whose held-out images the figures show."""
+    dataset: str | None = None
+    """Name of the dataset whose held-out images the figures show. Null takes pascal-voc where the
+    project has it, and else the first dataset that is evaluated."""
     against: str | None = None
     """Model (a backbone, or a run with all its seeds) that the summary compares every other model
     with. The summary shows the difference and its interval, by paired bootstrap over images with

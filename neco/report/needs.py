@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 from neco.backbones.registry import file_stem
 from neco.config import Project
-from neco.config.base import nearest
 from neco.config.reporting import PARTS
 from neco.errors import UserError
 from neco.paper.figures import FIGURES, Drawing, figure_2_numbers
@@ -20,6 +19,9 @@ from neco.paper.tables import COSTS
 from neco.report.scores.groups import Group, Place, grouped
 from neco.report.scores.models import describe_models
 from neco.report.tables.arrangement import places_of, shown_with
+
+PAPERS = "pascal-voc"
+"""The dataset whose images the paper's figures show."""
 
 
 class FeatureSet(NamedTuple):
@@ -113,18 +115,14 @@ def drawable(project: Project) -> list[str]:
 
 
 def shown_dataset(project: Project) -> str:
-    """Return the dataset whose held-out images figures show.
+    """Return the dataset whose held-out images figures show: `report.dataset`.
 
-    Where a project neither names one nor has the default, it is the first that is evaluated.
-    Raises UserError for one that is named and is not among the project's datasets.
+    Where a project names none, it is the paper's, or else the first that is evaluated.
     """
-    named, report = project.report.dataset, project.report
-    if named in project.datasets or not project.datasets:
-        return named
-    if "dataset" in report.model_fields_set:
-        raise UserError(
-            f"report.dataset '{named}' is not among the datasets{nearest(named, project.datasets)}"
-        )
+    if project.report.dataset is not None:
+        return project.report.dataset
+    if PAPERS in project.datasets or not project.datasets:
+        return PAPERS
     evaluated = [dataset for _, dataset, _ in project.evaluated()]
     return next(iter([*evaluated, *project.datasets]))
 
