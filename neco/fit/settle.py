@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from neco.backbones.backbone import Backbone
+from neco.backbones.backbone import NOT_TRAINED, Backbone
 from neco.backbones.load import as_backbone, build_network, load_backbone, weights_digest
 from neco.backbones.registry import backbone_spec
 from neco.config.training import Train
@@ -72,7 +72,7 @@ def refuse(order: Order, plan: Plan) -> None:
         backbone = load_backbone(order.backbone, order.weights)
     else:
         with torch.device("meta"):
-            backbone = as_backbone(build_network(backbone_spec(order.backbone)))
+            backbone = as_backbone(build_network(backbone_spec(order.backbone)), name=order.backbone)
     prepare_backbone(backbone, settings)
     refuse_impossible(backbone, images, settings)
 
@@ -95,7 +95,8 @@ def estimate(order: Order) -> Settled:
     )
     few = paths[: max(order.rules.trial_images, settings.batch_size)]
     items = [Item(path, root / path, None, split) for path in few]
-    backbone = as_backbone(build_network(backbone_spec(order.backbone), settings.drop_path))
+    network = build_network(backbone_spec(order.backbone), settings.drop_path)
+    backbone = as_backbone(network, name=order.backbone)
     prepare_backbone(backbone, settings)
     dataset = Dataset(root.name, root, split, [], items)
     with (
@@ -113,13 +114,9 @@ def trainable(backbone: str) -> Shape:
     Nothing is downloaded but the description of a model on the hub. Raises UserError for an
     unknown name and for a network that is no sequence of blocks.
     """
-    spec = backbone_spec(backbone)
     shape = shape_of(backbone)
     if shape is None:
-        raise UserError(
-            f"{backbone}: {spec.label if spec.architecture else 'it'} has no sequence of blocks "
-            "with one grid of tokens, so it cannot be trained; start from a Vision Transformer"
-        )
+        raise UserError(f"{backbone}: {NOT_TRAINED}")
     return shape
 
 
