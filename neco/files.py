@@ -26,6 +26,21 @@ LONGEST_NAME = 160
 """Bytes of a target's name that its part's name repeats; file systems hold 255 in all."""
 
 
+def refuse_no_folder(path: Path, holding: str, option: str = "") -> None:
+    """Raise UserError where a folder that is read is a file, a link to nothing, or not there.
+
+    holding: what lies in it, in words. option: the argument that named it.
+    """
+    if path.is_dir():
+        return
+    where = f"{option} {path}".strip()
+    if path.exists():
+        raise UserError(f"{where}: is a file; name the folder that holds {holding}")
+    if path.is_symlink():
+        raise UserError(f"{where}: is a link that leads nowhere; mend it or name another folder")
+    raise UserError(f"{where}: there is no such folder; name the folder that holds {holding}")
+
+
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """Yield where to write a file; at the end of the block it takes the place of `path`.

@@ -11,10 +11,9 @@ from neco.backbones.attention import class_row
 from neco.errors import UserError
 from neco.precision import fast_half
 
-
 NOT_TRAINED = (
-    "has no sequence of blocks with one grid of tokens, so it can be evaluated but not trained; start "
-    "from a Vision Transformer, such as dinov2-vits14 or demo-vit (docs/backbones.md)"
+    "has no sequence of blocks with one grid of tokens, so it can be evaluated but not trained; "
+    "start from a Vision Transformer, such as dinov2-vits14 or demo-vit (docs/backbones.md)"
 )
 """What is told of a backbone that training cannot start from."""
 
@@ -156,8 +155,8 @@ class Backbone(nn.Module):
                 grids = [hollow(torch.empty(2, 3, n, n, device="meta")) for n in wanted]
         except Exception:  # whatever the network says of a size that it cannot take
             raise UserError(
-                f"{self.name} cannot see crops of {' and '.join(map(str, sides))} pixels in one step, "
-                "because its positions are stored for one size; it can be evaluated, not trained"
+                f"{self.name} cannot see crops of {' and '.join(map(str, sides))} pixels in one "
+                "step, because its positions are stored for one size; it can be evaluated, not trained"
             ) from None
         torch.stack([tokens.sum() for tokens in grids]).sum().backward()
         reached = {n for n, weight in hollow.named_parameters() if weight.grad is not None}

@@ -73,8 +73,8 @@ def as_backbone(network: Any, block: int | None = None, name: str = "") -> Backb
     index, count = -1 if block is None else block, len(strides(network))
     if not -count <= index < count:
         raise UserError(
-            f"block {index}: {name or type(network).__name__} has {count}; count blocks (or stages) "
-            f"from 0, or from the end from -1 to -{count}"
+            f"block {index}: {name or type(network).__name__} has {count}; count blocks (or "
+            f"stages) from 0, or from the end from -1 to -{count}"
         )
     return Backbone(network, strides(network)[index], widths(network)[index], block, name).eval()
 

@@ -88,6 +88,7 @@ def _compare(args: argparse.Namespace) -> None:
     from neco.compare.folders import datasets
     from neco.compare.run import CSV, JSON, PAGE, compare, left_out_lines
     from neco.compare.table import text
+    from neco.files import refuse_no_folder
 
     use_threads(args)
     if args.threads:
@@ -95,6 +96,8 @@ def _compare(args: argparse.Namespace) -> None:
 
         faiss.omp_set_num_threads(args.threads)
     refuse_file("--out", args.out)
+    for folder in args.data:  # before backbones are downloaded
+        refuse_no_folder(folder, "your images", "--data")
     backbones = candidates(args.backbone)
     asked = {"train": args.train_split, "val": args.val_split}
     splits = {part: split for part, split in asked.items() if split}

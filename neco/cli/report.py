@@ -14,6 +14,7 @@ from neco.cli.arguments import DATA, Commands, add_config, place, project_of
 from neco.config.project import Project
 from neco.config.reporting import Figure, Table
 from neco.errors import UserError
+from neco.files import refuse_no_folder
 from neco.paper.figures import FIGURES
 
 if TYPE_CHECKING:
@@ -84,8 +85,8 @@ def _look_at_folders(args: argparse.Namespace) -> None:
     """Say where given folders are not there. Raises UserError where one is a file."""
     for name in ("metrics", "runs", "figures"):
         given: Path | None = getattr(args, name, None)
-        if given is not None and given.exists() and not given.is_dir():
-            raise UserError(f"--{name} {given}: is no folder; name the folder that holds {name}")
+        if given is not None and given.exists():
+            refuse_no_folder(given, name, f"--{name}")
     if args.metrics is not None and not args.metrics.exists():
         log.warning(f"--metrics {args.metrics}: there is no such folder, so no number is shown")
 

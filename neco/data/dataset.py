@@ -26,6 +26,7 @@ from PIL import Image, UnidentifiedImageError
 from neco.config.base import nearest
 from neco.data.shards import Packed, Shelf
 from neco.errors import UserError
+from neco.files import refuse_no_folder
 
 IGNORED = 255
 INDEX_COLUMNS = ("id", "image", "mask", "split", "image_digest", "mask_digest")
@@ -172,6 +173,8 @@ def read_rows(folder: Path) -> list[dict[str, str]]:
     Raises UserError when the folder is not a prepared dataset or its index is damaged.
     """
     index = folder / "index.csv"
+    if folder.exists():
+        refuse_no_folder(folder, "a prepared dataset")
     try:
         with index.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))

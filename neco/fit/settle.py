@@ -17,6 +17,7 @@ from neco.data.folder.match import make_plan
 from neco.data.folder.plan import Plan, read_settings
 from neco.data.folder.walk import Listing, walk
 from neco.errors import UserError
+from neco.files import refuse_no_folder
 from neco.fit.choose import described, first_settings, steps_of, with_length
 from neco.fit.machine import Machine, this_machine
 from neco.fit.measure import Pace, measure_pace
@@ -45,8 +46,7 @@ def look(order: Order) -> tuple[Path, Listing, Plan]:
 
     Raises UserError for a folder that is not there or holds no image.
     """
-    if not order.images.is_dir():
-        raise UserError(f"--images {order.images}: there is no such folder")
+    refuse_no_folder(order.images, "your images", "--images")
     root = user_folder(order.images)
     if order.into.resolve().is_relative_to(root):
         raise UserError(
@@ -72,7 +72,9 @@ def refuse(order: Order, plan: Plan) -> None:
         backbone = load_backbone(order.backbone, order.weights)
     else:
         with torch.device("meta"):
-            backbone = as_backbone(build_network(backbone_spec(order.backbone)), name=order.backbone)
+            backbone = as_backbone(
+                build_network(backbone_spec(order.backbone)), name=order.backbone
+            )
     prepare_backbone(backbone, settings)
     refuse_impossible(backbone, images, settings)
 

@@ -209,7 +209,9 @@ def test_a_folder_of_results_that_is_none(command, tmp_path, monkeypatch, capsys
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a file").touch()
     assert main([*command, "--metrics", "a file", "--into", "x"]) == 1
-    assert "--metrics a file: is no folder" in capsys.readouterr().err
+    assert (
+        "--metrics a file: is a file; name the folder that holds metrics" in capsys.readouterr().err
+    )
     main([*command, "--metrics", "a typo", "--into", "x"])
     assert "--metrics a typo: there is no such folder" in caplog.text
 
