@@ -156,7 +156,8 @@ class Backbone(nn.Module):
         except Exception:  # whatever the network says of a size that it cannot take
             raise UserError(
                 f"{self.name} cannot see crops of {' and '.join(map(str, sides))} pixels in one "
-                "step, because its positions are stored for one size; it can be evaluated, not trained"
+                "step, because its positions are stored for one size; it can be evaluated, not "
+                "trained"
             ) from None
         torch.stack([tokens.sum() for tokens in grids]).sum().backward()
         reached = {n for n, weight in hollow.named_parameters() if weight.grad is not None}

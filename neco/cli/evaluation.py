@@ -172,12 +172,13 @@ def _about(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _best_rate(args: argparse.Namespace) -> None:
-    from neco.evaluate.result import read_result, write_result
+    from neco.evaluate.result import read_result, with_parts, write_parts_beside, write_result
     from neco.evaluate.segmenter.choice import best_learning_rate
 
-    parts = [read_result(path) for path in args.parts]
+    parts = [with_parts(path, read_result(path)) for path in args.parts]
     settings = project_of(args).settings_for("segmenter", parts[0].dataset, parts[0].model)
     metrics = best_learning_rate(parts, settings)
+    write_parts_beside(args.into, metrics)
     write_result(args.into, metrics)
     rate = metrics.results[0].details["learning_rate"]
     print(f"{args.into}: mIoU {metrics.mIoU:.2f} at learning rate {rate:g}")

@@ -254,6 +254,13 @@ def _near(one: float, other: float) -> bool:
     return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-6)
 
 
+def with_parts(path: Path, metrics: Metrics) -> Metrics:
+    """Return the metrics of a file; its results know what they are made of where that was kept."""
+    for result, parts in zip(metrics.results, parts_beside(path, metrics) or [], strict=False):
+        result._parts = parts
+    return metrics
+
+
 def read_results(folder: Path) -> list[Metrics]:
     """Return every metrics file below `folder`, by path. Raises UserError naming a broken one."""
     return [read_result(path) for path in sorted(folder.rglob("*.json"))]
