@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, fields
 from functools import cache, reduce
 from typing import NamedTuple
 
+from pydantic import BaseModel
+
 from neco.backbones.registry import file_stem
 from neco.config import Project
 from neco.config.reporting import PARTS
@@ -125,6 +127,25 @@ def shown_dataset(project: Project) -> str:
         return PAPERS
     evaluated = [dataset for _, dataset, _ in project.evaluated()]
     return next(iter([*evaluated, *project.datasets]))
+
+
+def computed_with(part: str, project: Project) -> list[BaseModel]:
+    """Return the settings by which a figure itself computes; it is drawn anew where one changes.
+
+    What files are made with is not among them.
+    """
+    drawing, shown = FIGURES[part.removeprefix("figure-")], project.pictured()
+    if shown is None or not drawing.compares:
+        return []
+    dataset, run = shown_dataset(project), shown[1]
+    found: list[BaseModel] = []
+    if "weights" in drawing.needs:
+        found.append(project.training(run.rpartition(".seed")[0]))
+    if "run_train" in drawing.needs:
+        found.append(project.settings_for("in-context", dataset, run))
+    if "run_cluster" in drawing.needs:
+        found.append(project.settings_for("overcluster", dataset, run))
+    return found
 
 
 def _lacks(part: str, project: Project) -> str | None:

@@ -12,7 +12,15 @@ from neco.config.base import validated
 from neco.config.reporting import PARTS
 from neco.errors import UserError
 from neco.paper.reported import read_reported
-from neco.report.needs import Needs, drawable, everything, needs_of, shown_dataset, together
+from neco.report.needs import (
+    Needs,
+    computed_with,
+    drawable,
+    everything,
+    needs_of,
+    shown_dataset,
+    together,
+)
 from neco.report.scores.groups import grouped
 from neco.report.scores.measured import read_measured
 from neco.report.scores.models import describe_models
@@ -141,6 +149,25 @@ def test_figures_show_the_dataset_that_is_named_or_evaluated() -> None:
     assert shown_dataset(validated(Project, {**OWN, "report": {"dataset": "a"}}, "")) == "a"
     with pytest.raises(UserError, match="report: dataset 'c' is not defined; valid: a, b"):
         validated(Project, {**OWN, "report": {"dataset": "c"}}, "")
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"train": {"loss": {"aligned_size": 5}}}, {"figure-1"}),
+        ({"in_context": {"neighbours": 3}}, {"overlays"}),
+        ({"overcluster": {"iterations": 3}}, {"figure-6", "overlays"}),
+        ({"linear": {"epochs": 3}}, set()),
+        ({"backbones": []}, set()),
+    ],
+)
+def test_a_figure_follows_the_settings_that_it_computes_with(changes, expected) -> None:
+    names = ("figure-1", "figure-3", "figure-4", "figure-6", "overlays")
+    found = [
+        {name: computed_with(name, load_project(CONFIGS / "demo.yaml", more)) for name in names}
+        for more in ({}, changes)
+    ]
+    assert {name for name in names if found[0][name] != found[1][name]} == expected
 
 
 def test_what_both_need_is_needed_once() -> None:

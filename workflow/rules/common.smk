@@ -3,7 +3,7 @@ import hashlib
 import json
 import shlex
 import sys
-from functools import cache
+from functools import cache, partial
 from itertools import chain
 from pathlib import Path
 
@@ -14,6 +14,7 @@ sys.path.insert(0, str(SHIPPED.parent))
 from neco.backbones.registry import file_stem
 from neco.config import Project, digest, with_included
 from neco.config.base import validated
+from neco.config.reporting import PARTS
 from neco.data.prepare import version_of
 from neco.data.scenes.archives import written_with
 from neco.data.sources import is_folder, needed_for, prerequisites_of
@@ -21,7 +22,7 @@ from neco.errors import UserError
 from neco.files import file_digest
 from neco.evaluate.protocol import PROTOCOLS
 from neco.paper.figures import FIGURES
-from neco.report.needs import drawable, needs_of, together
+from neco.report.needs import computed_with, drawable, needs_of, together
 
 # What a configuration includes lies beside it, or beside the configurations that ship.
 BESIDE = [Path(file).resolve().parent for file in workflow.overwrite_configfiles]

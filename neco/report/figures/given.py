@@ -53,9 +53,14 @@ class Given:
         run = self.project.runs[self.run]
         return named(self.shown[0]).method, run.method
 
+    @property
+    def dataset(self) -> str:
+        """Return the name of the dataset whose held-out images are shown."""
+        return shown_dataset(self.project)
+
     def labelled(self, part: str) -> Dataset:
         """Return the shown dataset's images that serve as `train` or `val`."""
-        splits = self.project.datasets[shown_dataset(self.project)]
+        splits = self.project.datasets[self.dataset]
         return read_dataset(self.data, getattr(splits, part))
 
     def held_out(self) -> Dataset:
