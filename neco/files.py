@@ -123,7 +123,11 @@ def whole_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(work)
     work.mkdir()
     try:
-        yield work
+        try:
+            yield work
+        except Exception as error:
+            raise_disk_trouble(error, work / ".room", path)
+            raise
         _file_system_to_disk(work)
         if not (path.exists() and _exchanged(work, path)):
             if path.exists():

@@ -18,6 +18,7 @@ from neco.files import (
     opened_whole,
     read_json,
     read_text,
+    refuse_no_folder,
     whole_file,
     whole_folder,
     write_json,
@@ -162,6 +163,31 @@ def test_no_room_is_said_by_its_name_whatever_the_library_says(tmp_path, write):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert (told.value.errno, told.value.filename) == (errno.EFBIG, str(target))
     assert names(tmp_path) == []
+
+
+def test_no_room_in_a_folder_names_the_folder(tmp_path):
+    with pytest.raises(OSError) as told, whole_folder(tmp_path / "a"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert (told.value.errno, told.value.filename) == (errno.ENOSPC, str(tmp_path / "a"))
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda path: path.touch(), "--data x: is a file; name the folder that holds photos"),
+        (lambda path: path.symlink_to(path.name), "--data x: is a link that leads nowhere"),
+        (lambda path: path.symlink_to("gone"), "--data x: is a link that leads nowhere"),
+        (lambda path: None, "--data x: there is no such folder"),
+    ],
+)
+def test_what_is_no_folder_is_called_what_it_is(tmp_path, monkeypatch, make, told):
+    monkeypatch.chdir(tmp_path)
+    make(Path("x"))
+    with pytest.raises(UserError, match=told):
+        refuse_no_folder(Path("x"), "photos", "--data")
+    Path("folder").mkdir()
+    refuse_no_folder(Path("folder"), "photos")
 
 
 def test_text_of_other_encodings_is_named(tmp_path):

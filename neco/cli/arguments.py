@@ -1,10 +1,12 @@
 """Arguments that several commands share: adding them to a parser, and what was given for them."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from neco.config import Project, load_project
 from neco.config.base import merged, validated
@@ -26,6 +28,7 @@ MIRROR = (
     "where to look: `official`, a folder, or the start of an address; may be given again, and is "
     "asked in order (default: the configuration's mirrors)"
 )
+MOST_THREADS = 1024
 DATA = "folder of a prepared dataset (`neco prepare` makes one)"
 
 
@@ -43,10 +46,40 @@ def whole(text: str) -> int:
     return int(text)
 
 
+def file_or_folder(text: str) -> Path:
+    """Return a path, for argparse. An empty text, as of an unset variable, is none."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("is empty; name a file or folder, `.` for this one")
+    return Path(text)
+
+
+def typed(kind: Any) -> Callable[[str], Any]:
+    """Return what reads a value of a setting's type, within its bounds, for argparse."""
+    if kind is Path:
+        return file_or_folder
+    adapter = TypeAdapter(kind, config=ConfigDict(allow_inf_nan=False))
+
+    def read(text: str) -> Any:
+        try:
+            return adapter.validate_python(text)
+        except ValidationError as error:
+            raise argparse.ArgumentTypeError(f"{text}: {error.errors()[0]['msg']}") from None
+
+    return read
+
+
 def place(text: str) -> Path:
     """Return a path that has a name, also for `.`, for argparse."""
-    path = Path(text)
-    return path if path.name not in ("", "..") else path.resolve()
+    found = file_or_folder(text)
+    return found if found.name not in ("", "..") else found.resolve()
+
+
+def threads(text: str) -> int:
+    """Return a number of threads, for argparse. A process dies of too many of them."""
+    number = count(text)
+    if number > MOST_THREADS:
+        raise argparse.ArgumentTypeError(f"{text}: name {MOST_THREADS} threads or fewer")
+    return number
 
 
 def add_into(command: argparse.ArgumentParser, about: str) -> None:
@@ -68,7 +101,9 @@ def refuse_file(option: str, path: Path) -> None:
 
 def add_config(command: argparse.ArgumentParser) -> None:
     """Add --config and --set."""
-    command.add_argument("--config", type=Path, help="project configuration to read (YAML)")
+    command.add_argument(
+        "--config", type=file_or_folder, help="project configuration to read (YAML)"
+    )
     command.add_argument(
         "--set",
         action="append",
@@ -94,7 +129,7 @@ def block_of(args: argparse.Namespace, project: Project) -> int | None:
 
 def add_threads(command: argparse.ArgumentParser, about: str = "threads to compute with") -> None:
     """Add --threads."""
-    command.add_argument("--threads", type=count, help=about)
+    command.add_argument("--threads", type=threads, help=about)
 
 
 def use_threads(args: argparse.Namespace) -> None:

@@ -11,6 +11,7 @@ from neco.cli.arguments import (
     add_config,
     add_threads,
     count,
+    file_or_folder,
     place,
     project_of,
     refuse_file,
@@ -30,7 +31,7 @@ def add_commands(commands: Commands) -> None:
     compare = commands.add_parser("compare", help="compare backbones on your own images")
     compare.add_argument(
         "--data",
-        type=Path,
+        type=file_or_folder,
         action="append",
         required=True,
         help="a folder of images, with masks or without, or a prepared dataset; may be repeated",
@@ -55,7 +56,7 @@ def add_commands(commands: Commands) -> None:
     compare.add_argument("--train-split", help="training split (default: trainaug or train)")
     compare.add_argument("--val-split", help="held-out split (default: val, else the only one)")
     compare.add_argument("--skip", type=whole, help="as for `prepare`: files that may be unusable")
-    compare.add_argument("--downloads", type=Path, default=Path("data/downloads"))
+    compare.add_argument("--downloads", type=file_or_folder, default=Path("data/downloads"))
     add_config(compare)
     add_threads(compare)
     compare.set_defaults(step=_compare, writes=lambda chosen: chosen.out)

@@ -2,7 +2,6 @@
 writes one metrics file."""
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from neco.cli.arguments import (
@@ -16,8 +15,10 @@ from neco.cli.arguments import (
     add_threads,
     backbone_of,
     block_of,
+    file_or_folder,
     into_of,
     project_of,
+    typed,
     use_threads,
 )
 from neco.config.datasets import DatasetSplits
@@ -39,7 +40,10 @@ def add_commands(commands: Commands) -> None:
         "best-rate", help="choose the best of several learning rates of segmenter"
     )
     best.add_argument(
-        "parts", type=Path, nargs="+", help="metrics files that `evaluate segmenter` wrote"
+        "parts",
+        type=file_or_folder,
+        nargs="+",
+        help="metrics files that `evaluate segmenter` wrote",
     )
     add_config(best)
     add_into(best, "metrics file to write (JSON)")
@@ -51,7 +55,7 @@ def _add_protocol(command: argparse.ArgumentParser, record: ProtocolRecord) -> N
     command.add_argument(
         "--model", help="model of the project, to take the settings of its evaluation"
     )
-    command.add_argument("--data", type=Path, required=True, help=DATA)
+    command.add_argument("--data", type=file_or_folder, required=True, help=DATA)
     for part in record.reads("splits"):
         command.add_argument(
             f"--{part}-split", help=f"name of the {PARTS[part]} split (default: {part})"
@@ -59,16 +63,16 @@ def _add_protocol(command: argparse.ArgumentParser, record: ProtocolRecord) -> N
     for kind, writer in KINDS.items():
         for part in record.reads(kind):
             about = f"{kind} of the {PARTS[part]} split: what `neco {writer}` wrote"
-            command.add_argument(f"--{part}-{kind}", type=Path, help=about)
+            command.add_argument(f"--{part}-{kind}", type=file_or_folder, help=about)
     if record.reads("backbone"):
         command.add_argument(
             "--backbone", help=f"needed where settings send images through it: {BACKBONE}"
         )
-        command.add_argument("--weights", type=Path, help=WEIGHTS)
+        command.add_argument("--weights", type=file_or_folder, help=WEIGHTS)
         add_block(command)
-    for name, (read, about, default, required) in record.options.items():
+    for name, (kind, about, default, required) in record.options.items():
         flag = f"--{name.replace('_', '-')}"
-        command.add_argument(flag, type=read, default=default, required=required, help=about)
+        command.add_argument(flag, type=typed(kind), default=default, required=required, help=about)
     add_threads(command)
     add_into(command, "metrics file to write (JSON)")
     command.set_defaults(step=_evaluate, writes=into_of)

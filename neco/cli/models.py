@@ -18,6 +18,7 @@ from neco.cli.arguments import (
     backbone_of,
     block_of,
     count,
+    file_or_folder,
     into_of,
     project_of,
     refuse_file,
@@ -34,7 +35,7 @@ def add_commands(commands: Commands) -> None:
     add_into(weights, ".safetensors file to write")
     weights.add_argument(
         "--downloads",
-        type=Path,
+        type=file_or_folder,
         default=Path("data/downloads"),
         help="folder that keeps downloaded files (default: data/downloads)",
     )
@@ -57,8 +58,8 @@ def add_commands(commands: Commands) -> None:
     train.add_argument(
         "--backbone", help=f"backbone to start from (default: the run's): {BACKBONE}"
     )
-    train.add_argument("--weights", type=Path, help=WEIGHTS)
-    train.add_argument("--data", type=Path, required=True, help=DATA)
+    train.add_argument("--weights", type=file_or_folder, help=WEIGHTS)
+    train.add_argument("--data", type=file_or_folder, required=True, help=DATA)
     train.add_argument("--seed", type=int, help="seed of the training (default: train.seed)")
     add_threads(train, "threads that each process computes with")
     train.add_argument(
@@ -87,8 +88,8 @@ def add_commands(commands: Commands) -> None:
     ):
         add_config(command)
         command.add_argument("--backbone", required=True, help=BACKBONE)
-        command.add_argument("--weights", type=Path, help=WEIGHTS)
-        command.add_argument("--data", type=Path, required=True, help=DATA)
+        command.add_argument("--weights", type=file_or_folder, help=WEIGHTS)
+        command.add_argument("--data", type=file_or_folder, required=True, help=DATA)
         command.add_argument("--split", required=True, help="name of the split")
         command.add_argument(
             "--image-size",

@@ -10,6 +10,7 @@ from neco.cli.arguments import (
     add_into,
     add_threads,
     count,
+    file_or_folder,
     into_of,
     place,
     refuse_file,
@@ -27,10 +28,10 @@ if TYPE_CHECKING:
 def add_commands(commands: Commands) -> None:
     """Add this module's commands."""
     fit = commands.add_parser("fit", help="train a backbone on your own images, and export it")
-    fit.add_argument("--images", type=Path, required=True, help="folder of images")
+    fit.add_argument("--images", type=file_or_folder, required=True, help="folder of images")
     fit.add_argument("--backbone", required=True, help=f"start; {BACKBONE}")
     fit.add_argument("--out", type=place, required=True, help="folder for everything")
-    fit.add_argument("--weights", type=Path, help=WEIGHTS)
+    fit.add_argument("--weights", type=file_or_folder, help=WEIGHTS)
     length = fit.add_mutually_exclusive_group()
     length.add_argument("--steps", type=count, help="length of the training")
     length.add_argument(
@@ -46,7 +47,7 @@ def add_commands(commands: Commands) -> None:
     fit.add_argument("--dry-run", action="store_true", help="show settings and estimate, no more")
     fit.add_argument("--skip", type=whole, help="leave out up to so many files that are no good")
     fit.add_argument("--mirror", action="append", help="as for `fetch`")
-    fit.add_argument("--downloads", type=Path, default=Path("data/downloads"))
+    fit.add_argument("--downloads", type=file_or_folder, default=Path("data/downloads"))
     add_threads(fit)
     fit.set_defaults(step=_fit, writes=lambda chosen: None if chosen.dry_run else chosen.out)
 
@@ -54,7 +55,9 @@ def add_commands(commands: Commands) -> None:
         "export", help="write a run as a folder for timm and Hugging Face, or as ONNX"
     )
     export.add_argument(
-        "source", type=Path, help="what `neco fit` or `neco train` wrote, or a weights file"
+        "source",
+        type=file_or_folder,
+        help="what `neco fit` or `neco train` wrote, or a weights file",
     )
     add_into(export, "folder to write")
     export.add_argument(

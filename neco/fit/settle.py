@@ -10,6 +10,7 @@ import torch
 from neco.backbones.backbone import NOT_TRAINED, Backbone
 from neco.backbones.load import as_backbone, build_network, load_backbone, weights_digest
 from neco.backbones.registry import backbone_spec
+from neco.config.fit import Fit
 from neco.config.training import Train
 from neco.data.dataset import Dataset, Item
 from neco.data.folder.build import user_folder
@@ -18,7 +19,7 @@ from neco.data.folder.plan import Plan, read_settings
 from neco.data.folder.walk import Listing, walk
 from neco.errors import UserError
 from neco.files import refuse_no_folder
-from neco.fit.choose import described, first_settings, steps_of, with_length
+from neco.fit.choose import described, first_settings, step_bytes, steps_of, with_length
 from neco.fit.machine import Machine, this_machine
 from neco.fit.measure import Pace, measure_pace
 from neco.fit.order import Order
@@ -28,6 +29,8 @@ from neco.progress import ProgressLine
 from neco.training.check import refuse_impossible
 
 TRIAL = ".trial"
+FAR = 4.0
+"""How many times the free memory a step may seem to need: the estimate is a rough one."""
 FINISH = 20.0
 """Seconds of `--time` that are kept for writing the model."""
 
@@ -66,6 +69,7 @@ def refuse(order: Order, plan: Plan) -> None:
     shape, machine = trainable(order.backbone), this_machine()
     settings = first_settings(images, plan.root.name, split, machine, shape, asked, rules)
     given = asked.steps or settings.steps
+    _refuse_too_large(settings, machine, shape, rules)
     for steps in {given} if given else {1, rules.most_steps}:  # either preset
         with_length(settings, int(steps), asked, rules)
     if order.weights is not None:
@@ -77,6 +81,20 @@ def refuse(order: Order, plan: Plan) -> None:
             )
     prepare_backbone(backbone, settings)
     refuse_impossible(backbone, images, settings)
+
+
+def _refuse_too_large(settings: Train, machine: Machine, shape: Shape, rules: Fit) -> None:
+    """Raise UserError where a step would take far more memory than there is.
+
+    The system would kill the process without a word.
+    """
+    needed = step_bytes(settings, machine, shape, rules) / settings.accumulate
+    if needed > FAR * machine.memory:
+        raise UserError(
+            f"train: a step with crops of {settings.crops.global_size} and "
+            f"{settings.crops.local_size} pixels needs about {needed / 1e9:,.0f} GB and "
+            f"{machine.memory / 1e9:,.1f} GB are free; lower train.crops or train.batch_size"
+        )
 
 
 def estimate(order: Order) -> Settled:

@@ -247,6 +247,7 @@ def test_what_is_refused_is_one_line_and_writes_nothing(capsys, photos, tmp_path
         (["--weights", "page.pth"], "a web page"),
         (["--images", "nowhere"], "--images nowhere: there is no such folder"),
         (["--images", "page.pth"], "--images page.pth: is a file; name the folder"),
+        (["--set", "train.crops.global_size=100000"], "lower train.crops or train.batch_size"),
         (["--out", "page.pth"], "--out page.pth: is a file; name a folder"),
     ],
 )
