@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 
 from neco.errors import UserError
 from neco.files import (
+    kept_if_filled,
     opened_whole,
     read_json,
     read_text,
@@ -188,6 +189,25 @@ def test_what_is_no_folder_is_called_what_it_is(tmp_path, monkeypatch, make, tol
         refuse_no_folder(Path("x"), "photos", "--data")
     Path("folder").mkdir()
     refuse_no_folder(Path("folder"), "photos")
+
+
+def test_a_folder_that_may_not_be_read_is_said(tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr("os.scandir", refuse)  # root may read everything
+    with pytest.raises(PermissionError):
+        refuse_no_folder(tmp_path, "photos")
+
+
+def test_a_folder_that_stays_empty_goes_again(tmp_path):
+    with pytest.raises(ValueError), kept_if_filled(tmp_path / "a" / "b"):
+        raise ValueError
+    assert names(tmp_path) == []
+    with pytest.raises(ValueError), kept_if_filled(tmp_path / "a" / "b"):
+        (tmp_path / "a" / "b" / "done").touch()
+        raise ValueError
+    assert (tmp_path / "a" / "b" / "done").exists()
 
 
 def test_text_of_other_encodings_is_named(tmp_path):

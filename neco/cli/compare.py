@@ -3,27 +3,32 @@
 import argparse
 import re
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
 from neco.cli.arguments import (
     Commands,
     add_block,
     add_config,
     add_threads,
-    count,
     file_or_folder,
     place,
     project_of,
     refuse_file,
+    typed,
     whole,
 )
 from neco.config.compare import Compared
+from neco.config.evaluation import InContext
 from neco.errors import UserError
 
 BACKBONE = (
     "a name of docs/backbones.md, a timm name, hf-hub:OWNER/NAME, local-dir:FOLDER, the folder of "
     "a training, a file of weights, or NAME=FILE; the first one is the baseline; may be repeated"
 )
+
+
+SIDE = Annotated[int, *InContext.model_fields["image_size"].metadata]
+"""A side that features can be extracted at, as the settings have it."""
 
 
 def add_commands(commands: Commands) -> None:
@@ -49,7 +54,9 @@ def add_commands(commands: Commands) -> None:
         help="smaller and fewer images, for a laptop (docs/compare.md)",
     )
     compare.add_argument(
-        "--image-size", type=count, help="side in pixels of features (default: 448, quick: 224)"
+        "--image-size",
+        type=typed(SIDE),
+        help="side in pixels of features (default: 448, quick: 224)",
     )
     add_block(compare)
     compare.add_argument("--csv", type=place, help="write the table here as well")
@@ -89,7 +96,7 @@ def _compare(args: argparse.Namespace) -> None:
     from neco.compare.folders import datasets
     from neco.compare.run import CSV, JSON, PAGE, compare, left_out_lines
     from neco.compare.table import text
-    from neco.files import refuse_no_folder
+    from neco.files import refuse_no_folder, refuse_no_place
 
     use_threads(args)
     if args.threads:
@@ -102,8 +109,8 @@ def _compare(args: argparse.Namespace) -> None:
     backbones = candidates(args.backbone)
     asked = {"train": args.train_split, "val": args.val_split}
     splits = {part: split for part, split in asked.items() if split}
-    if args.csv is not None and args.csv.is_dir():
-        raise UserError(f"--csv {args.csv}: is a folder; name a file in it")
+    if args.csv is not None:
+        refuse_no_place(args.csv, "--csv")
     refuse_unfit(
         backbones, project.extraction.block, args.out / "weights", project.all_mirrors(),
         args.downloads,

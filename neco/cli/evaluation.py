@@ -24,6 +24,7 @@ from neco.cli.arguments import (
 from neco.config.datasets import DatasetSplits
 from neco.errors import UserError
 from neco.evaluate.protocol import PROTOCOLS, Inputs, ProtocolRecord
+from neco.files import refuse_no_place
 
 PARTS = {"train": "training", "val": "held-out"}
 KINDS = {"features": "extract", "attention": "attend"}
@@ -127,6 +128,8 @@ def _evaluate(args: argparse.Namespace) -> None:
 def _options(args: argparse.Namespace, record: ProtocolRecord) -> dict[str, Any]:
     """Return the record's own arguments that were given, and a folder for checkpoints if any."""
     found = {name: getattr(args, name) for name in record.options}
+    if found.get("maps") is not None:
+        refuse_no_place(found["maps"], "--maps")
     if "checkpoints" in found:
         found["checkpoints"] = found["checkpoints"] or args.into.with_suffix("")
     return {name: value for name, value in found.items() if value is not None}

@@ -124,9 +124,13 @@ def _architecture(path: Path, weights: Path) -> str:
         return stated
     found = _fitting(shapes) if shapes else None
     if found is None:
+        why = (
+            "its tensors have the names and shapes of no backbone that the project knows"
+            if shapes
+            else "a file of torch.save does not say which network it is of"
+        )
         raise UserError(
-            f"{path}: its weights fit no backbone that the project knows; name the architecture "
-            f"as NAME={path}"
+            f"{path}: {why}; name the architecture as NAME={path}, for example dinov2-vits14={path}"
         )
     log.info("%s: has the shape of %s; write NAME=%s where it is another", path, found, path)
     return found

@@ -182,7 +182,7 @@ def read_rows(folder: Path) -> list[dict[str, str]]:
         raise UserError(
             f"{folder}: not a prepared dataset (no index.csv); run `neco prepare` first"
         ) from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{index}: cannot be read ({error}); prepare the dataset again") from None
     if any(row.get(column) is None for row in rows for column in NEEDED_COLUMNS):
         raise UserError(
@@ -197,6 +197,8 @@ def _read_description(folder: Path) -> dict[str, Any]:
     try:
         description: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         description["dataset"], description["classes"]
+    except PermissionError:
+        raise
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: cannot be read ({error!r}); prepare the dataset again") from None
     return description

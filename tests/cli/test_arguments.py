@@ -57,6 +57,14 @@ def test_a_protocols_option_has_the_bounds_of_a_setting(kind, text):
         typed(kind)(text)
 
 
+def test_a_side_that_no_protocol_takes_is_refused_by_its_argument(capsys):
+    with pytest.raises(SystemExit):
+        parser().parse_args(
+            ["compare", "--data", "a", "--backbone", "b", "--out", "c", "--image-size", "7"]
+        )
+    assert "argument --image-size: 7: Input should be greater" in capsys.readouterr().err
+
+
 def test_an_option_is_read_as_its_type():
     assert (typed(Positive)("3e-5"), typed(Seed)("7"), typed(Path)("a")) == (3e-5, 7, Path("a"))
 

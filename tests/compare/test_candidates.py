@@ -66,7 +66,7 @@ def test_the_folder_around_a_run_is_that_run(trained, tmp_path):
 
 def test_weights_of_no_known_network(tmp_path):
     save_file({"a": torch.zeros(2)}, tmp_path / "odd.safetensors")
-    with pytest.raises(UserError, match=r"fit no backbone .* NAME="):
+    with pytest.raises(UserError, match=r"of no backbone .* NAME="):
         candidates([str(tmp_path / "odd.safetensors")])
 
 
