@@ -232,6 +232,15 @@ class Project(Settings):
             values = merged(values, {"seed": seed})
         return validated(Train, values, f"runs.{run}.train")
 
+    def training_dataset(self, run: str) -> str:
+        """Return the name of the dataset that a workflow prepares for a run.
+
+        Raises UserError where it is not among the project's.
+        """
+        name = self.training(run).dataset
+        _refuse_unknown([name], self.datasets, f"runs.{run}: train.dataset")
+        return name
+
     @_once
     def models(self) -> dict[str, Model]:
         """Return every evaluated model by name.

@@ -61,3 +61,25 @@ def test_a_metrics_file_that_was_deleted_is_measured_again(target, dataset):
     (given,) = re.findall(rf"rule {target}:\n    input: (.*)", told)
     file = f"results/untouched/metrics/{protocol}/{dataset}/patch-colours.json"
     assert file in given.split(", ")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("include: 5", "include: write a list of names"),
+        ("include: [mine.yaml]", "include: mine.yaml includes mine.yaml; break this circle"),
+        ("include: [gone.yaml]", "beside/gone.yaml: no such configuration"),
+        ("name: a\nname: b", "the key 'name' stands twice"),
+        (
+            "datasets: {pascal-voc: {}}\nruns: {neco: {backbone: demo-vit}}",
+            "runs.neco: train.dataset 'coco' is not defined; valid: pascal-voc",
+        ),
+    ],
+)
+def test_a_configuration_that_cannot_be_is_told_by_its_line(tmp_path, text, told):
+    (tmp_path / "beside").mkdir()
+    mine = tmp_path / "beside" / "mine.yaml"
+    mine.write_text(f"{text}\n")
+    command = [sys.executable, "-m", "snakemake", "-n", "--configfile", str(mine)]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode and told in run.stdout + run.stderr

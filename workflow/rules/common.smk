@@ -12,7 +12,7 @@ import yaml
 sys.path.insert(0, str(SHIPPED.parent))
 
 from neco.backbones.registry import file_stem
-from neco.config import Project, digest, with_included
+from neco.config import Project, digest, read_mapping, with_included
 from neco.config.base import validated
 from neco.config.reporting import PARTS
 from neco.data.prepare import version_of
@@ -25,18 +25,13 @@ from neco.paper.figures import FIGURES
 from neco.report.needs import computed_with, drawable, needs_of, together
 
 # What a configuration includes lies beside it, or beside the configurations that ship.
-BESIDE = [Path(file).resolve().parent for file in workflow.overwrite_configfiles]
-BESIDE = next(
-    (
-        folder
-        for folder in BESIDE[::-1]
-        if all((folder / str(name)).is_file() for name in config.get("include") or [])
-    ),
-    SHIPPED,
-)
+FILES = [Path(file).resolve() for file in workflow.overwrite_configfiles]
+BESIDE = [*(file.parent for file in reversed(FILES)), SHIPPED]
 
 try:
-    PROJECT = validated(Project, with_included(config, BESIDE), "configuration")
+    for file in FILES:
+        read_mapping(file)  # refuses a key that stands twice, which Snakemake does not
+    PROJECT = validated(Project, with_included(config, *BESIDE), "configuration")
     MODELS = PROJECT.models()
     # Raises UserError for what this project cannot draw.
     together(PROJECT.only, PROJECT)

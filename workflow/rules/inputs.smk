@@ -85,6 +85,13 @@ def starting_weights(wildcards):
     return weights_of(PROJECT.runs[wildcards.run].backbone)
 
 
+def training_data(wildcards):
+    try:
+        return dataset_folder(PROJECT.training_dataset(wildcards.run))
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+
+
 def metrics_file(protocol, dataset, model):
     return f"{RESULTS}/metrics/{protocol}/{dataset}/{file_stem(model)}.json"
 
