@@ -10,7 +10,7 @@ from typing import Any
 
 from neco.backbones.backbone import Backbone
 from neco.backbones.checkpoint import is_safetensors, refuse_no_weights
-from neco.backbones.registry import BACKBONES, backbone_spec, file_stem
+from neco.backbones.registry import BACKBONES, PREFIXES, backbone_spec, file_stem
 from neco.backbones.spec import LocalFile, Random, Shipped, TimmHub
 from neco.errors import UserError
 from neco.files import read_json
@@ -19,7 +19,6 @@ log = logging.getLogger(__name__)
 
 WEIGHTS = "backbone.safetensors"
 """What a training leaves in its folder."""
-FORMS = ("timm:", "hf-hub:", "local-dir:", "file:")
 SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".bin")
 
 
@@ -61,7 +60,7 @@ def _candidate(argument: str) -> Candidate:
     path = Path(argument)
     if not argument.strip():
         raise UserError("--backbone: is empty; name a backbone, a training or a file of weights")
-    if argument in BACKBONES or argument.startswith(FORMS):
+    if argument in BACKBONES or argument.startswith(PREFIXES):
         source = backbone_spec(argument).source  # what is unknown is told before all else
         if isinstance(source, LocalFile):
             refuse_no_weights(source.path)

@@ -11,7 +11,7 @@ import yaml
 
 sys.path.insert(0, str(SHIPPED.parent))
 
-from neco.backbones.registry import file_stem
+from neco.backbones.registry import file_stem, refuse_unknown
 from neco.config import Project, digest, read_mapping, with_included
 from neco.config.base import validated
 from neco.config.reporting import PARTS
@@ -33,6 +33,10 @@ try:
         read_mapping(file)  # refuses a key that stands twice, which Snakemake does not
     PROJECT = validated(Project, with_included(config, *BESIDE), "configuration")
     MODELS = PROJECT.models()
+    refuse_unknown(
+        {model.backbone for model in MODELS.values()},
+        {run.backbone for run in PROJECT.runs.values()},
+    )
     # Raises UserError for what this project cannot draw.
     together(PROJECT.only, PROJECT)
 except UserError as error:
