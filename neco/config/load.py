@@ -29,22 +29,25 @@ def load_project(
 
 
 def with_included(
-    values: dict[str, Any], *folders: Path, within: tuple[str, ...] = ()
+    values: dict[str, Any], *folders: Path, within: tuple[Path, ...] = ()
 ) -> dict[str, Any]:
     """Return `values` laid over the files that its key `include` names, in order.
 
-    folders: where they are looked for, in order. within: the files that have led here. Raises
-    UserError for a file that is nowhere or that includes itself.
+    folders: where they are looked for, in order; what an included file includes may lie beside it
+    too. within: the files that have led here. Raises UserError for a file that is nowhere or that
+    includes itself.
     """
     names = values.get("include", [])
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise UserError("include: write a list of names of files beside this configuration")
     below: dict[str, Any] = {}
     for name in names:
-        if name in within:
-            raise UserError(f"include: {' includes '.join((*within, name))}; break this circle")
         found = next((f / name for f in folders if (f / name).is_file()), folders[0] / name)
-        inner = with_included(read_mapping(found), *folders, within=(*within, name))
+        path = (*within, found.resolve())
+        if path[-1] in within:
+            circle = " includes ".join(file.name for file in path)
+            raise UserError(f"include: {circle}; break this circle")
+        inner = with_included(read_mapping(found), found.parent, *folders, within=path)
         below = merged(below, inner)
     return merged(below, {key: value for key, value in values.items() if key != "include"})
 

@@ -69,8 +69,8 @@ class Project(Settings):
     """Name of the project, in lower case letters, digits and hyphens. Its results go to
     results/<name>."""
     include: list[str] = []
-    """Names of configuration files in the same folder. They are read first, in order, and this file
-    overrides them."""
+    """Configuration files beside this one, or among those that ship in config/. They are read
+    first, in order, and this file overrides them."""
     data: str = Field("data", pattern=r"^[^{}\n]+$")
     """Folder of archives and prepared datasets. Its path must not contain braces, which Snakemake
     reads as wildcards."""

@@ -47,6 +47,14 @@ def test_each_included_file_lies_beside_or_among_those_that_ship(tmp_path, monke
     assert project.name == "own" and "9b-4" in project.runs
 
 
+def test_what_an_included_file_of_another_folder_includes_lies_beside_it(tmp_path):
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "mine.yaml").write_text("include: [shared/mine.yaml]")
+    (tmp_path / "shared" / "mine.yaml").write_text("include: [base.yaml]")
+    (tmp_path / "shared" / "base.yaml").write_text("name: base")
+    assert load_project(tmp_path / "mine.yaml").name == "base"
+
+
 @pytest.mark.parametrize("text", ["a: 1\nb: 2\na: 3", "runs: {x: {}, x: {}}", "a: {b: 1, b: 1}"])
 def test_a_key_that_stands_twice_is_refused(tmp_path, text):
     """YAML would take the last one, and what the first one says would be lost."""
