@@ -12,6 +12,7 @@ The addresses, nestings and licences are those of the authors' own pages; docs/b
 generated from this table.
 """
 
+import contextlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -301,8 +302,27 @@ def backbone_spec(name: str) -> BackboneSpec:
 
 
 def _unknown(name: str) -> UserError:
+    lying = _lying(name)
+    if lying is not None:
+        return UserError(f"backbone '{shown(name)}': {lying}")
     near = nearest(name, BACKBONES)
     return UserError(f"unknown backbone '{shown(name)}'{near if 'did you' in near else LISTED}")
+
+
+def _lying(name: str) -> str | None:
+    """Return how a file or folder is named as a backbone, None where none lies there."""
+    place = Path(name)
+    with contextlib.suppress(OSError, ValueError):  # no name that a file could have
+        if name and (place / "config.json").is_file():
+            return f"is a folder of timm; write local-dir:{name}"
+        if name and place.is_dir():
+            return (
+                "is a folder; name its file as --weights and what it was trained from as the "
+                "backbone, or export it, which makes a folder for local-dir:FOLDER"
+            )
+        if place.is_file():
+            return f"is a file; write file:{name}@NAME with the backbone whose weights it holds"
+    return None
 
 
 def refuse_unknown(evaluated: Iterable[str], trained: Iterable[str]) -> None:

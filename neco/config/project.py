@@ -198,6 +198,7 @@ class Project(Settings):
         try:
             for run in self.runs:
                 self.training(run)
+            _refuse_two_in_a_cell(self.runs)
             if self.report.dataset is not None and self.datasets:
                 _refuse_unknown([self.report.dataset], self.datasets, "report: dataset")
             if self.report.run is not None:
@@ -293,6 +294,17 @@ PROTOCOLS: dict[str, type[Evaluated]] = {
     if isinstance(field.annotation, type) and issubclass(field.annotation, Evaluated)
 }
 """Settings of every protocol by its name: the project's fields."""
+
+
+def _refuse_two_in_a_cell(runs: dict[str, Run]) -> None:
+    """Raise UserError where two runs fill one cell of an ablation table, which shows one."""
+    filled: dict[str, str] = {}
+    for name, run in runs.items():
+        for cell in run.ablations:
+            if filled.setdefault(cell, name) != name:
+                raise UserError(
+                    f"runs: {filled[cell]} and {name} both fill {cell}; give one another cell"
+                )
 
 
 def _refuse_unknown(names: list[str], known: Any, what: str) -> None:

@@ -21,6 +21,10 @@ PARTS = (
 """Everything that can be asked for alone; the last two show all that a project computes."""
 
 
+ABLATION_TABLES = tuple(name for name in get_args(Table) if name[0] in "59")
+"""The tables whose rows are settings of one run: Tables 5 and 9."""
+
+
 class Report(Settings):
     """Which tables and figures the report has."""
 

@@ -86,6 +86,24 @@ def test_unknown_name_gets_the_nearest() -> None:
         backbone_spec("dino-vits-16")
 
 
+def test_a_file_or_folder_is_told_how_it_is_named(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").touch()
+    (tmp_path / "w.pth").touch()
+    for name, told in (
+        ("model", "local-dir:model"),
+        ("run", "--weights"),
+        ("w.pth", "file:w.pth@"),
+    ):
+        with pytest.raises(UserError, match=rf"backbone '{name}': is a .*{told}"):
+            backbone_spec(name)
+    for name in ("", "x" * 5000, "a\0b"):
+        with pytest.raises(UserError, match="unknown backbone '"):
+            backbone_spec(name)
+
+
 def test_file_of_ones_own_takes_the_shape_of_a_row() -> None:
     row = backbone_spec("file:/some/folder@home/x.safetensors@dinov2r-vits14")
     assert row.source == LocalFile(Path("/some/folder@home/x.safetensors"))
