@@ -28,7 +28,6 @@ MIRROR = (
     "where to look: `official`, a folder, or the start of an address; may be given again, and is "
     "asked in order (default: the configuration's mirrors)"
 )
-MOST_THREADS = 1024
 DATA = "folder of a prepared dataset (`neco prepare` makes one)"
 
 
@@ -74,8 +73,12 @@ def place(text: str) -> Path:
     return found if found.name not in ("", "..") else found.resolve()
 
 
+MOST_THREADS = 1024
+"""A process dies of many more."""
+
+
 def threads(text: str) -> int:
-    """Return a number of threads, for argparse. A process dies of too many of them."""
+    """Return a number of threads, for argparse."""
     number = count(text)
     if number > MOST_THREADS:
         raise argparse.ArgumentTypeError(f"{text}: name {MOST_THREADS} threads or fewer")

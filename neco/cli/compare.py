@@ -17,8 +17,8 @@ from neco.cli.arguments import (
     typed,
     whole,
 )
+from neco.config import InContext
 from neco.config.compare import Compared
-from neco.config.evaluation import InContext
 from neco.errors import UserError
 
 BACKBONE = (

@@ -2,7 +2,7 @@
 
 from neco.config.datasets import Scenes
 from neco.config.evaluation import Extraction, InContext, Linear, Overcluster, Segmenter
-from neco.config.load import digest, load_project, read_mapping, with_included
+from neco.config.load import digest, load_project, with_included
 from neco.config.loss import Loss, References, Sorting
 from neco.config.project import PROTOCOLS, Evaluation, Project
 from neco.config.publishing import Publish
@@ -34,6 +34,5 @@ __all__ = [
     "Train",
     "digest",
     "load_project",
-    "read_mapping",
     "with_included",
 ]

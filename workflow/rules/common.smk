@@ -12,8 +12,9 @@ import yaml
 sys.path.insert(0, str(SHIPPED.parent))
 
 from neco.backbones.registry import file_stem, refuse_unknown
-from neco.config import Project, digest, read_mapping, with_included
+from neco.config import Project, digest, with_included
 from neco.config.base import validated
+from neco.config.load import read_mapping
 from neco.config.reporting import PARTS
 from neco.data.prepare import version_of
 from neco.data.scenes.archives import written_with
