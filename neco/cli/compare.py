@@ -17,8 +17,8 @@ from neco.cli.arguments import (
     typed,
     whole,
 )
-from neco.config import InContext
 from neco.config.compare import Compared
+from neco.config.project import PROTOCOLS
 from neco.errors import UserError
 
 BACKBONE = (
@@ -27,7 +27,7 @@ BACKBONE = (
 )
 
 
-SIDE = Annotated[int, *InContext.model_fields["image_size"].metadata]
+SIDE = Annotated[int, *PROTOCOLS["in-context"].model_fields["image_size"].metadata]
 """A side that features can be extracted at, as the settings have it."""
 
 
