@@ -2,8 +2,9 @@
 
 import pytest
 
-from neco.config import Project, Run
+from neco.config import Project
 from neco.config.base import validated
+from neco.config.runs import Run
 from neco.errors import UserError
 from tests.config.refusal import refused
 
