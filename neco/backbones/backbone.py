@@ -11,9 +11,10 @@ from neco.backbones.attention import class_row
 from neco.errors import UserError
 from neco.precision import fast_half
 
+SUCH_AS = ", such as dinov2-vits14 or demo-vit (docs/backbones.md)"
 NOT_TRAINED = (
     "has no sequence of blocks with one grid of tokens, so it can be evaluated but not trained; "
-    "start from a Vision Transformer, such as dinov2-vits14 or demo-vit (docs/backbones.md)"
+    f"start from a Vision Transformer{SUCH_AS}"
 )
 """What is told of a backbone that training cannot start from."""
 
@@ -144,7 +145,7 @@ class Backbone(nn.Module):
         training sees crops of several sizes in one step, and freezes and compiles by block.
         """
         if not self.blocks():
-            raise UserError(f"{self.name}: {NOT_TRAINED}")
+            raise UserError(f"{self.name} {NOT_TRAINED}")
         if self.block not in (None, -1):
             raise UserError("training starts from the last block's tokens; leave --block away")
         hollow = copy.deepcopy(self).to("meta").train()

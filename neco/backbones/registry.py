@@ -338,7 +338,7 @@ def refuse_unknown(evaluated: Iterable[str], trained: Iterable[str]) -> None:
         if name in BACKBONES and not BACKBONES[name].architecture:
             from neco.backbones.backbone import NOT_TRAINED
 
-            raise UserError(f"{name}: {NOT_TRAINED}")
+            raise UserError(f"{name} {NOT_TRAINED}")
 
 
 def is_known(name: str) -> bool:

@@ -136,7 +136,7 @@ def trainable(backbone: str) -> Shape:
     """
     shape = shape_of(backbone)
     if shape is None:
-        raise UserError(f"{backbone}: {NOT_TRAINED}")
+        raise UserError(f"{backbone} {NOT_TRAINED}")
     return shape
 
 

@@ -191,5 +191,5 @@ def test_names_are_refused_without_building_a_network(monkeypatch):
     refuse_unknown(["patch-colours"], [])
     with pytest.raises(UserError, match="unknown backbone 'demovit'; did you mean 'demo-vit'"):
         refuse_unknown([], ["demovit"])
-    with pytest.raises(UserError, match=r"patch-colours: has no sequence of blocks"):
+    with pytest.raises(UserError, match=r"patch-colours has no sequence of blocks"):
         refuse_unknown([], ["patch-colours"])

@@ -71,7 +71,7 @@ def test_a_metrics_file_that_was_deleted_is_measured_again(target, dataset):
         ("include: [gone.yaml]", "beside/gone.yaml: no such configuration"),
         ("name: a\nname: b", "the key 'name' stands twice"),
         ("backbones: [demovit]", "unknown backbone 'demovit'; did you mean 'demo-vit'"),
-        ("runs: {neco: {backbone: patch-colours}}", "patch-colours: has no sequence of blocks"),
+        ("runs: {neco: {backbone: patch-colours}}", "patch-colours has no sequence of blocks"),
         ("runs: {neco: {backbone: demo-vit, seeds: [0, 0]}}", "seeds: 0 stands twice"),
         (
             "datasets: {pascal-voc: {}}\nruns: {neco: {backbone: demo-vit}}",
