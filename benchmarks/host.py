@@ -1,6 +1,6 @@
 """Host time of a training step that a GPU would wait for, the workers' and the device's part faked.
 
-    OMP_NUM_THREADS=1 python benchmarks/host.py --json benchmarks/results/host.jsonl
+    OMP_NUM_THREADS=1 python -m benchmarks.host --json benchmarks/results/host.jsonl
 
 At 820 images a second a step of 64 images has 78 ms; what the training process does meanwhile for
 the views has to stay under 8 ms on one core. Parts, in CPU milliseconds of the training process a
@@ -15,11 +15,10 @@ references  choosing the reference patches of every pair of crops, for each pres
 
 `cut` and `recolour` run on images of 16 pixels and crops of 8, so that the host starts as many
 operations as ever and next to no arithmetic is left; references are taken from tensors without
-contents. The networks and the loss are timed by benchmarks/training.py.
+contents. The networks and the loss are timed by benchmarks.training.
 """
 
 import argparse
-import json
 import os
 import statistics
 import time
@@ -31,6 +30,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from benchmarks.gpu.records import append
 from neco.config import Crops, Train
 from neco.config.base import validated
 from neco.config.training import with_preset
@@ -200,8 +200,7 @@ def main() -> None:
                        and ("references" not in n or n.endswith(preset))]  # fmt: skip
             print(f"{f'all, {preset}, views={views}':>28} {sum(counted):8.3f} ms")
     if chosen.json:
-        with chosen.json.open("a") as file:
-            file.write(json.dumps(record) + "\n")
+        append(chosen.json, record)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The sorting loss against diffsort, side by side: time, peak memory, gradient.
 
-    python benchmarks/sorting.py --images 16 --width 49 --threads 1 --json -
+    python -m benchmarks.sorting --images 16 --width 49 --threads 1 --json -
 
 A case is a forward and backward pass from the loss to the student's features: 49 patches an image,
 256 channels, `width` references an image, cosine similarities, Cauchy relaxation at steepness 100
@@ -29,6 +29,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from benchmarks.gpu.records import append, read
 from neco.sorting import SortSettings, sorting_cross_entropy
 
 PATCHES, CHANNELS = 49, 256
@@ -71,13 +72,12 @@ def main() -> None:
             if arguments.json == "-":
                 print(json.dumps(record), flush=True)
             elif arguments.json:
-                with Path(arguments.json).open("a") as lines:
-                    lines.write(json.dumps(record) + "\n")
+                append(Path(arguments.json), record)
     if arguments.json != "-":
         print(table(records))
     if arguments.plot:
         if arguments.json and arguments.json != "-":
-            records = [json.loads(line) for line in Path(arguments.json).read_text().splitlines()]
+            records = read(Path(arguments.json))
         plot(records, arguments.plot)
 
 
@@ -255,7 +255,14 @@ def gradient_errors(path: str, case: Case) -> dict[str, float | None]:
 
 
 def in_child(path: str, case: Case) -> float:
-    command = [sys.executable, __file__, "--measure-memory", path, json.dumps(asdict(case))]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.sorting",
+        "--measure-memory",
+        path,
+        json.dumps(asdict(case)),
+    ]
     finished = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 (own words, no shell)
     return float(finished.stdout.splitlines()[-1])
 

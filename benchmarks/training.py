@@ -1,8 +1,8 @@
 """What a NeCo step costs, whole and part by part, on this machine.
 
-    python benchmarks/training.py --backbone dinov2r-vits14 --batch 64 --json -
-    python benchmarks/training.py --batch 64 --images FOLDER --workers 14 --json training.jsonl
-    python benchmarks/training.py --batch 256 --devices 4 --set compile=true --json -
+    python -m benchmarks.training --backbone dinov2r-vits14 --batch 64 --json -
+    python -m benchmarks.training --batch 64 --images FOLDER --workers 14 --json training.jsonl
+    python -m benchmarks.training --batch 256 --devices 4 --set compile=true --json -
 
 Weights are random: their values change no time. Half of the steps run as a training does and give
 images/s and, with --images, `data wait`, how long a step waits for its photographs; the other half
@@ -25,6 +25,7 @@ from torch import Tensor
 
 import neco.loss
 import neco.training.step
+from benchmarks.gpu.records import append
 from neco.backbones.backbone import Backbone
 from neco.backbones.registry import backbone_spec
 from neco.config import Train
@@ -240,8 +241,7 @@ def main() -> None:
     if chosen.json == "-":
         print(json.dumps(record))
     elif chosen.json:
-        with Path(chosen.json).open("a") as file:
-            file.write(json.dumps(record) + "\n")
+        append(Path(chosen.json), record)
 
 
 def _loader(folder: Path, settings: Train, training: Training) -> Any:
@@ -283,7 +283,7 @@ def _record(
         "utilisation": round(sustained / peak / processes, 4) if peak else None,
         "torch": torch.__version__,
         "commit": git_commit(),
-        "command": " ".join(["python", "benchmarks/training.py", *sys.argv[1:]]),
+        "command": " ".join(["python -m benchmarks.training", *sys.argv[1:]]),
     }
 
 

@@ -1,6 +1,6 @@
 """Images a second that one core turns into views: three ways, interleaved in one run.
 
-    python benchmarks/views.py --images FOLDER --json benchmarks/results/views.jsonl
+    python -m benchmarks.views --images FOLDER --json benchmarks/results/views.jsonl
 
 reference   the pipeline of the reference implementation's kind: PIL and torchvision, an image at a
             time: decode, random resized crops redrawn until they overlap (checked on small
@@ -15,7 +15,6 @@ tensors.
 """
 
 import argparse
-import json
 import random
 import statistics
 import sys
@@ -30,6 +29,7 @@ from PIL import Image, ImageFilter
 from torchvision import transforms
 from torchvision.transforms import functional, v2
 
+from benchmarks.gpu.records import append
 from neco.config import Crops, Photometric
 from neco.data.dataset import Dataset, Item
 from neco.evaluate.conditions import git_commit
@@ -168,8 +168,7 @@ def main() -> None:
         told = "   ".join(f"{way} {statistics.median(seen):.2f}" for way, seen in ways_seen.items())
         print(f"colours of a {name} view, ms: {told}", file=sys.stderr)
     if chosen.json:
-        with chosen.json.open("a") as file:
-            file.write(json.dumps(record) + "\n")
+        append(chosen.json, record)
 
 
 def parts(photographs: PhotographDataset, paths: list[Path]) -> dict[str, float]:

@@ -14,9 +14,15 @@ Every command ends with one of these statuses:
 import errno
 import os
 import re
+import shlex
 
 TRACEBACK = "NECO_TRACEBACK"
 """Environment variable: where it is set, errors of every kind keep their traceback."""
+
+
+def command(*words: object) -> str:
+    """Return a command of this project as a shell takes it, to be put into a message."""
+    return f"`{shlex.join(['python', '-m', 'neco', *map(str, words)])}`"
 
 
 class UserError(Exception):
@@ -69,7 +75,7 @@ def explained(error: BaseException) -> UserError | None:
     if "BrokenExecutor" in kinds:
         return MachineError(f"a process of this command was killed; {KILLED}")
     if isinstance(error, RuntimeError):
-        return _from_torch(text)
+        return _from_settings(text) or _from_torch(text)
     return None
 
 
@@ -177,6 +183,16 @@ def _from_worker(traceback: str) -> UserError | None:
     if kind in ("OSError", "UnidentifiedImageError", "DecompressionBombError"):
         return UserError(message)
     return _from_torch(message) if kind == "RuntimeError" else None
+
+
+def _from_settings(text: str) -> UserError | None:
+    """Return what the user asked for and Python or torch refuse by a bare RuntimeError, or None."""
+    loop = re.match(r"Symlink loop from '(?P<path>.*)'", text)
+    if loop is not None:
+        return from_os_error(OSError(errno.ELOOP, os.strerror(errno.ELOOP), loop["path"]))
+    if "cannot be converted to type" in text and "overflow" in text:
+        return UserError("a number is too large for float32; lower the setting that has it")
+    return None
 
 
 def _from_torch(text: str) -> UserError | None:

@@ -26,6 +26,37 @@ LONGEST_NAME = 160
 """Bytes of a target's name that its part's name repeats; file systems hold 255 in all."""
 
 
+def refuse_no_folder(path: Path, holding: str, option: str = "") -> None:
+    """Raise UserError where a folder that is read is a file, a link to nothing, or not there, and
+    OSError where it may not be read.
+
+    holding: what lies in it, in words. option: the argument that named it.
+    """
+    if path.is_dir():
+        os.scandir(path).close()  # raises where it may not be read
+        return
+    where = f"{option} {path}".strip()
+    if path.exists():
+        raise UserError(f"{where}: is a file; name the folder that holds {holding}")
+    if path.is_symlink():
+        raise UserError(f"{where}: is a link that leads nowhere; mend it or name another folder")
+    raise UserError(f"{where}: there is no such folder; name the folder that holds {holding}")
+
+
+def refuse_no_place(path: Path, option: str) -> None:
+    """Raise UserError where a file that a command writes at its end could not be written.
+
+    Raises OSError where its folder may not be written to.
+    """
+    if path.is_dir():
+        raise UserError(f"{option} {path}: is a folder; name a file in it")
+    there = next(folder for folder in path.absolute().parents if folder.exists())
+    if not there.is_dir():
+        raise UserError(f"{option} {path}: {there} is a file; name a file in a folder")
+    if not os.access(there, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(there))
+
+
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """Yield where to write a file; at the end of the block it takes the place of `path`.
@@ -108,7 +139,11 @@ def whole_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(work)
     work.mkdir()
     try:
-        yield work
+        try:
+            yield work
+        except Exception as error:
+            raise_disk_trouble(error, work / ".room", path)
+            raise
         _file_system_to_disk(work)
         if not (path.exists() and _exchanged(work, path)):
             if path.exists():
@@ -139,6 +174,16 @@ def remove_empty(made: list[Path]) -> None:
     for folder in reversed(made):
         with contextlib.suppress(OSError):
             folder.rmdir()
+
+
+@contextmanager
+def kept_if_filled(folder: Path) -> Iterator[None]:
+    """Make a folder for a block; what was made of it goes again where it is still empty."""
+    made = make_folders(folder)
+    try:
+        yield
+    finally:
+        remove_empty(made)
 
 
 def file_digest(path: Path) -> str:

@@ -92,6 +92,26 @@ def test_what_a_pool_raised_arrives_as_one_line(work, error, line):
     assert line in str(explained(told.value))
 
 
+def test_a_circle_of_links_is_one_line(tmp_path):
+    (tmp_path / "a").symlink_to("a")
+    with pytest.raises((RuntimeError, OSError)) as told:  # by the version of Python
+        (tmp_path / "a" / "b").resolve(strict=True)
+    assert str(explained(told.value)).startswith(f"{tmp_path}/a")
+    assert "too many levels of symbolic links; its links lead in a circle" in str(
+        explained(told.value)
+    )
+
+
+def test_a_number_beyond_float32_is_one_line():
+    weight = torch.nn.Parameter(torch.ones(2))
+    weight.grad = torch.ones(2)
+    with pytest.raises(RuntimeError) as told:
+        torch.optim.AdamW([weight], lr=1e300).step()
+    found = explained(told.value)
+    assert found is not None and found.status == 1
+    assert "a number is too large for float32" in str(found)
+
+
 @pytest.mark.parametrize(
     ("number", "words", "status"),
     [

@@ -15,9 +15,11 @@ from safetensors.torch import save_file
 
 from neco.errors import UserError
 from neco.files import (
+    kept_if_filled,
     opened_whole,
     read_json,
     read_text,
+    refuse_no_folder,
     whole_file,
     whole_folder,
     write_json,
@@ -162,6 +164,50 @@ def test_no_room_is_said_by_its_name_whatever_the_library_says(tmp_path, write):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert (told.value.errno, told.value.filename) == (errno.EFBIG, str(target))
     assert names(tmp_path) == []
+
+
+def test_no_room_in_a_folder_names_the_folder(tmp_path):
+    with pytest.raises(OSError) as told, whole_folder(tmp_path / "a"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert (told.value.errno, told.value.filename) == (errno.ENOSPC, str(tmp_path / "a"))
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda path: path.touch(), "--data x: is a file; name the folder that holds photos"),
+        (lambda path: path.symlink_to(path.name), "--data x: is a link that leads nowhere"),
+        (lambda path: path.symlink_to("gone"), "--data x: is a link that leads nowhere"),
+        (lambda path: None, "--data x: there is no such folder"),
+    ],
+)
+def test_what_is_no_folder_is_called_what_it_is(tmp_path, monkeypatch, make, told):
+    monkeypatch.chdir(tmp_path)
+    make(Path("x"))
+    with pytest.raises(UserError, match=told):
+        refuse_no_folder(Path("x"), "photos", "--data")
+    Path("folder").mkdir()
+    refuse_no_folder(Path("folder"), "photos")
+
+
+def test_a_folder_that_may_not_be_read_is_said(tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr("os.scandir", refuse)  # root may read everything
+    with pytest.raises(PermissionError):
+        refuse_no_folder(tmp_path, "photos")
+
+
+def test_a_folder_that_stays_empty_goes_again(tmp_path):
+    with pytest.raises(ValueError), kept_if_filled(tmp_path / "a" / "b"):
+        raise ValueError
+    assert names(tmp_path) == []
+    with pytest.raises(ValueError), kept_if_filled(tmp_path / "a" / "b"):
+        (tmp_path / "a" / "b" / "done").touch()
+        raise ValueError
+    assert (tmp_path / "a" / "b" / "done").exists()
 
 
 def test_text_of_other_encodings_is_named(tmp_path):

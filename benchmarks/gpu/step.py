@@ -59,7 +59,7 @@ def eager_graphs() -> Any:
 
 
 def make_training(bench: Bench, backbone: str, compiled: bool) -> tuple[Training, Namespace]:
-    """Return a training with random weights, as benchmarks/training.py makes it."""
+    """Return a training with random weights, as benchmarks.training makes it."""
     chosen = Namespace(
         backbone=backbone,
         batch=bench.size(BATCH, 2),

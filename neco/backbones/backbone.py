@@ -11,6 +11,13 @@ from neco.backbones.attention import class_row
 from neco.errors import UserError, first_line
 from neco.precision import fast_half
 
+SUCH_AS = ", such as dinov2-vits14 or demo-vit (docs/backbones.md)"
+NOT_TRAINED = (
+    "has no sequence of blocks with one grid of tokens, so it can be evaluated but not trained; "
+    f"start from a Vision Transformer{SUCH_AS}"
+)
+"""What is told of a backbone that training cannot start from."""
+
 
 class Backbone(nn.Module):
     """A timm network seen as an extractor of a grid of tokens.
@@ -20,15 +27,19 @@ class Backbone(nn.Module):
     with a feature map. The wrapped `model` keeps timm's names: its state dict is a timm state dict.
     """
 
-    def __init__(self, model: Any, patch_size: int, dim: int, block: int | None = None) -> None:
+    def __init__(
+        self, model: Any, patch_size: int, dim: int, block: int | None = None, name: str = ""
+    ) -> None:
         """Wrap `model`.
 
         patch_size: pixels between neighbouring tokens, which is the true stride.
         dim: channels of a token.
         block: the block whose output the tokens are, counted from the end where negative; None is
         the last one. In a hierarchical network it counts stages.
+        name: as it was asked for; errors call it so.
         """
         super().__init__()
+        self.name = name or type(model).__name__
         self.model = model
         self.patch_size = patch_size
         self.dim = dim
@@ -89,7 +100,7 @@ class Backbone(nn.Module):
     def _takes_not(self, images: Tensor) -> str:
         (height, width), (rows, columns) = images.shape[-2:], self._own_size()
         return (
-            f"{type(self.model).__name__} with patches of {self.patch_size} pixels cannot take "
+            f"{self.name} with patches of {self.patch_size} pixels cannot take "
             f"images of {height}x{width}; its own size is {rows}x{columns}"
         )
 
@@ -106,7 +117,7 @@ class Backbone(nn.Module):
         if size == (self._side or own):
             return
         if torch.is_grad_enabled() and self.training:
-            raise UserError(f"{type(model).__name__} trains at {own[0]}x{own[1]} pixels alone")
+            raise UserError(f"{self.name} trains at {own[0]}x{own[1]} pixels alone")
         native = self._native[0] if self._native else model
         resized = copy.deepcopy(native)
         resized.set_input_size(img_size=size)
@@ -135,12 +146,8 @@ class Backbone(nn.Module):
         several processes do not forgive. Raises UserError for a network that cannot be trained:
         training sees crops of several sizes in one step, and freezes and compiles by block.
         """
-        name = type(self.model).__name__
         if not self.blocks():
-            raise UserError(
-                f"{name} has no sequence of blocks with one grid of tokens, so it can be "
-                "evaluated but not trained; start from a Vision Transformer"
-            )
+            raise UserError(f"{self.name} {NOT_TRAINED}")
         if self.block not in (None, -1):
             raise UserError("training starts from the last block's tokens; leave --block away")
         hollow = copy.deepcopy(self).to("meta").train()
@@ -151,8 +158,9 @@ class Backbone(nn.Module):
                 grids = [hollow(torch.empty(2, 3, n, n, device="meta")) for n in wanted]
         except Exception:  # whatever the network says of a size that it cannot take
             raise UserError(
-                f"{name} cannot see crops of {' and '.join(map(str, sides))} pixels in one step, "
-                "because its positions are stored for one size; it can be evaluated, not trained"
+                f"{self.name} cannot see crops of {' and '.join(map(str, sides))} pixels in one "
+                "step, because its positions are stored for one size; it can be evaluated, not "
+                "trained"
             ) from None
         torch.stack([tokens.sum() for tokens in grids]).sum().backward()
         reached = {n for n, weight in hollow.named_parameters() if weight.grad is not None}
@@ -177,7 +185,7 @@ class Backbone(nn.Module):
         """Raise UserError for a backbone without a class token, which has no class attention."""
         if getattr(self.model, "cls_token", None) is None:
             raise UserError(
-                "this backbone has no class token, hence no class attention; name another backbone"
+                f"{self.name} has no class token, hence no class attention; name another backbone"
             )
 
     @torch.no_grad()
@@ -195,7 +203,7 @@ class Backbone(nn.Module):
         weights = blocks and class_row(lambda: self.model.forward_features(images), blocks[-1])
         if not isinstance(weights, Tensor) or weights.shape[-1] != prefix + rows * columns:
             raise UserError(
-                f"{type(self.model).__name__} has a class token, but it does not attend to the "
+                f"{self.name} has a class token, but it does not attend to the "
                 "patches in the last block, hence no class attention"
             )
         return weights[..., prefix:].unflatten(-1, (rows, columns))
@@ -228,8 +236,8 @@ class PatchColours(Backbone):
     """Features that are the patch's own pixels, 2x2 mean colours: the least that a table starts
     from."""
 
-    def __init__(self, patch_size: int) -> None:
-        super().__init__(nn.Identity(), patch_size, dim=12)
+    def __init__(self, patch_size: int, name: str = "patch-colours") -> None:
+        super().__init__(nn.Identity(), patch_size, dim=12, name=name)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return (B, rows, columns, 12) for images (B, 3, H, W)."""

@@ -22,7 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from neco.errors import UserError, first_line
+from neco.errors import UserError, first_line, from_os_error
 
 StateDict = dict[str, Tensor]
 
@@ -131,7 +131,7 @@ def _start(path: Path) -> bytes:
             "as local-dir:FOLDER"
         ) from None
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+        raise from_os_error(error) from None
 
 
 def _refuse_impostors(start: bytes, path: Path) -> None:

@@ -20,7 +20,7 @@ from unittest.mock import patch
 
 import torch
 
-from neco.backbones.backbone import Backbone
+from neco.backbones.backbone import SUCH_AS, Backbone
 from neco.backbones.describe import renew
 from neco.backbones.load import as_backbone, build_network
 from neco.backbones.registry import backbone_spec
@@ -161,8 +161,8 @@ def _train(backbone: Backbone, native: int) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """Return a message without the name of the backbone in front of it."""
-    text = str(error)
+    """Return a message without the name of the backbone in front of it, and without examples."""
+    text = str(error).removesuffix(SUCH_AS)
     return text.partition("': ")[2] if text.startswith("backbone '") else text
 
 

@@ -50,7 +50,7 @@ def load_backbone(
     """
     spec = backbone_spec(name)
     if not spec.architecture:
-        return PatchColours(spec.patch_size).eval()
+        return PatchColours(spec.patch_size, name).eval()
     network = build_network(spec, drop_path)
     if weights is not None:
         fill(network, weights, spec)
@@ -62,21 +62,21 @@ def load_backbone(
         network.load_state_dict(_from_hub(spec, spec.source), strict=True)
     elif not isinstance(spec.source, Random):
         raise UserError(f"backbone '{name}' needs a weights file; fetch it with `neco weights`")
-    return as_backbone(network, block)
+    return as_backbone(network, block, name)
 
 
-def as_backbone(network: Any, block: int | None = None) -> Backbone:
-    """Return a timm network as a backbone in evaluation mode.
+def as_backbone(network: Any, block: int | None = None, name: str = "") -> Backbone:
+    """Return a timm network as a backbone in evaluation mode, which errors call `name`.
 
     Raises UserError for a block that the network does not have.
     """
     index, count = -1 if block is None else block, len(strides(network))
     if not -count <= index < count:
         raise UserError(
-            f"block {index}: {type(network).__name__} has {count}; count blocks (or stages) "
-            f"from 0, or from the end from -1 to -{count}"
+            f"block {index}: {name or type(network).__name__} has {count}; count blocks (or "
+            f"stages) from 0, or from the end from -1 to -{count}"
         )
-    return Backbone(network, strides(network)[index], widths(network)[index], block).eval()
+    return Backbone(network, strides(network)[index], widths(network)[index], block, name).eval()
 
 
 def fill(network: torch.nn.Module, path: Path, spec: BackboneSpec) -> None:

@@ -12,8 +12,9 @@ The addresses, nestings and licences are those of the authors' own pages; docs/b
 generated from this table.
 """
 
+import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -264,6 +265,8 @@ _ROWS = [
 ]
 # fmt: on
 
+PREFIXES = ("file:", "timm:", "hf-hub:", "local-dir:")
+"""How the forms above begin."""
 BACKBONES: Mapping[str, BackboneSpec] = {row.name: row for row in _ROWS}
 
 
@@ -295,16 +298,56 @@ def backbone_spec(name: str) -> BackboneSpec:
 
     if is_known(name):
         return timm_spec(name)
+    raise _unknown(name)
+
+
+def _unknown(name: str) -> UserError:
+    lying = _lying(name)
+    if lying is not None:
+        return UserError(f"backbone '{shown(name)}': {lying}")
     near = nearest(name, BACKBONES)
-    raise UserError(f"unknown backbone '{shown(name)}'{near if 'did you' in near else LISTED}")
+    return UserError(f"unknown backbone '{shown(name)}'{near if 'did you' in near else LISTED}")
+
+
+def _lying(name: str) -> str | None:
+    """Return how a file or folder is named as a backbone, None where none lies there."""
+    place = Path(name)
+    with contextlib.suppress(OSError, ValueError):  # no name that a file could have
+        if name and (place / "config.json").is_file():
+            return f"is a folder of timm; write local-dir:{name}"
+        if name and place.is_dir():
+            return (
+                "is a folder; name its file as --weights and what it was trained from as the "
+                "backbone, or export it, which makes a folder for local-dir:FOLDER"
+            )
+        if place.is_file():
+            return f"is a file; write file:{name}@NAME with the backbone whose weights it holds"
+    return None
+
+
+def refuse_unknown(evaluated: Iterable[str], trained: Iterable[str]) -> None:
+    """Raise UserError for a name of no form above, and for a start that is no network.
+
+    No network is built and no file read: what stands behind a prefix is seen later. Only a bare
+    name that is no row takes the time to import timm.
+    """
+    for name in (*evaluated, *trained):
+        if name not in BACKBONES and not name.startswith(PREFIXES) and not is_known(name):
+            raise _unknown(name)
+    for name in trained:
+        if name in BACKBONES and not BACKBONES[name].architecture:
+            from neco.backbones.backbone import NOT_TRAINED
+
+            raise UserError(f"{name} {NOT_TRAINED}")
 
 
 def is_known(name: str) -> bool:
     """Return whether a name has one of the forms above; what stands behind a prefix is not read."""
-    from neco.backbones.timm_models import FOLDER, HUB, is_timm_name
+    if name in BACKBONES or name.startswith(PREFIXES):
+        return True
+    from neco.backbones.timm_models import is_timm_name
 
-    forms = ("file:", "timm:", HUB, FOLDER)
-    return name in BACKBONES or name.startswith(forms) or is_timm_name(name)
+    return is_timm_name(name)
 
 
 def shown(name: str) -> str:

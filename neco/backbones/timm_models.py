@@ -175,6 +175,8 @@ def _refuse_foreign_folder(folder: Path) -> None:
     config = folder / "config.json"
     try:
         content = json.loads(config.read_text(encoding="utf-8"))
+    except PermissionError:
+        raise
     except (OSError, ValueError) as error:
         what = "no such file" if isinstance(error, FileNotFoundError) else str(error)[:80]
         raise UserError(

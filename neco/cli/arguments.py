@@ -1,10 +1,12 @@
 """Arguments that several commands share: adding them to a parser, and what was given for them."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from neco.config import Project, load_project
 from neco.config.base import merged, validated
@@ -59,10 +61,44 @@ def whole(text: str) -> int:
     return int(text)
 
 
+def file_or_folder(text: str) -> Path:
+    """Return a path, for argparse. An empty text, as of an unset variable, is none."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("is empty; name a file or folder, `.` for this one")
+    return Path(text)
+
+
+def typed(kind: Any) -> Callable[[str], Any]:
+    """Return what reads a value of a setting's type, within its bounds, for argparse."""
+    if kind is Path:
+        return file_or_folder
+    adapter = TypeAdapter(kind, config=ConfigDict(allow_inf_nan=False))
+
+    def read(text: str) -> Any:
+        try:
+            return adapter.validate_python(text)
+        except ValidationError as error:
+            raise argparse.ArgumentTypeError(f"{text}: {error.errors()[0]['msg']}") from None
+
+    return read
+
+
 def place(text: str) -> Path:
     """Return a path that has a name, also for `.`, for argparse."""
-    path = Path(text)
-    return path if path.name not in ("", "..") else path.resolve()
+    found = file_or_folder(text)
+    return found if found.name not in ("", "..") else found.resolve()
+
+
+MOST_THREADS = 1024
+"""A process dies of many more."""
+
+
+def threads(text: str) -> int:
+    """Return a number of threads, for argparse."""
+    number = count(text)
+    if number > MOST_THREADS:
+        raise argparse.ArgumentTypeError(f"{text}: name {MOST_THREADS} threads or fewer")
+    return number
 
 
 def add_into(command: argparse.ArgumentParser, about: str) -> None:
@@ -84,7 +120,9 @@ def refuse_file(option: str, path: Path) -> None:
 
 def add_config(command: argparse.ArgumentParser) -> None:
     """Add --config and --set."""
-    command.add_argument("--config", type=Path, help="project configuration to read (YAML)")
+    command.add_argument(
+        "--config", type=file_or_folder, help="project configuration to read (YAML)"
+    )
     command.add_argument(
         "--set",
         action="append",
@@ -112,7 +150,7 @@ def add_downloads(command: argparse.ArgumentParser) -> None:
     """Add --downloads."""
     command.add_argument(
         "--downloads",
-        type=Path,
+        type=file_or_folder,
         default=Path("data/downloads"),
         help="folder that keeps downloaded files (default: data/downloads)",
     )
@@ -120,7 +158,7 @@ def add_downloads(command: argparse.ArgumentParser) -> None:
 
 def add_threads(command: argparse.ArgumentParser, about: str = "threads to compute with") -> None:
     """Add --threads."""
-    command.add_argument("--threads", type=count, help=about)
+    command.add_argument("--threads", type=threads, help=about)
 
 
 def use_threads(args: argparse.Namespace) -> None:

@@ -2,8 +2,7 @@
 
 import argparse
 import re
-from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
 from neco.cli.arguments import (
     SKIP,
@@ -12,13 +11,15 @@ from neco.cli.arguments import (
     add_config,
     add_downloads,
     add_threads,
-    count,
+    file_or_folder,
     place,
     project_of,
     refuse_file,
+    typed,
     whole,
 )
 from neco.config.compare import Compared
+from neco.config.project import PROTOCOLS
 from neco.errors import UserError
 from neco.gpus import use_gpus
 
@@ -26,6 +27,10 @@ BACKBONE = (
     "a name of docs/backbones.md, a timm name, hf-hub:OWNER/NAME, local-dir:FOLDER, the folder of "
     "a training, a file of weights, or NAME=FILE; the first one is the baseline; may be repeated"
 )
+
+
+SIDE = Annotated[int, *PROTOCOLS["in-context"].model_fields["image_size"].metadata]
+"""A side that features can be extracted at, as the settings have it."""
 
 
 def add_commands(commands: Commands) -> None:
@@ -38,7 +43,7 @@ def add_commands(commands: Commands) -> None:
     )
     compare.add_argument(
         "--data",
-        type=Path,
+        type=file_or_folder,
         action="append",
         required=True,
         help="a folder of images, with masks or without, or a prepared dataset; may be repeated",
@@ -56,7 +61,9 @@ def add_commands(commands: Commands) -> None:
         help="smaller and fewer images, for a laptop (docs/compare.md)",
     )
     compare.add_argument(
-        "--image-size", type=count, help="side in pixels of features (default: 448, quick: 224)"
+        "--image-size",
+        type=typed(SIDE),
+        help="side in pixels of features (default: 448, quick: 224)",
     )
     add_block(compare)
     compare.add_argument("--csv", type=place, help="file to write the table to as well")
@@ -97,6 +104,7 @@ def _compare(args: argparse.Namespace) -> None:
     from neco.compare.folders import datasets
     from neco.compare.run import CSV, JSON, PAGE, compare, left_out_lines
     from neco.compare.table import text
+    from neco.files import refuse_no_folder, refuse_no_place
 
     use_threads(args)
     if args.threads:
@@ -104,11 +112,13 @@ def _compare(args: argparse.Namespace) -> None:
 
         faiss.omp_set_num_threads(args.threads)
     refuse_file("--out", args.out)
+    for folder in args.data:  # before backbones are downloaded
+        refuse_no_folder(folder, "your images", "--data")
     backbones = candidates(args.backbone)
     asked = {"train": args.train_split, "val": args.val_split}
     splits = {part: split for part, split in asked.items() if split}
-    if args.csv is not None and args.csv.is_dir():
-        raise UserError(f"--csv {args.csv}: is a folder; name a file in it")
+    if args.csv is not None:
+        refuse_no_place(args.csv, "--csv")
     refuse_unfit(
         backbones, project.extraction.block, args.out / "weights", project.all_mirrors(),
         args.downloads,

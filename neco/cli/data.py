@@ -12,11 +12,12 @@ from neco.cli.arguments import (
     add_config,
     add_into,
     count,
+    file_or_folder,
     into_of,
     project_of,
     whole,
 )
-from neco.errors import UserError
+from neco.errors import UserError, command
 
 
 def add_commands(commands: Commands) -> None:
@@ -37,7 +38,7 @@ def add_commands(commands: Commands) -> None:
     fetch.set_defaults(step=_fetch, writes=lambda chosen: chosen.into / chosen.archive)
 
     look = commands.add_parser("look", help="print what a folder of your own images holds")
-    look.add_argument("folder", type=Path, help="folder of your images")
+    look.add_argument("folder", type=file_or_folder, help="folder of your images")
     look.add_argument(
         "--print",
         dest="only_print",
@@ -57,7 +58,9 @@ def add_commands(commands: Commands) -> None:
         help="pascal-voc, coco, coco-things, coco-stuff, ade20k, ..., or your own folder",
     )
     prepare.add_argument(
-        "--archives", type=Path, help="folder of the archives (not with a folder of your own)"
+        "--archives",
+        type=file_or_folder,
+        help="folder of the archives (not with a folder of your own)",
     )
     add_into(prepare, "folder of the dataset")
     prepare.add_argument(
@@ -72,7 +75,7 @@ def add_commands(commands: Commands) -> None:
     prepare.set_defaults(step=_prepare, writes=into_of)
 
     pack = commands.add_parser("pack", help="store a prepared dataset in a few large files")
-    pack.add_argument("--data", type=Path, required=True, help=DATA)
+    pack.add_argument("--data", type=file_or_folder, required=True, help=DATA)
     add_into(pack, "folder of the packed dataset")
     pack.add_argument("--split", action="append", help="pack only this split; may be given again")
     pack.add_argument(
@@ -127,7 +130,8 @@ def _look(chosen: argparse.Namespace) -> None:
     else:
         path = write_document(chosen.folder, found.document)
         print(
-            f"written: {path}; edit it, then `python -m neco prepare {chosen.folder} --into FOLDER`"
+            f"written: {path}; edit it, then "
+            f"{command('prepare', chosen.folder, '--into', 'FOLDER')}"
         )
 
 

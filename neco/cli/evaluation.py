@@ -3,7 +3,6 @@ writes one metrics file."""
 
 import argparse
 from inspect import getdoc
-from pathlib import Path
 from typing import Any
 
 from neco.cli.arguments import (
@@ -17,14 +16,17 @@ from neco.cli.arguments import (
     add_threads,
     backbone_of,
     block_of,
+    file_or_folder,
     into_of,
     project_of,
+    typed,
     use_threads,
 )
 from neco.config.datasets import DatasetSplits
 from neco.config.resources import Resources
 from neco.errors import UserError
 from neco.evaluate.protocol import PROTOCOLS, Inputs, ProtocolRecord
+from neco.files import refuse_no_place
 from neco.gpus import use_gpus
 
 PARTS = {"train": "training", "val": "held-out"}
@@ -50,7 +52,10 @@ def add_commands(commands: Commands) -> None:
         "best-rate", help="choose the best of several learning rates of segmenter"
     )
     best.add_argument(
-        "parts", type=Path, nargs="+", help="metrics files that `evaluate segmenter` wrote"
+        "parts",
+        type=file_or_folder,
+        nargs="+",
+        help="metrics files that `evaluate segmenter` wrote",
     )
     add_config(best)
     add_into(best, "metrics file to write (JSON)")
@@ -62,7 +67,7 @@ def _add_protocol(command: argparse.ArgumentParser, record: ProtocolRecord) -> N
     command.add_argument(
         "--model", help="model of the project, to take the settings of its evaluation"
     )
-    command.add_argument("--data", type=Path, required=True, help=DATA)
+    command.add_argument("--data", type=file_or_folder, required=True, help=DATA)
     for part in record.reads("splits"):
         command.add_argument(
             f"--{part}-split", help=f"name of the {PARTS[part]} split (default: {part})"
@@ -70,17 +75,17 @@ def _add_protocol(command: argparse.ArgumentParser, record: ProtocolRecord) -> N
     for kind, writer in KINDS.items():
         for part in record.reads(kind):
             about = f"{kind} of the {PARTS[part]} split: what `neco {writer}` wrote"
-            command.add_argument(f"--{part}-{kind}", type=Path, help=about)
+            command.add_argument(f"--{part}-{kind}", type=file_or_folder, help=about)
     if record.reads("backbone"):
         command.add_argument(
             "--backbone",
             help=f"backbone, where the settings send images through it: {BACKBONE}",
         )
-        command.add_argument("--weights", type=Path, help=WEIGHTS)
+        command.add_argument("--weights", type=file_or_folder, help=WEIGHTS)
         add_block(command)
-    for name, (read, about, default, required) in record.options.items():
+    for name, (kind, about, default, required) in record.options.items():
         flag = f"--{name.replace('_', '-')}"
-        command.add_argument(flag, type=read, default=default, required=required, help=about)
+        command.add_argument(flag, type=typed(kind), default=default, required=required, help=about)
     add_threads(command)
     add_into(command, "metrics file to write (JSON)")
     command.set_defaults(step=_evaluate, writes=into_of)
@@ -142,6 +147,8 @@ def _gpus(record: ProtocolRecord, resources: Resources) -> int:
 def _options(args: argparse.Namespace, record: ProtocolRecord) -> dict[str, Any]:
     """Return the record's own arguments that were given, and a folder for checkpoints if any."""
     found = {name: getattr(args, name) for name in record.options}
+    if found.get("maps") is not None:
+        refuse_no_place(found["maps"], "--maps")
     if "checkpoints" in found:
         found["checkpoints"] = found["checkpoints"] or args.into.with_suffix("")
     return {name: value for name, value in found.items() if value is not None}
@@ -191,12 +198,13 @@ def _about(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _best_rate(args: argparse.Namespace) -> None:
-    from neco.evaluate.result import read_result, write_result
+    from neco.evaluate.result import read_result, with_parts, write_parts_beside, write_result
     from neco.evaluate.segmenter.choice import best_learning_rate
 
-    parts = [read_result(path) for path in args.parts]
+    parts = [with_parts(path, read_result(path)) for path in args.parts]
     settings = project_of(args).settings_for("segmenter", parts[0].dataset, parts[0].model)
     metrics = best_learning_rate(parts, settings)
+    write_parts_beside(args.into, metrics)
     write_result(args.into, metrics)
     rate = metrics.results[0].details["learning_rate"]
     print(f"{args.into}: mIoU {metrics.mIoU:.2f} at learning rate {rate:g}")

@@ -2,7 +2,6 @@
 prepared dataset to trained weights, features and attention, which evaluations read."""
 
 import argparse
-from pathlib import Path
 from typing import get_args
 
 from neco.cli.arguments import (
@@ -19,6 +18,7 @@ from neco.cli.arguments import (
     backbone_of,
     block_of,
     count,
+    file_or_folder,
     into_of,
     project_of,
     refuse_file,
@@ -63,8 +63,8 @@ def add_commands(commands: Commands) -> None:
     train.add_argument(
         "--backbone", help=f"backbone to start from (default: the run's): {BACKBONE}"
     )
-    train.add_argument("--weights", type=Path, help=WEIGHTS)
-    train.add_argument("--data", type=Path, required=True, help=DATA)
+    train.add_argument("--weights", type=file_or_folder, help=WEIGHTS)
+    train.add_argument("--data", type=file_or_folder, required=True, help=DATA)
     train.add_argument("--seed", type=int, help="seed of the training (default: train.seed)")
     add_threads(train, "threads that each process computes with")
     train.add_argument(
@@ -96,8 +96,8 @@ def add_commands(commands: Commands) -> None:
     ):
         add_config(command)
         command.add_argument("--backbone", required=True, help=BACKBONE)
-        command.add_argument("--weights", type=Path, help=WEIGHTS)
-        command.add_argument("--data", type=Path, required=True, help=DATA)
+        command.add_argument("--weights", type=file_or_folder, help=WEIGHTS)
+        command.add_argument("--data", type=file_or_folder, required=True, help=DATA)
         command.add_argument("--split", required=True, help="name of the split")
         command.add_argument(
             "--image-size",

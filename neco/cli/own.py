@@ -2,7 +2,6 @@
 
 import argparse
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from neco.cli.arguments import (
@@ -14,6 +13,7 @@ from neco.cli.arguments import (
     add_into,
     add_threads,
     count,
+    file_or_folder,
     into_of,
     place,
     refuse_file,
@@ -40,12 +40,12 @@ def add_commands(commands: Commands) -> None:
         "a backbone, and export it (docs/your-images.md). The same command continues where it was "
         "stopped.",
     )
-    fit.add_argument("--images", type=Path, required=True, help="folder of images")
+    fit.add_argument("--images", type=file_or_folder, required=True, help="folder of images")
     fit.add_argument("--backbone", required=True, help=f"backbone to start from: {BACKBONE}")
     fit.add_argument(
         "--out", type=place, required=True, help="folder to write; the model will be OUT/model"
     )
-    fit.add_argument("--weights", type=Path, help=FIT_WEIGHTS)
+    fit.add_argument("--weights", type=file_or_folder, help=FIT_WEIGHTS)
     length = fit.add_mutually_exclusive_group()
     length.add_argument("--steps", type=count, help="number of steps of the training")
     length.add_argument(
@@ -76,7 +76,9 @@ def add_commands(commands: Commands) -> None:
         "export", help="write a run as a folder for timm and Hugging Face, or as ONNX"
     )
     export.add_argument(
-        "source", type=Path, help="what `neco fit` or `neco train` wrote, or a weights file"
+        "source",
+        type=file_or_folder,
+        help="what `neco fit` or `neco train` wrote, or a weights file",
     )
     add_into(export, "folder to write")
     export.add_argument(

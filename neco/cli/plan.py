@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from neco.cli.arguments import Commands, add_config, project_of
+from neco.cli.arguments import Commands, add_config, file_or_folder, project_of
 from neco.errors import UserError
 
 
@@ -25,8 +25,8 @@ def add_commands(commands: Commands) -> None:
     )
     plan.add_argument(
         "--measured",
-        type=Path,
-        help="speed that your GPU was measured at: JSON lines of benchmarks/training.py or "
+        type=file_or_folder,
+        help="speed that your GPU was measured at: JSON lines of benchmarks.training or "
         "benchmarks/gpu (default: the paper's GPU)",
     )
     plan.add_argument(

@@ -4,20 +4,24 @@ files that are published."""
 import argparse
 from pathlib import Path
 
-from neco.cli.arguments import Commands
+from neco.cli.arguments import Commands, file_or_folder
 
 
 def add_commands(commands: Commands) -> None:
     """Add this module's commands."""
     publish = commands.add_parser("publish", help="publish a project's results with DVC")
     publish.add_argument(
-        "results", type=Path, help="folder that the workflow wrote: results/<project>"
+        "results", type=file_or_folder, help="folder that the workflow wrote: results/<project>"
     )
-    publish.add_argument("--repository", type=Path, default=Path(), help="root of the checkout")
+    publish.add_argument(
+        "--repository", type=file_or_folder, default=Path(), help="root of the checkout"
+    )
     publish.set_defaults(step=_publish, writes=lambda chosen: chosen.repository / "published")
 
     published = commands.add_parser("published", help="check that published files are whole")
-    published.add_argument("--repository", type=Path, default=Path(), help="root of the checkout")
+    published.add_argument(
+        "--repository", type=file_or_folder, default=Path(), help="root of the checkout"
+    )
     published.set_defaults(step=_published)
 
 

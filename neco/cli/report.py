@@ -10,10 +10,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from neco.cli.arguments import DATA, Commands, add_config, place, project_of
+from neco.cli.arguments import DATA, Commands, add_config, file_or_folder, place, project_of
 from neco.config.project import Project
 from neco.config.reporting import Figure, Table
 from neco.errors import UserError
+from neco.files import refuse_no_folder
 from neco.paper.figures import FIGURES
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def add_commands(commands: Commands) -> None:
         command.add_argument(
             "--into", type=place, help="folder or file to write (default: the workflow's)"
         )
-        command.add_argument("--runs", type=Path, help="folder of trained runs")
+        command.add_argument("--runs", type=file_or_folder, help="folder of trained runs")
         if name in ("table", "figure"):
             command.add_argument(
                 "name",
@@ -58,28 +59,30 @@ def add_commands(commands: Commands) -> None:
                 help=f"number of the {name}",
             )
         if name != "models":
-            command.add_argument("--metrics", type=Path, help="folder of metrics files")
+            command.add_argument("--metrics", type=file_or_folder, help="folder of metrics files")
             command.add_argument(
                 "--models",
-                type=Path,
+                type=file_or_folder,
                 help="models.json to read (default: the configuration's models)",
             )
         if name == "report":
-            command.add_argument("--figures", type=Path, help="folder of figures")
+            command.add_argument("--figures", type=file_or_folder, help="folder of figures")
         if name == "figure":
-            command.add_argument("--data", type=Path, help=DATA)
+            command.add_argument("--data", type=file_or_folder, help=DATA)
             command.add_argument(
-                "--weights", type=Path, help="for figure 1: weights of the backbone at its start"
+                "--weights",
+                type=file_or_folder,
+                help="for figure 1: weights of the backbone at its start",
             )
             command.add_argument(
                 "--maps",
-                type=Path,
+                type=file_or_folder,
                 nargs=2,
                 metavar=("START", "RUN"),
                 help="for figure 7: what `evaluate unsupervised --maps` wrote for start and run",
             )
             for need, which in FEATURES.items():
-                command.add_argument(_flag(need), type=Path, help=which)
+                command.add_argument(_flag(need), type=file_or_folder, help=which)
         command.set_defaults(step=run)
 
 
@@ -97,8 +100,8 @@ def _look_at_folders(args: argparse.Namespace) -> None:
     """Say where given folders are not there. Raises UserError where one is a file."""
     for name in ("metrics", "runs", "figures"):
         given: Path | None = getattr(args, name, None)
-        if given is not None and given.exists() and not given.is_dir():
-            raise UserError(f"--{name} {given}: is no folder; name the folder that holds {name}")
+        if given is not None and given.exists():
+            refuse_no_folder(given, name, f"--{name}")
     if args.metrics is not None and not args.metrics.exists():
         log.warning(f"--metrics {args.metrics}: there is no such folder, so no number is shown")
 

@@ -6,9 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 from neco.backbones.backbone import Backbone
-from neco.backbones.registry import BACKBONES, backbone_spec, file_stem
+from neco.backbones.checkpoint import is_safetensors, refuse_no_weights
+from neco.backbones.registry import BACKBONES, PREFIXES, backbone_spec, file_stem
 from neco.backbones.spec import LocalFile, Random, Shipped, TimmHub
 from neco.errors import UserError
 from neco.files import read_json
@@ -17,7 +19,6 @@ log = logging.getLogger(__name__)
 
 WEIGHTS = "backbone.safetensors"
 """What a training leaves in its folder."""
-FORMS = ("timm:", "hf-hub:", "local-dir:", "file:")
 SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".bin")
 
 
@@ -59,10 +60,10 @@ def _candidate(argument: str) -> Candidate:
     path = Path(argument)
     if not argument.strip():
         raise UserError("--backbone: is empty; name a backbone, a training or a file of weights")
-    if argument in BACKBONES or argument.startswith(FORMS):
+    if argument in BACKBONES or argument.startswith(PREFIXES):
         source = backbone_spec(argument).source  # what is unknown is told before all else
         if isinstance(source, LocalFile):
-            _refuse_no_weights(source.path)
+            refuse_no_weights(source.path)
         return Candidate(_short(argument), argument, None)
     if (path / "config.json").is_file():
         return _candidate(f"local-dir:{argument}")
@@ -76,19 +77,12 @@ def _candidate(argument: str) -> Candidate:
         if not backbone_spec(name).architecture:
             raise UserError(f"--backbone {argument}: {name} has no network that a file could fill")
         weights = _weights_of(Path(place))
-        _refuse_no_weights(weights)
+        refuse_no_weights(weights)
         return Candidate(_title(Path(place)), name, weights)
     if path.suffix in SUFFIXES or path.parent != Path():
         raise UserError(f"--backbone {argument}: there is no such file or folder")
     backbone_spec(argument)
     return Candidate(argument, argument, None)
-
-
-def _refuse_no_weights(file: Path) -> None:
-    """Raise UserError for a file that is absent or no weights, before others are measured."""
-    from neco.backbones.checkpoint import is_safetensors
-
-    is_safetensors(file)
 
 
 def _short(argument: str) -> str:
@@ -129,9 +123,13 @@ def _architecture(path: Path, weights: Path) -> str:
         return stated
     found = _fitting(shapes) if shapes else None
     if found is None:
+        why = (
+            "its tensors have the names and shapes of no backbone that the project knows"
+            if shapes
+            else "a file of torch.save does not say which network it is of"
+        )
         raise UserError(
-            f"{path}: its weights fit no backbone that the project knows; name the architecture "
-            f"as NAME={path}"
+            f"{path}: {why}; name the architecture as NAME={path}, for example dinov2-vits14={path}"
         )
     log.info("%s: has the shape of %s; write NAME=%s where it is another", path, found, path)
     return found
@@ -168,8 +166,6 @@ def _content(path: Path) -> tuple[dict[str, tuple[int, ...]], str | None]:
     """
     from safetensors import safe_open
 
-    from neco.backbones.checkpoint import is_safetensors, refuse_no_weights
-
     refuse_no_weights(path)
     if not is_safetensors(path):
         return {}, None
@@ -187,9 +183,38 @@ def refuse_unfit(
     backbones: Sequence[Candidate], block: int | None, weights: Path, mirrors: list[str],
     downloads: Path,
 ) -> None:  # fmt: skip
-    """Raise UserError where a backbone cannot be loaded, before the first one is measured."""
+    """Raise UserError where a backbone cannot be loaded, before the first one is measured.
+
+    What has to be downloaded is. Networks have shapes and no numbers here, because filling a large
+    one takes seconds. Of a file that this project wrote its header is read, and others whole.
+    """
+    import torch
+
+    from neco.backbones.convert import convert
+    from neco.backbones.load import as_backbone, build_network
+
     for one in backbones:
-        load(one, block, weights, mirrors, downloads)
+        spec = backbone_spec(one.backbone)
+        if not spec.architecture:
+            continue
+        with torch.device("meta"):
+            network = build_network(spec)
+        as_backbone(network, block, one.name)
+        if isinstance(spec.source, TimmHub) and one.weights is None:
+            load(one, block, weights, mirrors, downloads)
+            continue
+        file = _file(one, weights, mirrors, downloads)
+        if file is None and isinstance(spec.source, LocalFile):
+            file = spec.source.path
+        if file is not None and not _fits(file, network):
+            convert(file, spec.converter, network, spec.first_blocks)
+
+
+def _fits(file: Path, network: Any) -> bool:
+    """Return whether the header of a file of this project says that it fits a network."""
+    shapes, stated = _content(file)
+    wanted = {key: tuple(value.shape) for key, value in network.state_dict().items()}
+    return stated is not None and shapes == wanted
 
 
 def load(
@@ -202,14 +227,22 @@ def load(
     """
     import torch
 
-    from neco.backbones.fetch import fetch_and_convert
     from neco.backbones.load import load_backbone
 
-    file, spec = one.weights, backbone_spec(one.backbone)
-    itself = Shipped | Random | LocalFile | TimmHub
-    if file is None and spec.architecture and not isinstance(spec.source, itself):
-        file = weights / f"{file_stem(one.backbone)}.safetensors"
-        if not file.exists():
-            fetch_and_convert(one.backbone, file, mirrors, downloads)
+    file = _file(one, weights, mirrors, downloads)
     backbone = load_backbone(one.backbone, file, block=block)
     return backbone.cuda() if torch.cuda.is_available() else backbone
+
+
+def _file(one: Candidate, weights: Path, mirrors: list[str], downloads: Path) -> Path | None:
+    """Return the file that fills a candidate, fetched where needed; None where it needs none."""
+    from neco.backbones.fetch import fetch_and_convert
+
+    spec = backbone_spec(one.backbone)
+    itself = Shipped | Random | LocalFile | TimmHub
+    if one.weights is not None or not spec.architecture or isinstance(spec.source, itself):
+        return one.weights
+    file = weights / f"{file_stem(one.backbone)}.safetensors"
+    if not file.exists():
+        fetch_and_convert(one.backbone, file, mirrors, downloads)
+    return file

@@ -20,7 +20,7 @@ from neco.data.state import folder_state
 from neco.errors import UserError
 from neco.evaluate.patch_labels import has_background
 from neco.evaluate.protocol import PROTOCOLS
-from neco.files import file_digest, read_text, write_text
+from neco.files import file_digest, read_text, refuse_no_folder, write_text
 
 INDEX = "index.csv"
 
@@ -85,8 +85,7 @@ def _listing(folder: Path, into: Path, splits: dict[str, str]) -> Listing | None
 
     Raises UserError for a folder or a split that is not there.
     """
-    if not folder.is_dir():
-        raise UserError(f"--data {folder}: there is no such folder")
+    refuse_no_folder(folder, "your images", "--data")
     root, listing = folder.resolve(), None
     if (folder / INDEX).is_file():
         there = splits_of(folder)

@@ -12,7 +12,17 @@ Validated = TypeVar("Validated", bound=BaseModel)
 
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 """A seed that numpy, torch and faiss all take."""
-Seeds = Annotated[list[Seed], Field(min_length=1)]
+
+
+def each_once(values: list[int]) -> list[int]:
+    """Return the values. Raises ValueError where one of them stands twice."""
+    twice = next((value for value in values if values.count(value) > 1), None)
+    if twice is not None:
+        raise ValueError(f"{twice} stands twice; its result would count twice")
+    return values
+
+
+Seeds = Annotated[list[Seed], Field(min_length=1), AfterValidator(each_once)]
 """One result for each; without any there would be none."""
 
 

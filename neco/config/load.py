@@ -13,6 +13,9 @@ from neco.config.project import Project
 from neco.errors import UserError
 from neco.files import read_text
 
+SHIPPED = Path("config")
+"""Configurations that ship, seen from the repository's folder: what is included may lie here."""
+
 
 def load_project(
     path: Path, override: dict[str, Any] | None = None, below: dict[str, Any] | None = None
@@ -21,25 +24,54 @@ def load_project(
 
     Raises UserError for a missing file, broken YAML, or an unknown or impossible setting.
     """
-    values = merged(below or {}, with_included(read_mapping(path), path.parent))
+    values = merged(below or {}, with_included(read_mapping(path), path.parent, SHIPPED))
     return validated(Project, merged(values, override or {}), str(path))
 
 
-def with_included(values: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Return `values` laid over the files of `folder` that its key `include` names, in order."""
+def with_included(
+    values: dict[str, Any], *folders: Path, within: tuple[Path, ...] = ()
+) -> dict[str, Any]:
+    """Return `values` laid over the files that its key `include` names, in order.
+
+    folders: where they are looked for, in order; what an included file includes may lie beside it
+    too. within: the files that have led here. Raises UserError for a file that is nowhere or that
+    includes itself.
+    """
     names = values.get("include", [])
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise UserError("include: write a list of names of files beside this configuration")
     below: dict[str, Any] = {}
     for name in names:
-        below = merged(below, with_included(read_mapping(folder / name), folder))
+        found = next((f / name for f in folders if (f / name).is_file()), folders[0] / name)
+        path = (*within, found.resolve())
+        if path[-1] in within:
+            circle = " includes ".join(file.name for file in path)
+            raise UserError(f"include: {circle}; break this circle")
+        inner = with_included(read_mapping(found), found.parent, *folders, within=path)
+        below = merged(below, inner)
     return merged(below, {key: value for key, value in values.items() if key != "include"})
+
+
+class _Once(yaml.SafeLoader):
+    """Reads YAML in which no key stands twice, of which the first would be lost."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:
+        """Return a mapping. Raises ConstructorError for a key that stands twice."""
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                if key.value in seen:
+                    told = f"the key '{key.value}' stands twice; keep one"
+                    raise yaml.constructor.ConstructorError(None, None, told, key.start_mark)
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
     """Return the mapping that a YAML file holds. Raises UserError where there is none."""
+    text = read_text(path, "configuration; see config/ for those that ship")
     try:
-        values = yaml.safe_load(read_text(path, "configuration; see config/ for those that ship"))
+        values = yaml.load(text, _Once)  # noqa: S506 (a safe loader)
     except yaml.YAMLError as error:
         raise UserError(f"{path}: not YAML, mend it: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):

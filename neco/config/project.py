@@ -66,8 +66,8 @@ class Project(Settings):
     """Name of the project, in lower case letters, digits and hyphens. Its results go to
     results/<name>."""
     include: list[str] = []
-    """Names of configuration files in the same folder. They are read first, in order, and this file
-    overrides them."""
+    """Configuration files beside this one, or among those that ship in config/. They are read
+    first, in order, and this file overrides them."""
     data: str = Field("data", pattern=r"^[^{}\n]+$")
     """Folder of archives and prepared datasets. Its path must not contain braces, which Snakemake
     reads as wildcards."""
@@ -196,6 +196,9 @@ class Project(Settings):
         try:
             for run in self.runs:
                 self.training(run)
+            _refuse_two_in_a_cell(self.runs)
+            if self.report.dataset is not None and self.datasets:
+                _refuse_unknown([self.report.dataset], self.datasets, "report: dataset")
             if self.report.run is not None:
                 _refuse_unknown([self.report.run], self.runs, "report: run")
             if self.report.against is not None:
@@ -227,6 +230,15 @@ class Project(Settings):
         if seed is not None:
             values = merged(values, {"seed": seed})
         return validated(Train, values, f"runs.{run}.train")
+
+    def training_dataset(self, run: str) -> str:
+        """Return the name of the dataset that a workflow prepares for a run.
+
+        Raises UserError where it is not among the project's.
+        """
+        name = self.training(run).dataset
+        _refuse_unknown([name], self.datasets, f"runs.{run}: train.dataset")
+        return name
 
     @_once
     def models(self) -> dict[str, Model]:
@@ -280,6 +292,17 @@ PROTOCOLS: dict[str, type[Evaluated]] = {
     if isinstance(field.annotation, type) and issubclass(field.annotation, Evaluated)
 }
 """Settings of every protocol by its name: the project's fields."""
+
+
+def _refuse_two_in_a_cell(runs: dict[str, Run]) -> None:
+    """Raise UserError where two runs fill one cell of an ablation table, which shows one."""
+    filled: dict[str, str] = {}
+    for name, run in runs.items():
+        for cell in run.ablations:
+            if filled.setdefault(cell, name) != name:
+                raise UserError(
+                    f"runs: {filled[cell]} and {name} both fill {cell}; give one another cell"
+                )
 
 
 def _refuse_unknown(names: list[str], known: Any, what: str) -> None:

@@ -21,6 +21,10 @@ PARTS = (*SHOWN, "summary", "claims")
 """Everything that can be asked for alone; the last two show all that a project computes."""
 
 
+ABLATION_TABLES = tuple(name for name in get_args(Table) if name[0] in "59")
+"""The tables whose rows are settings of one run: Tables 5 and 9."""
+
+
 class Report(Settings):
     """Which tables and figures the report has."""
 
@@ -29,8 +33,9 @@ class Report(Settings):
     any."""
     figures: list[Figure] = ["1", "2", "3", "4", "5", "6", "7", "overlays"]
     """Figures of the paper, by number, and `overlays`, which shows segments on held-out images."""
-    dataset: str = "pascal-voc"
-    """Name of the dataset whose held-out images the figures show."""
+    dataset: str | None = None
+    """Name of the dataset whose held-out images the figures show. Null takes pascal-voc where the
+    project has it, and else the first dataset that is evaluated."""
     against: str | None = None
     """Model (a backbone, or a run with all its seeds) that the summary compares every other model
     with. The summary shows the difference and its interval, by paired bootstrap over images with

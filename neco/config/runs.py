@@ -2,12 +2,26 @@
 
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from neco.config.base import Seeds, Settings, merged, nearest
+from neco.config.reporting import ABLATION_TABLES
 
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 """A name that files and folders of results bear."""
+
+
+def _cell(text: str) -> str:
+    """Return a cell of an ablation table. Raises ValueError for one that no table could show."""
+    table, _, setting = text.partition("/")
+    if table not in ABLATION_TABLES or not setting.strip():
+        tables = ", ".join(ABLATION_TABLES)
+        raise ValueError(f"'{text}' is no TABLE/SETTING, as in 9a/24; the tables are {tables}")
+    return text
+
+
+Cell = Annotated[str, AfterValidator(_cell)]
+"""A cell of an ablation table: the table and the setting that its row is called by."""
 
 
 class Run(Settings):
@@ -26,7 +40,7 @@ class Run(Settings):
     `<run>.seed<n>`."""
     train: dict[str, Any] = {}
     """Training settings of this run: only those that differ from the project's `train`."""
-    ablations: list[str] = []
+    ablations: list[Cell] = []
     """Cells of the ablation tables that this run fills, such as `5a/foreground` or `9a/all`. A run
     with any is left out of the main tables and is evaluated by `models: ablations`."""
     initial: bool = True

@@ -17,7 +17,7 @@ from typing import IO
 
 from neco.data.names import checked_name, is_held
 from neco.data.text import decoded, lines_of
-from neco.errors import UserError
+from neco.errors import UserError, command
 
 BROKEN = (
     zipfile.BadZipFile,
@@ -174,8 +174,9 @@ def _refuse_giant(what: object, size: int, limit: int) -> None:
 def missing(path: Path) -> UserError:
     """Return the error for an archive that is not there."""
     return UserError(
-        f"{path}: no such archive; put it there or fetch it with `python -m neco fetch {path.name} "
-        f"--into {path.parent} --mirror WHERE` (`official`, a folder or an address)"
+        f"{path}: no such archive; put it there or fetch it with "
+        f"{command('fetch', path.name, '--into', path.parent, '--mirror', 'WHERE')} (`official`, a "
+        "folder or an address)"
     )
 
 

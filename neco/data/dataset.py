@@ -26,6 +26,7 @@ from PIL import Image, UnidentifiedImageError
 from neco.config.base import nearest
 from neco.data.shards import Packed, Shelf
 from neco.errors import UserError
+from neco.files import refuse_no_folder
 
 IGNORED = 255
 INDEX_COLUMNS = ("id", "image", "mask", "split", "image_digest", "mask_digest")
@@ -172,6 +173,8 @@ def read_rows(folder: Path) -> list[dict[str, str]]:
     Raises UserError when the folder is not a prepared dataset or its index is damaged.
     """
     index = folder / "index.csv"
+    if folder.exists():
+        refuse_no_folder(folder, "a prepared dataset")
     try:
         with index.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
@@ -179,7 +182,7 @@ def read_rows(folder: Path) -> list[dict[str, str]]:
         raise UserError(
             f"{folder}: not a prepared dataset (no index.csv); run `neco prepare` first"
         ) from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{index}: cannot be read ({error}); prepare the dataset again") from None
     if any(row.get(column) is None for row in rows for column in NEEDED_COLUMNS):
         raise UserError(
@@ -194,6 +197,8 @@ def _read_description(folder: Path) -> dict[str, Any]:
     try:
         description: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         description["dataset"], description["classes"]
+    except PermissionError:
+        raise
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: cannot be read ({error!r}); prepare the dataset again") from None
     return description

@@ -94,8 +94,7 @@ def _folder(mirror: str) -> Path:
 def _from_folder(name: str, target: Path, folder: Path) -> None:
     link = folder / name
     if not link.exists():
-        reason = "not in this folder" if folder.is_dir() else "no such folder"
-        raise AbsentError("a dangling link in this folder" if link.is_symlink() else reason)
+        raise AbsentError(_why_absent(folder, link))
     source = link.resolve()  # of a hard link to a relative link nothing would be left here
     if source.is_file():
         refuse_other_kind(source, name, link)
@@ -105,6 +104,15 @@ def _from_folder(name: str, target: Path, folder: Path) -> None:
         target.hardlink_to(source)
     except OSError:  # a folder, another file system, or one without hard links
         target.symlink_to(source)
+
+
+def _why_absent(folder: Path, link: Path) -> str:
+    """Return in words why there is nothing to take from a mirror that is a folder."""
+    if folder.is_dir():
+        return "a dangling link in this folder" if link.is_symlink() else "not in this folder"
+    if re.match(r"\w+:/", str(folder)):
+        return "only file, http and https addresses are asked"
+    return "a file; name its folder" if folder.is_file() else "no such folder"
 
 
 def _from_official(name: str, target: Path) -> None:

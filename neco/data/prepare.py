@@ -20,7 +20,7 @@ from neco.data.writing import (
     write_description,
 )
 from neco.errors import UserError
-from neco.files import whole_folder
+from neco.files import refuse_no_folder, whole_folder
 from neco.progress import console
 
 OURS = {"images", "converted", "masks", "shards", "index.csv", "classes.json"}
@@ -114,6 +114,8 @@ def prepare(
     """
     if dataset not in dataset_names():
         return prepare_folder(archives / dataset, into, workers=workers, skip=skip)
+    if archives.exists():
+        refuse_no_folder(archives, "the archives", "--archives")
     if prerequisites_of(dataset) and into.resolve().parent != prepared.resolve():
         raise UserError(
             f"{into}: {dataset} refers to images of {', '.join(prerequisites_of(dataset))} and "

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
+from neco.config.base import Positive, Seed
 from neco.config.consistency import Consistency
 from neco.config.datasets import DatasetSplits
 from neco.config.in_context import InContext
@@ -40,7 +41,8 @@ class Inputs:
 class Option(NamedTuple):
     """A further argument of one protocol's command."""
 
-    read: Callable[[str], Any]
+    kind: Any
+    """Its type, with the bounds of a setting of this type."""
     about: str
     """What the command's help says."""
     default: Any = None
@@ -206,8 +208,8 @@ RECORDS = (
         operations=_segmenter_operations,
         not_scale=frozenset({"validate_every", "checkpoint_every", "log_every"}),
         options={
-            "learning_rate": Option(float, "learning rate to fine-tune with", required=True),
-            "seed": Option(int, "seed to fine-tune with (default: 0)", default=0),
+            "learning_rate": Option(Positive, "learning rate to fine-tune with", required=True),
+            "seed": Option(Seed, "seed to fine-tune with (default: 0)", default=0),
             "checkpoints": Option(
                 Path, "folder for the checkpoint (default: beside the metrics file)"
             ),

@@ -193,6 +193,13 @@ def parts_beside(path: Path, metrics: Metrics) -> list[PerImage] | None:
     return read_parts(path.with_suffix(PARTS), _numbers_digest(metrics))
 
 
+def with_parts(path: Path, metrics: Metrics) -> Metrics:
+    """Return the metrics of a file; its results know what they are made of where that was kept."""
+    for result, parts in zip(metrics.results, parts_beside(path, metrics) or [], strict=False):
+        result._parts = parts
+    return metrics
+
+
 def _numbers_digest(metrics: Metrics) -> str:
     """Return the digest of all numbers, without times: the same numbers have the same parts."""
     numbers = [

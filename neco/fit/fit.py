@@ -8,11 +8,13 @@ from pathlib import Path
 from neco.backbones.fetch import fetch_and_convert
 from neco.backbones.load import load_backbone, weights_digest
 from neco.data.dataset import Dataset, read_dataset, splits_of
+from neco.data.folder.plan import Plan
+from neco.data.folder.walk import Listing
 from neco.data.prepare import prepare_folder
 from neco.data.state import folder_state
 from neco.export.export import export
 from neco.export.source import INNER, Source, source_of
-from neco.files import file_digest
+from neco.files import file_digest, kept_if_filled
 from neco.fit.machine import this_machine
 from neco.fit.order import Order
 from neco.fit.settle import look, prepare_backbone, refuse, settle, training_split
@@ -40,7 +42,12 @@ def fit(order: Order) -> Path:
     began = time.monotonic()
     root, listing, plan = look(order)
     refuse(order, plan)  # before anything is written
-    order.into.mkdir(parents=True, exist_ok=True)
+    with kept_if_filled(order.into):
+        return _fit(order, root, listing, plan, began)
+
+
+def _fit(order: Order, root: Path, listing: Listing, plan: Plan, began: float) -> Path:
+    """Do every stage that is not done yet; the folder is there."""
     stages = Stages(order.into)
     with ProgressLine(1.0, left=False) as line:
         with _stage(line, "prepare"):

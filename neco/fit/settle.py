@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 import torch
 
-from neco.backbones.backbone import Backbone
+from neco.backbones.backbone import NOT_TRAINED, Backbone
 from neco.backbones.load import as_backbone, build_network, load_backbone, weights_digest
 from neco.backbones.registry import backbone_spec
+from neco.config.fit import Fit
 from neco.config.training import Train
 from neco.data.dataset import Dataset, Item
 from neco.data.folder.build import user_folder
@@ -18,7 +19,8 @@ from neco.data.folder.match import make_plan
 from neco.data.folder.plan import Plan, read_settings
 from neco.data.folder.walk import Listing, walk
 from neco.errors import UserError
-from neco.fit.choose import described, first_settings, steps_of, with_length
+from neco.files import refuse_no_folder
+from neco.fit.choose import described, first_settings, step_bytes, steps_of, with_length
 from neco.fit.machine import Machine, this_machine
 from neco.fit.measure import Pace, measure_pace
 from neco.fit.order import Order
@@ -28,6 +30,8 @@ from neco.progress import ProgressLine
 from neco.training.check import refuse_impossible
 
 TRIAL = ".trial"
+FAR = 4.0
+"""How many times the free memory a step may seem to need: the estimate is a rough one."""
 FINISH = 20.0
 """Seconds of `--time` that are kept for writing the model."""
 
@@ -46,8 +50,7 @@ def look(order: Order) -> tuple[Path, Listing, Plan]:
 
     Raises UserError for a folder that is not there or holds no image.
     """
-    if not order.images.is_dir():
-        raise UserError(f"--images {order.images}: there is no such folder")
+    refuse_no_folder(order.images, "your images", "--images")
     root = user_folder(order.images)
     if order.into.resolve().is_relative_to(root):
         raise UserError(
@@ -67,15 +70,32 @@ def refuse(order: Order, plan: Plan) -> None:
     shape, machine = trainable(order.backbone), this_machine()
     settings = first_settings(images, plan.root.name, split, machine, shape, asked, rules)
     given = asked.steps or settings.steps
+    _refuse_too_large(settings, machine, shape, rules)
     for steps in {given} if given else {1, rules.most_steps}:  # either preset
         with_length(settings, int(steps), asked, rules)
     if order.weights is not None:
         backbone = load_backbone(order.backbone, order.weights)
     else:
         with torch.device("meta"):
-            backbone = as_backbone(build_network(backbone_spec(order.backbone)))
+            backbone = as_backbone(
+                build_network(backbone_spec(order.backbone)), name=order.backbone
+            )
     prepare_backbone(backbone, settings)
     refuse_impossible(backbone, images, settings)
+
+
+def _refuse_too_large(settings: Train, machine: Machine, shape: Shape, rules: Fit) -> None:
+    """Raise UserError where a step would take far more memory than there is.
+
+    The system would kill the process without a word.
+    """
+    needed = step_bytes(settings, machine, shape, rules) / settings.accumulate
+    if needed > FAR * machine.memory:
+        raise UserError(
+            f"train: a step with crops of {settings.crops.global_size} and "
+            f"{settings.crops.local_size} pixels needs about {needed / 1e9:,.0f} GB and "
+            f"{machine.memory / 1e9:,.1f} GB are free; lower train.crops or train.batch_size"
+        )
 
 
 def estimate(order: Order) -> Settled:
@@ -96,7 +116,8 @@ def estimate(order: Order) -> Settled:
     )
     few = paths[: max(order.rules.trial_images, settings.batch_size)]
     items = [Item(path, root / path, None, split) for path in few]
-    backbone = as_backbone(build_network(backbone_spec(order.backbone), settings.drop_path))
+    network = build_network(backbone_spec(order.backbone), settings.drop_path)
+    backbone = as_backbone(network, name=order.backbone)
     prepare_backbone(backbone, settings)
     dataset = Dataset(root.name, root, split, [], items)
     with (
@@ -114,13 +135,9 @@ def trainable(backbone: str) -> Shape:
     Nothing is downloaded but the description of a model on the hub. Raises UserError for an
     unknown name and for a network that is no sequence of blocks.
     """
-    spec = backbone_spec(backbone)
     shape = shape_of(backbone)
     if shape is None:
-        raise UserError(
-            f"{backbone}: {spec.label if spec.architecture else 'it'} has no sequence of blocks "
-            "with one grid of tokens, so it cannot be trained; start from a Vision Transformer"
-        )
+        raise UserError(f"{backbone} {NOT_TRAINED}")
     return shape
 
 

@@ -1,7 +1,7 @@
 """GPU-hours of a project by rule, from its operations and one speed.
 
 The speed is what a GPU sustains in NeCo's own training. The speed of the paper's A6000 follows from
-its 19 GPU-hours; that of your machine comes from lines of benchmarks/training.py or benchmarks/gpu.
+its 19 GPU-hours; that of your machine comes from lines of benchmarks.training or benchmarks/gpu.
 Frozen passes count at the same speed, which makes the hours too many rather than too few: they have
 no backward pass.
 """
@@ -64,7 +64,7 @@ def paper_speed() -> Speed:
 
 
 def measured_speed(path: Path) -> Speed:
-    """Return the speeds that JSON lines of benchmarks/training.py or benchmarks/gpu say.
+    """Return the speeds that JSON lines of benchmarks.training or benchmarks/gpu say.
 
     A network's speed is that of the fastest of its lines that read JPEGs, because their images a
     second include the waiting for images; without such a line it is that of its last line. A
@@ -84,7 +84,7 @@ def measured_speed(path: Path) -> Speed:
     except (OSError, ValueError, KeyError, IndexError):
         raise UserError(
             f"{path}: no line with backbone and images_per_second; make it with "
-            "python benchmarks/training.py --backbone dinov2xr-vits14 --json FILE, or with "
+            "python -m benchmarks.training --backbone dinov2xr-vits14 --json FILE, or with "
             "make gpu-proofs"
         ) from None
     return Speed(

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, fields
 from functools import cache, reduce
 from typing import NamedTuple
 
+from pydantic import BaseModel
+
 from neco.backbones.registry import file_stem
 from neco.config import Project
-from neco.config.base import nearest
 from neco.config.reporting import PARTS
 from neco.errors import UserError
 from neco.paper.figures import FIGURES, Drawing, figure_2_numbers
@@ -20,6 +21,9 @@ from neco.paper.tables import COSTS
 from neco.report.scores.groups import Group, Place, grouped
 from neco.report.scores.models import describe_models
 from neco.report.tables.arrangement import places_of, shown_with
+
+PAPERS = "pascal-voc"
+"""The dataset whose images the paper's figures show."""
 
 
 class FeatureSet(NamedTuple):
@@ -113,20 +117,35 @@ def drawable(project: Project) -> list[str]:
 
 
 def shown_dataset(project: Project) -> str:
-    """Return the dataset whose held-out images figures show.
+    """Return the dataset whose held-out images figures show: `report.dataset`.
 
-    Where a project neither names one nor has the default, it is the first that is evaluated.
-    Raises UserError for one that is named and is not among the project's datasets.
+    Where a project names none, it is the paper's, or else the first that is evaluated.
     """
-    named, report = project.report.dataset, project.report
-    if named in project.datasets or not project.datasets:
-        return named
-    if "dataset" in report.model_fields_set:
-        raise UserError(
-            f"report.dataset '{named}' is not among the datasets{nearest(named, project.datasets)}"
-        )
+    if project.report.dataset is not None:
+        return project.report.dataset
+    if PAPERS in project.datasets or not project.datasets:
+        return PAPERS
     evaluated = [dataset for _, dataset, _ in project.evaluated()]
     return next(iter([*evaluated, *project.datasets]))
+
+
+def computed_with(part: str, project: Project) -> list[BaseModel]:
+    """Return the settings by which a figure itself computes; it is drawn anew where one changes.
+
+    What files are made with is not among them.
+    """
+    drawing, shown = FIGURES[part.removeprefix("figure-")], project.pictured()
+    if shown is None or not drawing.compares:
+        return []
+    dataset, run = shown_dataset(project), shown[1]
+    found: list[BaseModel] = []
+    if "weights" in drawing.needs:
+        found.append(project.training(run.rpartition(".seed")[0]))
+    if "run_train" in drawing.needs:
+        found.append(project.settings_for("in-context", dataset, run))
+    if "run_cluster" in drawing.needs:
+        found.append(project.settings_for("overcluster", dataset, run))
+    return found
 
 
 def _lacks(part: str, project: Project) -> str | None:

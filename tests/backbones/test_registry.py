@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from neco.backbones.convert import CONVERTERS
 from neco.backbones.load import build_network
-from neco.backbones.registry import BACKBONES, backbone_spec, file_stem, named
+from neco.backbones.registry import BACKBONES, backbone_spec, file_stem, named, refuse_unknown
 from neco.backbones.spec import Download, Given, LocalFile, TimmHub, Wheel
 from neco.errors import UserError
 
@@ -84,6 +84,24 @@ def test_digests_are_sha256() -> None:
 def test_unknown_name_gets_the_nearest() -> None:
     with pytest.raises(UserError, match=r"unknown backbone 'dino-vits-16'; did you mean 'dino-vi"):
         backbone_spec("dino-vits-16")
+
+
+def test_a_file_or_folder_is_told_how_it_is_named(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").touch()
+    (tmp_path / "w.pth").touch()
+    for name, told in (
+        ("model", "local-dir:model"),
+        ("run", "--weights"),
+        ("w.pth", "file:w.pth@"),
+    ):
+        with pytest.raises(UserError, match=rf"backbone '{name}': is a .*{told}"):
+            backbone_spec(name)
+    for name in ("", "x" * 5000, "a\0b"):
+        with pytest.raises(UserError, match="unknown backbone '"):
+            backbone_spec(name)
 
 
 def test_file_of_ones_own_takes_the_shape_of_a_row() -> None:
@@ -164,3 +182,14 @@ def test_a_name_for_tables_asks_no_hub(name, expected, monkeypatch):
     """A dry run plans with names of hubs that are not reached."""
     monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("asked a hub"))
     assert named(name) == expected
+
+
+def test_names_are_refused_without_building_a_network(monkeypatch):
+    """A workflow asks so for all of its models at each start."""
+    monkeypatch.setattr("neco.backbones.registry.backbone_spec", None)
+    refuse_unknown(["demo-vit", "hf-hub:a/b", "timm:x", "vit_tiny_patch16_224"], ["demo-vit"])
+    refuse_unknown(["patch-colours"], [])
+    with pytest.raises(UserError, match="unknown backbone 'demovit'; did you mean 'demo-vit'"):
+        refuse_unknown([], ["demovit"])
+    with pytest.raises(UserError, match=r"patch-colours has no sequence of blocks"):
+        refuse_unknown([], ["patch-colours"])

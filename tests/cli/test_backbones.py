@@ -62,5 +62,17 @@ def test_a_pyramid_is_not_trained_and_says_so(prepared, tmp_path, capsys):
                  "--data", str(prepared), "--into", str(tmp_path / "run")])  # fmt: skip
     told = capsys.readouterr().err.strip().splitlines()
     assert code == 1
-    assert told[-1].startswith("neco train: ResNet has no sequence of blocks")
+    assert told[-1].startswith("neco train: test_resnet has no sequence of blocks")
     assert not (tmp_path / "run").exists()
+
+
+def test_what_cannot_be_trained_is_called_as_it_was_asked_for(prepared, tmp_path, capsys):
+    """Patch colours are no network, so their type would say nothing."""
+    for command, folder, into in (("train", "--data", "--into"), ("fit", "--images", "--out")):
+        words = [command, "--backbone", "patch-colours-p14", folder, str(prepared), into,
+                 str(tmp_path / "run")]  # fmt: skip
+        assert main(words) == 1
+        told = capsys.readouterr().err.strip().splitlines()
+        assert told[-1].startswith(f"neco {command}: patch-colours-p14 has no sequence of blocks")
+        assert "such as dinov2-vits14 or demo-vit" in told[-1]
+        assert not (tmp_path / "run").exists()

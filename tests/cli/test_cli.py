@@ -49,6 +49,20 @@ def test_a_missing_archive(capsys, tmp_path):
     assert not into.exists()
 
 
+def test_a_figure_of_a_dataset_alone_needs_no_configuration(capsys, photos, tmp_path):
+    """Without a configuration the splits have their usual names."""
+    told = ("figure", "3", "--into", tmp_path / "figures", "--data")
+    refused(capsys, "is a file; name the folder that holds a prepared dataset", *told,
+            photos / "0.jpg")  # fmt: skip
+    assert run(capsys, "prepare", photos, "--into", tmp_path / "prepared")[0] == 0
+    refused(capsys, "no split 'val'; valid: train", *told, tmp_path / "prepared")
+
+
+def test_a_file_in_the_place_of_archives(capsys, photos, tmp_path):
+    refused(capsys, f"--archives {photos / '0.jpg'}: is a file; name the folder", "prepare", "coco",
+            "--archives", photos / "0.jpg", "--into", tmp_path / "coco")  # fmt: skip
+
+
 def test_an_unknown_key_and_an_unknown_run(capsys, tmp_path):
     config = tmp_path / "c.yaml"
     config.write_text("in_context: {neighbors: 3}\n")
@@ -209,7 +223,9 @@ def test_a_folder_of_results_that_is_none(command, tmp_path, monkeypatch, capsys
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a file").touch()
     assert main([*command, "--metrics", "a file", "--into", "x"]) == 1
-    assert "--metrics a file: is no folder" in capsys.readouterr().err
+    assert (
+        "--metrics a file: is a file; name the folder that holds metrics" in capsys.readouterr().err
+    )
     main([*command, "--metrics", "a typo", "--into", "x"])
     assert "--metrics a typo: there is no such folder" in caplog.text
 

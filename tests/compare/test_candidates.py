@@ -4,11 +4,12 @@ import json
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
-from neco.backbones.load import load_backbone
+from neco.backbones import convert
+from neco.backbones.load import load_backbone, write_weights
 from neco.backbones.registry import backbone_spec
-from neco.compare.candidates import candidates, load
+from neco.compare.candidates import candidates, load, refuse_unfit
 from neco.errors import UserError
 
 
@@ -65,7 +66,7 @@ def test_the_folder_around_a_run_is_that_run(trained, tmp_path):
 
 def test_weights_of_no_known_network(tmp_path):
     save_file({"a": torch.zeros(2)}, tmp_path / "odd.safetensors")
-    with pytest.raises(UserError, match=r"fit no backbone .* NAME="):
+    with pytest.raises(UserError, match=r"of no backbone .* NAME="):
         candidates([str(tmp_path / "odd.safetensors")])
 
 
@@ -88,3 +89,36 @@ def test_files_that_are_no_weights_are_told_first(tmp_path, form):
 def test_names_of_timm_are_short():
     name = "vit_tiny_patch16_224"
     assert [one.name for one in candidates([f"timm:{name}", name])] == [name, f"{name} (2)"]
+
+
+@pytest.fixture
+def filled(monkeypatch):
+    """Return the files whose tensors are read, in order, while no network gets numbers."""
+    read = []
+    true = convert.convert
+    monkeypatch.setattr(
+        "neco.backbones.convert.convert", lambda path, *more: read.append(path) or true(path, *more)
+    )
+    monkeypatch.setattr("neco.backbones.load.fill", lambda *given: pytest.fail("was filled"))
+    return read
+
+
+def test_what_does_not_fit_is_told_without_filling_a_network(trained, tmp_path, filled):
+    """A file that this project wrote is believed by its header; any other is read whole."""
+    own, other = tmp_path / "own.safetensors", trained / "backbone.safetensors"
+    state = load_file(other)
+    write_weights(state, own, {"backbone": "demo-vit"})
+    places = (tmp_path / "weights", [], tmp_path / "downloads")
+    given = candidates(["demo-vit", "patch-colours", str(own), f"demo-vit={other}"])
+    refuse_unfit(given, -6, *places)
+    assert filled == [other]
+    with pytest.raises(UserError, match=r"block 6: demo-vit has 6"):
+        refuse_unfit(given, 6, *places)
+    state["norm.bias"][0] = torch.nan
+    save_file(state, other)
+    with pytest.raises(UserError, match=r"norm\.bias holds 1 NaN"):
+        refuse_unfit(given, None, *places)
+    del state["norm.bias"]
+    write_weights(state, own, {"backbone": "demo-vit"})
+    with pytest.raises(UserError, match=r"own\.safetensors: does not fit .*missing norm\.bias"):
+        refuse_unfit(given, None, *places)

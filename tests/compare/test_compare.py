@@ -127,6 +127,14 @@ def test_several_folders_are_a_leaderboard(tmp_path, photographs, capsys):
         (["--data", "photos", "--backbone", "demo-vit=no.pth"], "no file or folder no.pth"),
         (["--data", "photos", "--backbone", "empty"], "holds no backbone.safetensors"),
         (["--data", "photos", "--backbone", "photos/images/00.png"], "is no file of weights"),
+        (["--data", "photos", "--backbone", "demo-vit=photos/images/00.png"],
+         "is no file of weights"),
+        (["--data", "photos", "--backbone", "file:photos/images/00.png@demo-vit"],
+         "is no file of weights"),
+        (["--data", "photos", "--backbone", "own.pth"],
+         "own.pth: a file of torch.save does not say which network"),
+        (["--data", "other.pth", "--backbone", "demo-vit"], "--data other.pth: is a file; name"),
+        (["--data", "loop", "--backbone", "demo-vit"], "--data loop: is a link that leads nowhere"),
         (["--data", "photos", "--backbone", "other.pth"], "name the architecture"),
         (["--data", "photos", "--backbone", "demo-vit", "--protocols", "segmenter"],
          "--protocols: unknown protocol 'segmenter'; valid: "),
@@ -143,6 +151,8 @@ def test_several_folders_are_a_leaderboard(tmp_path, photographs, capsys):
          "'compare.nope'"),
         (["--data", "photos", "--backbone", "demo-vit", "--csv", "empty"],
          "--csv empty: is a folder"),
+        (["--data", "photos", "--backbone", "demo-vit", "--csv", "own.pth/a/b.csv"],
+         "own.pth is a file; name a file in a folder"),
         (["--data", "photos", "--backbone", "demo-vit", "--out", "other.pth"],
          "--out other.pth: is a file; name a folder"),
         (["--data", "photos", "--backbone", "demo-vit="], "there is no file or folder"),
@@ -153,8 +163,10 @@ def test_several_folders_are_a_leaderboard(tmp_path, photographs, capsys):
 def test_what_cannot_be_compared_is_one_line(tmp_path, monkeypatch, capsys, arguments, told):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
+    (tmp_path / "loop").symlink_to("loop")
     write_photographs(tmp_path / "photos", count=3, masks=False)
-    torch.save({"a": torch.ones(1)}, tmp_path / "other.pth")
+    for name in ("other.pth", "own.pth"):
+        torch.save({"a": torch.ones(1)}, tmp_path / name)
     assert compare(tmp_path / "out", *arguments, settings=()) == 1
     lines = capsys.readouterr().err.strip().splitlines()
     assert lines[-1].startswith("neco compare: ") and told in lines[-1]

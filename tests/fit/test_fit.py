@@ -95,7 +95,7 @@ def test_other_images_are_prepared_and_trained_anew(capsys, photos, tmp_path):
         (["--set", "train.loss.references.count=1000"], "as many patches to draw from"),
         (["--set", "fit.least_images=10"], "9 images to train on"),
         (["--backbone", "nope"], "unknown backbone 'nope'"),
-        (["--backbone", "resnet18"], "cannot be trained"),
+        (["--backbone", "resnet18"], "but not trained"),
         (["--weights", "nowhere.pth"], "no such weights"),
         (["--weights", "0.jpg"], "no file of weights"),
     ],
@@ -246,7 +246,8 @@ def test_what_is_refused_is_one_line_and_writes_nothing(capsys, photos, tmp_path
         (["--weights", "nowhere.pth"], "no such weights"),
         (["--weights", "page.pth"], "a web page"),
         (["--images", "nowhere"], "--images nowhere: there is no such folder"),
-        (["--images", "page.pth"], "--images page.pth: there is no such folder"),
+        (["--images", "page.pth"], "--images page.pth: is a file; name the folder"),
+        (["--set", "train.crops.global_size=100000"], "lower train.crops or train.batch_size"),
         (["--out", "page.pth"], "--out page.pth: is a file; name a folder"),
     ],
 )

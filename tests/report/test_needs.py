@@ -12,7 +12,15 @@ from neco.config.base import validated
 from neco.config.reporting import PARTS, SHOWN
 from neco.errors import UserError
 from neco.paper.reported import read_reported
-from neco.report.needs import Needs, drawable, everything, needs_of, together
+from neco.report.needs import (
+    Needs,
+    computed_with,
+    drawable,
+    everything,
+    needs_of,
+    shown_dataset,
+    together,
+)
 from neco.report.scores.groups import grouped
 from neco.report.scores.measured import read_measured
 from neco.report.scores.models import describe_models
@@ -115,6 +123,50 @@ def test_what_a_project_cannot_draw_is_refused() -> None:
     demo = load_project(CONFIGS / "demo.yaml")
     with pytest.raises(UserError, match="figure-7: evaluations do not ask for unsupervised"):
         needs_of("figure-7", demo)
+
+
+OWN = {"datasets": {"a": {}, "b": {}}, "runs": {"neco": {"backbone": "demo-vit"}}}
+
+
+@pytest.mark.parametrize("name", ["config", "demo", "leaderboard", "own"])
+def test_a_step_reads_the_project_that_the_workflow_read(name: str) -> None:
+    """The workflow writes the whole project, and every step reads what was written."""
+    asked = [{"protocol": "linear", "datasets": ["b"]}]
+    own = validated(Project, {**OWN, "evaluations": asked}, "")
+    project = own if name == "own" else load_project(CONFIGS / f"{name}.yaml")
+    read = validated(Project, project.written(), "")
+    assert shown_dataset(read) == shown_dataset(project)
+    assert drawable(read) == drawable(project)
+    for part in drawable(project):
+        assert needs_of(part, read) == needs_of(part, project)
+
+
+def test_figures_show_the_dataset_that_is_named_or_evaluated() -> None:
+    asked = [{"protocol": "linear", "datasets": ["b"]}]
+    assert shown_dataset(validated(Project, OWN, "")) == "a"
+    assert shown_dataset(validated(Project, {**OWN, "evaluations": asked}, "")) == "b"
+    assert shown_dataset(validated(Project, {**OWN, "report": {"dataset": "a"}}, "")) == "a"
+    with pytest.raises(UserError, match="report: dataset 'c' is not defined; valid: a, b"):
+        validated(Project, {**OWN, "report": {"dataset": "c"}}, "")
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"train": {"loss": {"aligned_size": 5}}}, {"figure-1"}),
+        ({"in_context": {"neighbours": 3}}, {"overlays"}),
+        ({"overcluster": {"iterations": 3}}, {"figure-6", "overlays"}),
+        ({"linear": {"epochs": 3}}, set()),
+        ({"backbones": []}, set()),
+    ],
+)
+def test_a_figure_follows_the_settings_that_it_computes_with(changes, expected) -> None:
+    names = ("figure-1", "figure-3", "figure-4", "figure-6", "overlays")
+    found = [
+        {name: computed_with(name, load_project(CONFIGS / "demo.yaml", more)) for name in names}
+        for more in ({}, changes)
+    ]
+    assert {name for name in names if found[0][name] != found[1][name]} == expected
 
 
 def test_what_both_need_is_needed_once() -> None:

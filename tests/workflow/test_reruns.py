@@ -19,7 +19,7 @@ PROJECT = {
     "backbones": ["patch-colours"],
     "runs": {"neco": {"backbone": "demo-vit-random", "train": {"dataset": "ade20k"}}},
     "evaluations": [{"protocol": "in-context", "datasets": ["ade20k"]}],
-    "report": {"dataset": "ade20k", "tables": ["8"], "figures": ["1"]},
+    "report": {"dataset": "ade20k", "tables": ["8"], "figures": ["4"]},
 }
 
 
@@ -34,7 +34,7 @@ def params_of(monkeypatch, folder: Path, **changes: Any) -> dict[str, list[str]]
             config_settings=ConfigSettings(configfiles=[file]),
             snakefile=REPOSITORY / "Snakefile",
         )._workflow
-        names = {"dataset": "mine", "run": "neco", "seed": "0", "table": "8", "figure": "figure-1",
+        names = {"dataset": "mine", "run": "neco", "seed": "0", "table": "8", "figure": "figure-4",
                  "archive": "ADEChallengeData2016.zip", "stem": "patch-colours"}  # fmt: skip
         found = {}
         for rule in workflow.rules:
@@ -70,6 +70,14 @@ def test_another_method_draws_anew_and_computes_nothing(monkeypatch, tmp_path):
     before = params_of(monkeypatch, tmp_path)
     after = params_of(monkeypatch, tmp_path, runs={"neco": run})
     assert changed(before, after) == {"table", "summary", "verify", "figure", "models", "report"}
+
+
+def test_a_run_that_a_figure_does_not_show_draws_it_not_anew(monkeypatch, tmp_path):
+    """A figure that is drawn anew extracts its features again, and evaluations follow them."""
+    runs = dict.fromkeys(("neco", "other"), PROJECT["runs"]["neco"])
+    before = params_of(monkeypatch, tmp_path)
+    after = params_of(monkeypatch, tmp_path, runs=runs)
+    assert "table" in changed(before, after) and "figure" not in changed(before, after)
 
 
 def test_another_name_over_the_same_data_makes_no_data_anew(monkeypatch, tmp_path):

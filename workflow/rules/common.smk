@@ -3,7 +3,7 @@ import hashlib
 import json
 import shlex
 import sys
-from functools import cache
+from functools import cache, partial
 from itertools import chain
 from pathlib import Path
 
@@ -11,9 +11,11 @@ import yaml
 
 sys.path.insert(0, str(SHIPPED.parent))
 
-from neco.backbones.registry import file_stem
+from neco.backbones.registry import file_stem, refuse_unknown
 from neco.config import Project, digest, with_included
 from neco.config.base import validated
+from neco.config.load import read_mapping
+from neco.config.reporting import PARTS
 from neco.data.prepare import version_of
 from neco.data.scenes.archives import written_with
 from neco.data.sources import is_folder, needed_for, prerequisites_of
@@ -22,22 +24,21 @@ from neco.files import file_digest
 from neco.gpus import visible_gpus
 from neco.evaluate.protocol import PROTOCOLS
 from neco.paper.figures import FIGURES
-from neco.report.needs import drawable, needs_of, together
+from neco.report.needs import computed_with, drawable, needs_of, together
 
 # What a configuration includes lies beside it, or beside the configurations that ship.
-BESIDE = [Path(file).resolve().parent for file in workflow.overwrite_configfiles]
-BESIDE = next(
-    (
-        folder
-        for folder in BESIDE[::-1]
-        if all((folder / str(name)).is_file() for name in config.get("include") or [])
-    ),
-    SHIPPED,
-)
+FILES = [Path(file).resolve() for file in workflow.overwrite_configfiles]
+BESIDE = [*(file.parent for file in reversed(FILES)), SHIPPED]
 
 try:
-    PROJECT = validated(Project, with_included(config, BESIDE), "configuration")
+    for file in FILES:
+        read_mapping(file)  # refuses a key that stands twice, which Snakemake does not
+    PROJECT = validated(Project, with_included(config, *BESIDE), "configuration")
     MODELS = PROJECT.models()
+    refuse_unknown(
+        {model.backbone for model in MODELS.values()},
+        {run.backbone for run in PROJECT.runs.values()},
+    )
     # Raises UserError for what this project cannot draw.
     together(PROJECT.only, PROJECT)
 except UserError as error:

@@ -85,6 +85,13 @@ def starting_weights(wildcards):
     return weights_of(PROJECT.runs[wildcards.run].backbone)
 
 
+def training_data(wildcards):
+    try:
+        return dataset_folder(PROJECT.training_dataset(wildcards.run))
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+
+
 def metrics_file(protocol, dataset, model):
     return f"{RESULTS}/metrics/{protocol}/{dataset}/{file_stem(model)}.json"
 
@@ -212,6 +219,29 @@ def figure_arguments(wildcards, input):
     )
 
 
+def metrics_for(part):
+    """Return the metrics files of a part.
+
+    A target names them beside what is made from them. One that was deleted is then measured again.
+    """
+    return made_from(part).get("metrics", [])
+
+
+def asked_with(part, wildcards=None):
+    """Return what the target of a part asks for. Raises WorkflowError where it cannot be made."""
+    try:
+        return [*metrics_for(part), shown_in(part)]
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+
+
+def methods_in(part):
+    """Return what the runs that a part shows are called."""
+    shown = needs_of(part, PROJECT).models()
+    runs = {model.run for name, model in MODELS.items() if name in shown}
+    return {run: method for run, method in METHODS.items() if run in runs}
+
+
 def shown_in(part):
     """Return the file in which people read a part of the report."""
     if part in [drawing.stem for drawing in FIGURES.values()]:
@@ -227,7 +257,8 @@ SCENES = (
 METHODS = {name: run.method for name, run in PROJECT.runs.items()}
 MODEL_OF = {file_stem(model): model for model in MODELS}
 TRAINED = [model for model, (_, run, _) in MODELS.items() if run]
-PARTS = drawable(PROJECT)
 DRAWN = [
-    FIGURES[name].stem for name in PROJECT.report.figures if FIGURES[name].stem in PARTS
+    FIGURES[name].stem
+    for name in PROJECT.report.figures
+    if FIGURES[name].stem in drawable(PROJECT)
 ]

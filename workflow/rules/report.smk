@@ -53,7 +53,7 @@ rule table:
         config=SETTINGS,
         read=lambda wildcards: f"--metrics {RESULTS}/metrics --runs {RESULTS}/runs",
         folder=lambda wildcards, output: Path(output[0]).parent,
-        methods=METHODS,
+        methods=lambda wildcards: methods_in(f"table-{wildcards.table}"),
     shell:
         "python -m neco {params.step} --config {params.config} {params.read} --into"
         " {params.folder} > {log} 2>&1"
@@ -75,6 +75,7 @@ use rule table as summary with:
     params:
         step="summary",
         against=AGAINST,
+        methods=METHODS,
 
 
 use rule table as verify with:
@@ -92,6 +93,7 @@ use rule table as verify with:
         f"{RESULTS}/logs/verify.log",
     params:
         step="verify",
+        methods=METHODS,
 
 
 use rule table as figure with:
@@ -112,6 +114,10 @@ use rule table as figure with:
     params:
         step=lambda wildcards: f"figure {wildcards.figure.removeprefix('figure-')}",
         read=figure_arguments,
+        methods=lambda wildcards: methods_in(wildcards.figure),
+        settings=lambda wildcards: [
+            digest(read) for read in computed_with(wildcards.figure, PROJECT)
+        ],
         report=PROJECT.report.model_dump(mode="json", exclude={"against"}),
 
 

@@ -3,7 +3,7 @@
 
 rule train:
     input:
-        data=lambda wildcards: dataset_folder(PROJECT.training(wildcards.run).dataset),
+        data=training_data,
         weights=starting_weights,
     output:
         backbone=f"{RESULTS}/runs/{{run}}.seed{{seed}}/backbone.safetensors",

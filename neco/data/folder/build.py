@@ -32,6 +32,7 @@ from neco.data.writing import (
     write_mask,
 )
 from neco.errors import UserError
+from neco.files import refuse_no_folder
 
 
 class _Job(NamedTuple):
@@ -82,9 +83,9 @@ def build(
 
 def user_folder(path: Path) -> Path:
     """Return the folder with its links resolved. Raises UserError when there is none."""
-    if path.is_file():
-        raise UserError(f"{path}: is a file; name the folder that holds your images")
-    if not path.is_dir():
+    if path.exists() or path.is_symlink():
+        refuse_no_folder(path, "your images")
+    else:
         raise UserError(
             f"{path}: no such folder of images; put it there, or name a folder that holds it as "
             f"`mirror` in the configuration{hint(path.name)}"

@@ -10,7 +10,7 @@ from neco.data.folder.labels import ClassMap, class_map
 from neco.data.folder.lists import CLASS_FILES, class_file
 from neco.data.folder.plan import FILE, Plan
 from neco.data.folder.survey import Survey, survey
-from neco.errors import UserError
+from neco.errors import UserError, command
 
 # fmt: off
 CITYSCAPES = {
@@ -66,9 +66,9 @@ def known_classes(plan: Plan) -> ClassMap:
         more = f" and {len(values) - 12} more" if len(values) > 12 else ""
         raise UserError(
             f"{plan.root / CLASS_FILES[0]}: masks need class names, for the {seen.kind} {shown}"
-            f"{more}; write one per line in the order of the ids, or run `python -m neco look "
-            f"{plan.root}`, which writes a {FILE} to edit; or prepare the images alone with "
-            "`--without-labels`"
+            f"{more}; write one per line in the order of the ids, or run "
+            f"{command('look', plan.root)}, which writes a {FILE} to edit; or prepare the images "
+            "alone with `--without-labels`"
         )
     return class_map(plan.settings, plan.root / FILE)
 
@@ -126,8 +126,8 @@ def _fit_names(plan: Plan, names: list[str], file: str, seen: Survey) -> None:
         found = ", ".join(seen.shown(value) for value in seen.values()[:3])
         raise UserError(
             f"{where}: names classes, but the masks hold colours ({found}, ...), not label ids; "
-            f"run `python -m neco look {plan.root}`, which writes a {FILE} with the colours, and "
-            "name them there"
+            f"run {command('look', plan.root)}, which writes a {FILE} with the colours, and name "
+            "them there"
         )
     if values != {0, IGNORED}:
         return

@@ -11,7 +11,7 @@ from neco.config.folder import Folder
 from neco.data.folder.annotations import Annotated
 from neco.data.folder.walk import Listing
 from neco.data.text import read_text
-from neco.errors import UserError
+from neco.errors import UserError, command
 
 FILE = "dataset.yaml"
 
@@ -72,7 +72,7 @@ def _refuse_detectors(values: dict[str, Any], file: Path) -> None:
     if keys:
         raise UserError(
             f"{file}: is a detector's dataset.yaml (YOLO; keys {', '.join(keys)}), not this "
-            f"project's; rename it, then `python -m neco look {file.parent}` says what the folder "
+            f"project's; rename it, then {command('look', file.parent)} says what the folder "
             "holds. Labels are read from masks or COCO JSON, not from text files of boxes"
         )
 

@@ -17,7 +17,9 @@ def best_learning_rate(parts: Iterable[Metrics], settings: Segmenter) -> Metrics
 
     The result is the learning rate with the highest mean over the seeds. It has the setting ''. All
     others have settings like `learning rate 3e-05` and enter no summary. The choice looks at the
-    held-out images, as the paper's does, so the number is optimistic. Raises UserError for files
+    held-out images, as the paper's does, so the number is optimistic, and an interval made from the
+    result's images takes the choice as given. What each result is made of, image by image, stays
+    with it. Raises UserError for files
     that do not belong together, and where one is missing.
     """
     found = {_place(part): part for part in parts}

@@ -14,7 +14,7 @@ from neco.data.dataset import Dataset
 from neco.errors import UserError
 from neco.evaluate.conditions import evaluation_device, state_conditions
 from neco.evaluate.metrics import Tally
-from neco.evaluate.result import Metrics, metrics_of
+from neco.evaluate.result import Metrics, metrics_of, with_parts, write_parts_beside
 from neco.evaluate.segmenter.fine_tune import fine_tune, fine_tuning_identity
 from neco.evaluate.segmenter.images import held_out_batches
 from neco.evaluate.segmenter.network import PaddedSegmenter, build_network, padded_side
@@ -59,8 +59,9 @@ def evaluate(
 
     The backbone is trained in place. The folder `checkpoints` holds checkpoint.ckpt, from which the
     same call continues. In the end it holds finished.record, from which the same call returns the
-    result. about: what the caller knows of the model (`model`, `backbone`, `weights_digest`).
-    extraction: only its `workers` is read. Without it there are no workers.
+    result, and beside it what the number is made of, image by image. about: what the caller knows
+    of the model (`model`, `backbone`, `weights_digest`). extraction: only its `workers` is read.
+    Without it there are no workers.
     """
     began = time.perf_counter()
     where = evaluation_device(device)
@@ -95,6 +96,7 @@ def evaluate(
     )  # fmt: skip
     metrics = metrics_of("segmenter", origin, val_dataset, settings, [result], conditions)
     # A workflow deletes the result of a job that was killed before it could note that it is done.
+    write_parts_beside(checkpoints / FINISHED, metrics)
     save_checkpoint(checkpoints / FINISHED, {"metrics": metrics.model_dump_json()}, identity)
     return metrics
 
@@ -105,7 +107,7 @@ def _finished(record: Path, identity: dict[str, Any]) -> Metrics | None:
         return None
     try:
         state = read_checkpoint(record, identity)
-        found = Metrics.model_validate_json(state["metrics"])
+        found = with_parts(record, Metrics.model_validate_json(state["metrics"]))
     except (UserError, KeyError, ValueError):
         return None
     log.info("%s: is finished with these settings and images; nothing to do", record.parent)

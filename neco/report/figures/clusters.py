@@ -49,7 +49,7 @@ def models_of(given: Given) -> tuple[Compared, Compared]:
 def clustering_of(given: Given) -> tuple[Overcluster, int]:
     """Return the settings of the clustering and how many clusters the figures have."""
     shown = given.project.report
-    settings = given.project.settings_for("overcluster", shown.dataset, given.shown[1])
+    settings = given.project.settings_for("overcluster", given.dataset, given.shown[1])
     return settings, shown.clusters
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from neco.backbones.registry import named
 from neco.config import Project
+from neco.config.datasets import DatasetSplits
 from neco.data.dataset import Dataset, read_dataset
 from neco.errors import UserError
 from neco.report.needs import shown_dataset
@@ -53,9 +54,14 @@ class Given:
         run = self.project.runs[self.run]
         return named(self.shown[0]).method, run.method
 
+    @property
+    def dataset(self) -> str:
+        """Return the name of the dataset whose held-out images are shown."""
+        return shown_dataset(self.project)
+
     def labelled(self, part: str) -> Dataset:
         """Return the shown dataset's images that serve as `train` or `val`."""
-        splits = self.project.datasets[shown_dataset(self.project)]
+        splits = self.project.datasets.get(self.dataset, DatasetSplits())
         return read_dataset(self.data, getattr(splits, part))
 
     def held_out(self) -> Dataset:

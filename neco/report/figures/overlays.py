@@ -23,7 +23,7 @@ from neco.report.figures.style import drawn
 def overlays(given: Given) -> list[Path]:
     """Write overlays.png and .pdf; return the paths."""
     project, shown = given.project, given.project.report
-    settings = project.settings_for("in-context", shown.dataset, given.shown[1])
+    settings = project.settings_for("in-context", given.dataset, given.shown[1])
     clusters = clustering_of(given)
     models = models_of(given)
     train, val = given.labelled("train"), given.held_out()

@@ -158,5 +158,6 @@ def verdicts(overview: Overview) -> list[str]:
     Where nothing ran, there is one sentence that says so.
     """
     lines = overview.fairness + [gain.sentence for gain in overview.gains]
-    lines += overview.paired.sentences() if overview.paired else []
+    groups = [group for group, _ in overview.rows]
+    lines += overview.paired.sentences(groups) if overview.paired else []
     return lines or ["No run and its starting backbone were both evaluated yet."]

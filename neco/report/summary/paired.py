@@ -40,7 +40,6 @@ class Paired:
     """By handle of the model and quantity."""
     lacking: list[str] = field(default_factory=list)
     """What has no difference and why, in words."""
-    _titles: dict[str, str] = field(default_factory=dict)
 
     def text(self, group: Group, quantity: Quantity) -> str:
         """Return `+1.2 [+0.3, +2.1]*`, empty where there is no difference."""
@@ -58,14 +57,16 @@ class Paired:
             "interval that does not hold zero."
         )
 
-    def sentences(self) -> list[str]:
+    def sentences(self, groups: Sequence[Group]) -> list[str]:
         """Return for every model how often it is above the baseline, and what is lacking."""
         told = []
-        for handle, title in self._titles.items():
-            own = [apart for (other, _), apart in self.found.items() if other == handle]
+        for group in groups:
+            own = [apart for (other, _), apart in self.found.items() if other == group.handle]
+            if not own:
+                continue
             above, sure = sum(a.value > 0 for a in own), sum(a.sure for a in own)
             told.append(
-                f"{title} is above {self.baseline.title} in {above} of {len(own)} numbers; "
+                f"{group.title} is above {self.baseline.title} in {above} of {len(own)} numbers; "
                 f"{sure} of the {len(own)} intervals do not hold zero."
             )
         return told + self.lacking
@@ -107,12 +108,10 @@ def paired(
                 continue
             apart = difference(score, base, settings.level)
             paired.found[group.handle, quantity] = apart
-            paired._titles[group.handle] = group.title
     if bare:
         paired.lacking.append(
             f"No intervals of {', '.join(sorted(bare))}: no results of single images lie beside "
-            "the metrics. For metrics of an earlier version, delete them and evaluate again; "
-            "Segmenter keeps none."
+            "the metrics. For metrics of an earlier version, delete them and evaluate again."
         )
     return paired
 

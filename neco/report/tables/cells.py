@@ -1,6 +1,7 @@
 """A table before it is written: its cells have the paper's value and ours, and never mix them."""
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from neco.config import Project
 from neco.paper.reported import Reported
@@ -13,6 +14,18 @@ RELEASED_NOTE = (
     '"Released weights" rows are students that the authors of the paper published, evaluated here '
     "and held against the paper's row above; the cells count does not have them."
 )
+
+
+def _configfile(project: str) -> str:
+    """Return the argument that names the configuration of a project.
+
+    One that does not ship may lie anywhere; the workflow has written it whole beside the results.
+    """
+    if project == Project().name:
+        return ""
+    ships = (Path("config") / f"{project}.yaml").is_file()
+    file = f"config/{project}.yaml" if ships else f"results/{project}/project.yaml"
+    return f" --configfile {file}"
 
 
 @dataclass(frozen=True)
@@ -31,7 +44,7 @@ class Footer:
     @classmethod
     def of(cls, project: Project) -> "Footer":
         """Return the footer of a project, with the command that runs it."""
-        command = f"snakemake --cores all --configfile config/{project.name}.yaml"
+        command = f"snakemake --cores all{_configfile(project.name)}"
         scale = "the official archives"
         if project.scenes is not None:
             scenes = project.scenes

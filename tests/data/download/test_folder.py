@@ -57,6 +57,21 @@ def test_a_dangling_link_in_a_mirror_is_said(tmp_path):
         fetch_archive(NAME, tmp_path / "into", [str(tmp_path)])
 
 
+@pytest.mark.parametrize(
+    ("mirror", "told"),
+    [
+        ("ftp://example.org/x", "only file, http and https addresses are asked"),
+        ("afile", "a file; name its folder"),
+        ("nowhere", "no such folder"),
+    ],
+)
+def test_what_is_no_mirror_is_called_what_it_is(tmp_path, monkeypatch, mirror, told):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "afile").touch()
+    with pytest.raises(UserError, match=rf"tried {mirror} \({told}\)"):
+        fetch_archive(NAME, tmp_path / "into", [mirror])
+
+
 def test_a_linked_folder_of_a_mirror_is_linked_to_where_it_lies(tmp_path):
     (tmp_path / "store").mkdir()
     (tmp_path / "mirror").mkdir()

@@ -14,7 +14,7 @@ from neco.config.segmenter import Segmenter
 from neco.data.dataset import read_dataset
 from neco.errors import UserError
 from neco.evaluate.metrics import class_iou, confusion, margins
-from neco.evaluate.result import Metrics
+from neco.evaluate.result import Metrics, parts_beside, read_result
 
 pytest.importorskip("mmseg.version", reason="needs the extra `segmenter`", exc_type=ImportError)
 
@@ -266,7 +266,8 @@ def test_the_command_writes_parts_and_chooses(tmp_path, coloured, capsys, monkey
     assert not list(tmp_path.rglob("*.ckpt"))
     # A result that a workflow took away is put back, and nothing is trained.
     written = (tmp_path / "lr1e-4.json").read_bytes()
-    (tmp_path / "lr1e-4.json").unlink()
+    for name in ("lr1e-4.json", "lr1e-4.images.npz"):
+        (tmp_path / name).unlink()
     with monkeypatch.context() as patched:
         patched.setattr("neco.evaluate.segmenter.evaluate.fine_tune", None)
         assert main(arguments) == 0
@@ -277,5 +278,12 @@ def test_the_command_writes_parts_and_chooses(tmp_path, coloured, capsys, monkey
     assert best.model == "mine" and best.summary.keys() == {""}
     assert best.mIoU == max(result.mIoU for result in best.results)
     assert read_dataset(coloured[0].folder, "val").classes == best.conditions.class_set
+    # Intervals of differences are made from what the results of all rates are made of.
+    made = parts_beside(into, read_result(into))
+    assert made is not None
+    for result, images in zip(best.results, made, strict=True):
+        assert len(images) == best.conditions.val_images
+        (number,) = images.drawn(np.ones((1, len(images)), np.int64))
+        assert number == pytest.approx(result.mIoU, abs=1e-3)
     assert main(["best-rate", parts[0], "--config", str(config), "--into", str(into)]) == 1
     assert "no result of learning rate 0.0001" in capsys.readouterr().err
