@@ -63,6 +63,8 @@ def loader(
         timeout=LOOK if workers else 0,
         collate_fn=_Unshared(collate) if through_pipe else collate,
         worker_init_fn=_Beginning(ignored),
+        # Python 3.14 would import torch anew in every worker, seconds each, and pickle the dataset.
+        multiprocessing_context="fork" if workers else None,
         **how,
     )
 
@@ -141,6 +143,8 @@ def _end_pinning(source: Any) -> None:
     thread = getattr(source, "_pin_memory_thread", None)
     if thread is not None:
         source._pin_memory_thread_done_event.set()
+        # A worker that died while it wrote holds the queue's lock: the end must not wait for that.
+        source._worker_result_queue.cancel_join_thread()
         source._worker_result_queue.put((None, None))
         thread.join(LOOK)
         if thread.is_alive():

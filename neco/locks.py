@@ -37,6 +37,8 @@ def held(target: Path, command: str) -> Iterator[None]:
     made = make_folders(target.parent)
     path = target.with_name(f".{target.name[:100]}.lock")
     try:
+        with contextlib.suppress(FileNotFoundError):
+            target.stat()  # a name that the system refuses, before any work
         file = _locked(path, target)
         if file is None:
             yield

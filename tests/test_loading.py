@@ -1,6 +1,8 @@
 """Batches come, or one line says why not: nothing is waited for without end."""
 
 import signal
+import subprocess
+import sys
 import threading
 import time
 from typing import NamedTuple
@@ -134,3 +136,27 @@ def test_workers_that_are_ended_while_they_hand_over_leave_nobody_waiting(
         ending.start()
         ending.join(60)
         assert not ending.is_alive() and not threads[0].is_alive() and not fallen
+
+
+LOCKED = """
+import multiprocessing, threading, time
+from types import SimpleNamespace
+from neco import loading
+
+loading.LOOK = 0.1
+queue = multiprocessing.Queue()
+queue._wlock.acquire()  # as a worker leaves it that is killed while it writes
+thread = threading.Thread(target=time.sleep, args=[600], daemon=True)
+thread.start()
+loading._end_pinning(
+    SimpleNamespace(
+        _pin_memory_thread=thread,
+        _pin_memory_thread_done_event=threading.Event(),
+        _worker_result_queue=queue,
+    )
+)
+"""
+
+
+def test_a_worker_that_died_while_it_wrote_does_not_keep_the_process():
+    assert subprocess.run([sys.executable, "-c", LOCKED], timeout=60).returncode == 0

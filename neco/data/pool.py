@@ -50,9 +50,15 @@ def run_all(
                 bar.advance(task)
             return results
         parts: dict[int, list[Result]] = {}
-        for number, part in _parallel(work, jobs, workers):
-            parts[number] = part
-            bar.advance(task, len(part))
+        try:
+            for number, part in _parallel(work, jobs, workers):
+                parts[number] = part
+                bar.advance(task, len(part))
+        except BrokenProcessPool:
+            raise UserError(
+                "a worker process was killed, most likely because memory ran out; call again with "
+                "fewer processes (`--processes 1`) or more memory"
+            ) from None
         return [result for number in sorted(parts) for result in parts[number]]
 
 
@@ -70,14 +76,7 @@ def _parallel(
         while running:
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
-                number = running.pop(future)
-                try:
-                    yield number, future.result()
-                except BrokenProcessPool:
-                    raise UserError(
-                        "a worker process was killed, most likely because memory ran out; call "
-                        "again with fewer processes (`--processes 1`) or more memory"
-                    ) from None
+                yield running.pop(future), future.result()
                 for following, chunk in islice(chunks, 1):
                     running[pool.submit(_work_through, work, chunk)] = following
 
