@@ -7,14 +7,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from neco.cli.plan import dry_run
 from neco.config import Project, load_project
 from neco.config.reporting import SHOWN
 from neco.errors import UserError
 from neco.files import write_text
 from neco.paper.figures import FIGURES
 from neco.plan.hours import gpu_hours, paper_speed
-from neco.plan.jobs import Job, leading_to, read_jobs
+from neco.plan.jobs import Job, dry_run, leading_to, read_jobs
 from neco.report.needs import Needs, together
 
 BEGIN, END = "<!-- generated: python -m neco.plan.alone -->", "<!-- end of generated -->"
