@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gpu.records import read
+from benchmarks.records import read
 from neco.documents import renew
 from neco.errors import UserError
 

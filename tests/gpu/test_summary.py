@@ -4,7 +4,8 @@ import sys
 
 import pytest
 
-from benchmarks.gpu import records, summary
+from benchmarks import records
+from benchmarks.gpu import summary
 from neco.config.training import Train
 from neco.documents import END, begin, renewed
 from neco.errors import UserError
