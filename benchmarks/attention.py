@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from timm.layers import Attention
 
-from benchmarks.gpu.records import append
+from benchmarks.records import append
 from neco.precision import device_name, fast_half
 
 SIZES = {"crops of 64 pixels, patch 8": (65, 48), "224, patch 14": (257, 16), "518": (1370, 2)}

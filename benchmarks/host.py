@@ -30,7 +30,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from benchmarks.gpu.records import append
+from benchmarks.records import append
 from neco.config import Crops, Train
 from neco.config.base import validated
 from neco.config.training import with_preset

@@ -29,7 +29,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from benchmarks.gpu.records import append, read
+from benchmarks.records import append, read
 from neco.sorting import SortSettings, sorting_cross_entropy
 
 PATCHES, CHANNELS = 49, 256

@@ -25,7 +25,7 @@ from torch import Tensor
 
 import neco.loss
 import neco.training.step
-from benchmarks.gpu.records import append
+from benchmarks.records import append
 from neco.backbones.backbone import Backbone
 from neco.backbones.registry import backbone_spec
 from neco.config import Train

@@ -1,7 +1,7 @@
 """Time and memory of unsupervised segmentation at VOC's size, on made-up tokens.
 
-    python benchmarks/unsupervised.py --folder /large/disk                   # 2,913 images
-    python benchmarks/unsupervised.py --folder /large/disk --images 600 --preset released
+    python -m benchmarks.unsupervised --folder /large/disk                   # 2,913 images
+    python -m benchmarks.unsupervised --folder /large/disk --images 600 --preset released
 
 One clustering and its communities, step by step, as JSON lines. `peak_mb` is the most that the
 process has held so far, pages of the mapped tokens included. The tokens (2.3 GB for VOC) are

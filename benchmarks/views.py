@@ -29,7 +29,7 @@ from PIL import Image, ImageFilter
 from torchvision import transforms
 from torchvision.transforms import functional, v2
 
-from benchmarks.gpu.records import append
+from benchmarks.records import append
 from neco.config import Crops, Photometric
 from neco.data.dataset import Dataset, Item
 from neco.evaluate.conditions import git_commit

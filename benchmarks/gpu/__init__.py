@@ -7,7 +7,6 @@ __main__.py    runs the parts, each in a process and a time of its own
 part.py        one part in this process
 parts.py       which parts there are, what they need, what they may take
 bench.py       what a part is given: device, time left, files
-records.py     JSON lines that an abort leaves whole
 summary.py     the table at the end
 bundle.py      what a bare machine lacks, gathered here and laid out there
 """

@@ -20,7 +20,8 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from benchmarks.gpu import records, summary
+from benchmarks import records
+from benchmarks.gpu import summary
 from benchmarks.gpu.bundle import lay_out
 from benchmarks.gpu.parts import ENDED, PARTS, WHERE, Part
 

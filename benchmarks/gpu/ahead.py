@@ -22,7 +22,7 @@ from triton.backends.nvidia import compiler as nvidia
 from triton.compiler import ASTSource
 
 from benchmarks.gpu.launches import ALIGNED, Launch, launches_of
-from benchmarks.gpu.records import append
+from benchmarks.records import append
 from neco.sorting import triton_kernel
 
 ARCHITECTURES = {80: "A100", 90: "H100, H200", 100: "B200"}

@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.gpu import records
+from benchmarks import records
 from benchmarks.gpu.bench import Bench
 from benchmarks.gpu.parts import WHERE, MissingError, Part, part_named
 

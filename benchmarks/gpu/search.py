@@ -41,7 +41,7 @@ def measure(bench: Bench) -> Iterator[dict[str, Any]]:
 
 
 def tokens(count: int, seed: int, device: torch.device) -> Tensor:
-    """Return float16 (count, DIM), distributed as in benchmarks/evaluation_measure.py."""
+    """Return float16 (count, DIM), distributed as in benchmarks/evaluation/measure.py."""
     fixed = torch.Generator(device).manual_seed(1)
     own = torch.Generator(device).manual_seed(1000 + seed)
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.gpu import records
+from benchmarks import records
 from benchmarks.gpu.bench import Bench, digits
 from neco.sorting import SortSettings, sorting_cross_entropy
 from neco.sorting.implementations import automatic

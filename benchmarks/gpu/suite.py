@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.gpu import records
+from benchmarks import records
 
 if TYPE_CHECKING:  # the plugin needs no torch
     from benchmarks.gpu.bench import Bench

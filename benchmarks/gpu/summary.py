@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gpu.records import read
+from benchmarks.records import read
+from neco.documents import renew
+from neco.errors import UserError
 
 Row = dict[str, Any]
-BEGIN, END = "<!-- generated: python -m benchmarks.gpu.summary -->", "<!-- end of generated -->"
+COMMAND = "python -m benchmarks.gpu.summary"
 ABOUT = ("part", "device", "rehearsed", "measured", "seconds")
 """What a record without words of its own is not told of"""
 
@@ -100,15 +102,6 @@ def _told(own: list[Row]) -> Iterator[str]:
 def cell(text: str) -> str:
     """Return a text that a table's cell can hold."""
     return " ".join(text.replace("|", "\\|").replace("<", "&lt;").split())
-
-
-def renewed(page: str, table: str) -> str:
-    """Return a page with the table between its marks. Raises ValueError where it lacks them."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the page lacks the marks {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n\n{table}\n\n{END}{after}"
 
 
 def _step(row: Row) -> str:
@@ -198,10 +191,11 @@ def main() -> None:
     found = read(chosen.records)
     try:
         if chosen.into:
-            page = renewed(chosen.into.read_text(), markdown(found))
-            chosen.into.write_text(page)
+            renew(chosen.into, COMMAND, markdown(found))
         else:
             print(markdown(found) if chosen.markdown else table(found))
+    except UserError as error:
+        parser.error(str(error))
     except ValueError as error:
         parser.error(f"{chosen.into or chosen.records}: {error}")
 

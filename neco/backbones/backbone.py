@@ -44,7 +44,7 @@ class Backbone(nn.Module):
         self.patch_size = patch_size
         self.dim = dim
         self.block = block
-        self._norm = True
+        self.normed = True  # whether the network's feature maps come with its final norm
         self._native: list[Any] = []  # the network before its first resize; not a part of this
         self._side: tuple[int, int] | None = None
 
@@ -74,12 +74,12 @@ class Backbone(nn.Module):
         asked = {"indices": [-1 if self.block is None else self.block], "intermediates_only": True}
         try:
             features: Tensor = self.model.forward_intermediates(
-                images, norm=self._norm, stop_early=True, **asked
+                images, norm=self.normed, stop_early=True, **asked
             )[-1]
         except AssertionError as error:
-            if not self._norm or "norm" not in str(error):
+            if not self.normed or "norm" not in str(error):
                 raise
-            self._norm = False  # a network whose feature maps come without a norm says so
+            self.normed = False  # a network whose feature maps come without a norm says so
             return self._features(images)
         return features
 
@@ -87,7 +87,12 @@ class Backbone(nn.Module):
         """Return rows and columns of the tokens of images (B, 3, H, W)."""
         return images.shape[-2] // self.patch_size, images.shape[-1] // self.patch_size
 
-    def _own_size(self) -> tuple[int, int]:
+    @property
+    def native(self) -> Any:
+        """The network as it was loaded, before any change of its size."""
+        return self._native[0] if self._native else self.model
+
+    def own_size(self) -> tuple[int, int]:
         """Return height and width in pixels that the network is built for; zeros if unknown."""
         size = getattr(getattr(self.model, "patch_embed", None), "img_size", None)
         if size is None:
@@ -95,10 +100,10 @@ class Backbone(nn.Module):
         return int(size[-2]), int(size[-1])
 
     def _is_native(self, images: Tensor) -> bool:
-        return tuple(images.shape[-2:]) == self._own_size()
+        return tuple(images.shape[-2:]) == self.own_size()
 
     def _takes_not(self, images: Tensor) -> str:
-        (height, width), (rows, columns) = images.shape[-2:], self._own_size()
+        (height, width), (rows, columns) = images.shape[-2:], self.own_size()
         return (
             f"{self.name} with patches of {self.patch_size} pixels cannot take "
             f"images of {height}x{width}; its own size is {rows}x{columns}"
@@ -113,12 +118,12 @@ class Backbone(nn.Module):
         if not hasattr(model, "set_input_size") or getattr(model, "dynamic_img_size", False):
             return
         size = (images.shape[-2], images.shape[-1])
-        own = self._own_size()
+        own = self.own_size()
         if size == (self._side or own):
             return
         if torch.is_grad_enabled() and self.training:
             raise UserError(f"{self.name} trains at {own[0]}x{own[1]} pixels alone")
-        native = self._native[0] if self._native else model
+        native = self.native
         resized = copy.deepcopy(native)
         resized.set_input_size(img_size=size)
         self.model = resized.to(images.device)
@@ -126,8 +131,7 @@ class Backbone(nn.Module):
 
     def timm_state(self) -> dict[str, Tensor]:
         """Return the state dict with the positions as they were loaded."""
-        native = self._native[0] if self._native else self.model
-        state: dict[str, Tensor] = native.state_dict()
+        state: dict[str, Tensor] = self.native.state_dict()
         return state
 
     def blocks(self) -> list[nn.Module]:

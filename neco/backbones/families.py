@@ -21,9 +21,9 @@ from unittest.mock import patch
 import torch
 
 from neco.backbones.backbone import SUCH_AS, Backbone
-from neco.backbones.describe import renew
 from neco.backbones.load import as_backbone, build_network
 from neco.backbones.registry import backbone_spec
+from neco.documents import renew
 from neco.errors import UserError
 from neco.files import whole_file
 

@@ -130,9 +130,10 @@ def _evaluate(args: argparse.Namespace) -> None:
     write_parts_beside(args.into, metrics)
     write_result(args.into, metrics)
     if "checkpoints" in options:
+        from neco.run_files import CHECKPOINT
         from neco.training.checkpoint import remove_checkpoint
 
-        remove_checkpoint(options["checkpoints"] / "checkpoint.ckpt")
+        remove_checkpoint(options["checkpoints"] / CHECKPOINT)
     told = f"{metrics.quantity} {metrics.mIoU:.2f}"
     print(f"{args.into}: {record.name} on {metrics.dataset}, {told}")
 

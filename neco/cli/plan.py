@@ -2,8 +2,6 @@
 a whole or for some tables and figures."""
 
 import argparse
-import subprocess
-import sys
 from pathlib import Path
 
 from neco.cli.arguments import Commands, add_config, file_or_folder, project_of
@@ -39,7 +37,7 @@ def _plan(args: argparse.Namespace) -> None:
     from rich.table import Table
 
     from neco.plan.hours import gpu_hours, measured_speed, paper_speed, run_hours
-    from neco.plan.jobs import by_rule, read_jobs
+    from neco.plan.jobs import by_rule, dry_run, read_jobs
     from neco.report.needs import together
 
     if args.gpus < 1:
@@ -73,17 +71,3 @@ def _plan(args: argparse.Namespace) -> None:
         "counted; several GPUs are taken to share a training without loss.\n"
         "Jobs are those that `snakemake --dry-run` would start now."
     )
-
-
-def dry_run(config: Path, settings: list[str], *arguments: str) -> str:
-    """Return what Snakemake says it would start. Raises UserError where it refuses."""
-    if not Path("Snakefile").exists():
-        raise UserError("no Snakefile here; run this in the repository's folder")
-    command = [sys.executable, "-m", "snakemake", "--dry-run", *arguments]
-    command += ["--configfile", str(config)]
-    if settings:
-        command += ["--config", *settings]
-    run = subprocess.run(command, capture_output=True, text=True)  # noqa: S603 (own words, no shell)
-    if run.returncode:
-        raise UserError(f"the dry run failed: {(run.stdout + run.stderr).strip()[-300:]}")
-    return run.stdout + run.stderr

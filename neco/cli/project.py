@@ -4,7 +4,6 @@ import argparse
 from pathlib import Path
 
 from neco.cli.arguments import Commands
-from neco.errors import UserError
 
 
 def add_commands(commands: Commands) -> None:
@@ -27,11 +26,11 @@ def _demo(chosen: argparse.Namespace) -> None:
     from neco.demo.ending import print_ending
     from neco.demo.records import FULL, TYPICAL
     from neco.demo.workflow import run_workflow
+    from neco.plan.jobs import refuse_no_snakefile
 
     name = "demo" if chosen.full else "quick-demo"
     configuration, results = Path("config") / f"{name}.yaml", Path("results") / name
-    if not Path("Snakefile").exists():
-        raise UserError("no Snakefile here; run this in the repository's folder")
+    refuse_no_snakefile()
     run_workflow(configuration, results, chosen.cores, FULL if chosen.full else TYPICAL)
     print_ending(results, Path())
 

@@ -16,6 +16,7 @@ from neco.config.reporting import Figure, Table
 from neco.errors import UserError
 from neco.files import refuse_no_folder
 from neco.paper.figures import FIGURES
+from neco.run_files import METRICS
 
 if TYPE_CHECKING:
     from neco.report.scores.groups import Group
@@ -183,10 +184,7 @@ def _report(args: argparse.Namespace) -> None:
     project = _checked_project(args)
     footer = Footer.of(project)
     runs = {
-        name: [
-            _place(args, project, "runs") / f"{name}.seed{seed}" / "metrics.csv"
-            for seed in run.seeds
-        ]
+        name: [_place(args, project, "runs") / f"{name}.seed{seed}" / METRICS for seed in run.seeds]
         for name, run in project.runs.items()
     }
     print(

@@ -14,11 +14,10 @@ from neco.backbones.registry import BACKBONES, PREFIXES, backbone_spec, file_ste
 from neco.backbones.spec import LocalFile, Random, Shipped, TimmHub
 from neco.errors import UserError
 from neco.files import read_json
+from neco.run_files import ABOUT, FIT_RUN, WEIGHTS
 
 log = logging.getLogger(__name__)
 
-WEIGHTS = "backbone.safetensors"
-"""What a training leaves in its folder."""
 SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".bin")
 
 
@@ -102,7 +101,7 @@ def _weights_of(path: Path) -> Path:
     """Return a file of weights, of a training's folder the one in it."""
     if not path.is_dir():
         return path
-    for inside in (path / WEIGHTS, path / "run" / WEIGHTS):
+    for inside in (path / WEIGHTS, path / FIT_RUN / WEIGHTS):
         if inside.is_file():
             return inside
     raise UserError(
@@ -113,7 +112,7 @@ def _weights_of(path: Path) -> Path:
 
 def _architecture(path: Path, weights: Path) -> str:
     """Return the known backbone whose network a file of weights fits, as a record or shapes say."""
-    record = weights.parent / "training.json"
+    record = weights.parent / ABOUT
     if record.is_file():
         trained = read_json(record, "record of a training", "train again").get("backbone")
         if isinstance(trained, str):

@@ -12,9 +12,8 @@ from neco.backbones.registry import file_stem
 from neco.config.base import nearest
 from neco.config.compare import Compare
 from neco.data.dataset import Dataset, read_dataset, splits_of
-from neco.data.folder.match import make_plan
-from neco.data.folder.plan import read_settings
-from neco.data.folder.walk import Listing, walk
+from neco.data.folder.match import plan_of
+from neco.data.folder.walk import Listing
 from neco.data.prepare import prepare_folder
 from neco.data.state import folder_state
 from neco.errors import UserError
@@ -94,8 +93,8 @@ def _listing(folder: Path, into: Path, splits: dict[str, str]) -> Listing | None
             raise UserError(
                 f"{into.parent}: lies inside of {folder}; name another --out, beside it"
             )
-        listing = walk(root)
-        there = list(make_plan(listing, read_settings(root)).splits)
+        listing, plan = plan_of(root)
+        there = list(plan.splits)
     for part, split in splits.items():
         if split not in there:
             raise UserError(

@@ -20,7 +20,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from neco.data.kinds import HEAD, other_kind, refuse_other_kind
 from neco.data.sources import Archive, archives, hint, is_folder
-from neco.data.text import read_text
+from neco.data.text import read_any_text
 from neco.errors import UserError
 from neco.files import to_disk, write_json
 from neco.progress import console, transfer_bar
@@ -99,7 +99,7 @@ def _from_folder(name: str, target: Path, folder: Path) -> None:
     if source.is_file():
         refuse_other_kind(source, name, link)
         sums = folder / SUMS
-        _verify(source, name, source, read_text(sums) if sums.is_file() else "", official=False)
+        _verify(source, name, source, read_any_text(sums) if sums.is_file() else "", official=False)
     try:
         target.hardlink_to(source)
     except OSError:  # a folder, another file system, or one without hard links

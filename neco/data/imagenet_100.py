@@ -8,9 +8,7 @@ the paper names none.
 from pathlib import Path, PurePosixPath
 
 from neco.data.folder.build import convert, user_folder
-from neco.data.folder.match import make_plan
-from neco.data.folder.plan import read_settings
-from neco.data.folder.walk import walk
+from neco.data.folder.match import plan_of
 from neco.data.writing import Description
 from neco.errors import UserError
 
@@ -25,8 +23,7 @@ def build(
     skip: how many files may be unusable. None stands for what dataset.yaml says.
     """
     root = user_folder(archives / NAME)
-    listing = walk(root)
-    plan = make_plan(listing, read_settings(root).model_copy(update={"masks": ""}))
+    listing, plan = plan_of(root, masks="")
     classes = {
         PurePosixPath(plan.ids[path]).parent
         for path in plan.splits.get("train", [])

@@ -34,7 +34,7 @@ def decoded(data: bytes, where: object) -> str:
     return text
 
 
-def read_text(path: Path) -> str:
+def read_any_text(path: Path) -> str:
     """Return the text of a file. Raises UserError for one that cannot be read or is no text."""
     try:
         data = path.read_bytes()

@@ -124,7 +124,7 @@ def _loading(spec: BackboneSpec, backbone: Backbone, sequence: bool, onnx: bool)
             "tokens = model.forward_features(images)[:, model.num_prefix_tokens:]  # (B, N, dim)"
         )
     else:
-        norm = "True" if backbone._norm else "False"
+        norm = "True" if backbone.normed else "False"
         tokens = (
             f"tokens = model.forward_intermediates(images, indices=1, norm={norm}, "
             "intermediates_only=True)[0]  # (B, dim, rows, columns)"

@@ -27,7 +27,7 @@ def write_folder(backbone: Backbone, spec: BackboneSpec, into: Path) -> None:
 
     mean, deviation = spec.normalisation
     save_for_hf(
-        _native(backbone),
+        backbone.native,
         str(into),
         model_config={"pretrained_cfg": {"tag": "neco", "license": spec.licence}},
         safe_serialization=True,
@@ -76,7 +76,7 @@ def check_folder(backbone: Backbone, folder: Path) -> bool:
 def trial_grids(backbone: Backbone) -> list[tuple[int, int]]:
     """Return rows and columns of the images to try: two sizes, or the only one that is taken."""
     patch = backbone.patch_size
-    height, width = backbone._own_size()
+    height, width = backbone.own_size()
     side = max(min(height, LARGEST) // patch, 2)
     if takes_any_size(backbone):
         return [(side, side), (side - 1, side + 1)]
@@ -92,21 +92,16 @@ def trial_images(backbone: Backbone, rows: int, columns: int, count: int = 1) ->
 
 def takes_any_size(backbone: Backbone) -> bool:
     """Return whether the network, as it is saved, takes images of sizes other than its own."""
-    network = _native(backbone)
+    network = backbone.native
     embedding = getattr(network, "patch_embed", None)
     if getattr(embedding, "img_size", None) is None:
         return True
     return bool(getattr(network, "dynamic_img_size", False))
 
 
-def _native(backbone: Backbone) -> Any:
-    """Return the network as it was loaded, before any change of its size."""
-    return backbone._native[0] if backbone._native else backbone.model
-
-
 def _map(network: Any, images: Tensor, backbone: Backbone) -> Tensor:
     tokens: Tensor = network.forward_intermediates(
-        images, indices=[-1], norm=backbone._norm, intermediates_only=True
+        images, indices=[-1], norm=backbone.normed, intermediates_only=True
     )[0]
     return tokens.permute(0, 2, 3, 1)
 

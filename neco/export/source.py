@@ -11,10 +11,8 @@ from neco.backbones.checkpoint import is_safetensors, refuse_no_weights
 from neco.backbones.registry import backbone_spec
 from neco.errors import UserError
 from neco.files import read_json
-from neco.training.finish import ABOUT, WEIGHTS
+from neco.run_files import ABOUT, FIT_RECORD, FIT_RUN, WEIGHTS
 
-INNER, RECORD = "run", "fit.json"
-"""Where `neco fit` keeps the run inside of its own folder, and its record beside that."""
 NAME_IT = "say what it is of by `--backbone NAME`, in Python `backbone=NAME` (docs/backbones.md)"
 
 
@@ -50,7 +48,7 @@ def source_of(path: Path, backbone: str | None = None) -> Source:
 
 
 def _run(folder: Path, backbone: str | None) -> Source:
-    inner = folder / INNER
+    inner = folder / FIT_RUN
     if not (folder / ABOUT).exists() and inner.is_dir():
         return _run(inner, backbone)
     if not (folder / ABOUT).exists():
@@ -67,7 +65,7 @@ def _run(folder: Path, backbone: str | None) -> Source:
 def _why_no_run(folder: Path) -> str:
     if any(folder.glob("checkpoint*.ckpt")):
         return "its training is not finished; call the command that started it again"
-    if (folder / RECORD).exists():
+    if (folder / FIT_RECORD).exists():
         return "its `neco fit` is not finished; call the same command again"
     if (folder / "config.json").exists():
         return "is a model folder already (config.json); timm loads it as local-dir:FOLDER"

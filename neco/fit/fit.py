@@ -13,7 +13,7 @@ from neco.data.folder.walk import Listing
 from neco.data.prepare import prepare_folder
 from neco.data.state import folder_state
 from neco.export.export import export
-from neco.export.source import INNER, Source, source_of
+from neco.export.source import Source, source_of
 from neco.files import file_digest, kept_if_filled
 from neco.fit.machine import this_machine
 from neco.fit.order import Order
@@ -22,6 +22,7 @@ from neco.fit.show import show
 from neco.fit.stages import Stages, stopped_at
 from neco.processes import number_of
 from neco.progress import ProgressLine
+from neco.run_files import ABOUT, FIT_RUN
 from neco.training import train
 from neco.training.about import about_start
 
@@ -62,7 +63,7 @@ def _fit(order: Order, root: Path, listing: Listing, plan: Plan, began: float) -
             backbone = load_backbone(order.backbone, start, drop_path=settings.drop_path)
             prepare_backbone(backbone, settings)
             about = about_start(order.backbone, start)
-            train(backbone, dataset, settings, order.into / INNER, "training", about=about)
+            train(backbone, dataset, settings, order.into / FIT_RUN, "training", about=about)
         with _stage(line, "export"):
             return _exported(source_of(order.into, order.backbone), order.into / MODEL, stages)
 
@@ -92,7 +93,7 @@ def _start(order: Order, stages: Stages) -> Path:
 
 def _exported(source: Source, into: Path, stages: Stages) -> Path:
     inputs = {"weights": weights_digest(source.weights), "backbone": source.backbone}
-    inputs |= {"about": weights_digest(source.weights.with_name("training.json"))}
+    inputs |= {"about": weights_digest(source.weights.with_name(ABOUT))}
     if stages.found("export", inputs, [into / "config.json", into / "model.safetensors"]) is None:
         export(source, into)
         stages.done("export", inputs, True)

@@ -11,6 +11,7 @@ from neco.config.training import Train
 from neco.data.dataset import Dataset
 from neco.errors import StoppedError
 from neco.fit.stages import stopped_at
+from neco.run_files import METRICS
 from neco.training import train
 from neco.training.stopping import StopRequest
 
@@ -45,7 +46,7 @@ def measure_pace(
     try:
         train(backbone, dataset, short, scratch, "trial")
         whole = time.perf_counter() - began
-        rows = list(csv.DictReader((scratch / "metrics.csv").read_text().splitlines()))
+        rows = list(csv.DictReader((scratch / METRICS).read_text().splitlines()))
     except StoppedError as error:  # its words are about a checkpoint that nobody needs
         raise stopped_at("measure", error.status - 128) from None
     finally:

@@ -15,9 +15,9 @@ from neco.config.fit import Fit
 from neco.config.training import Train
 from neco.data.dataset import Dataset, Item
 from neco.data.folder.build import user_folder
-from neco.data.folder.match import make_plan
-from neco.data.folder.plan import Plan, read_settings
-from neco.data.folder.walk import Listing, walk
+from neco.data.folder.match import plan_of
+from neco.data.folder.plan import Plan
+from neco.data.folder.walk import Listing
 from neco.errors import UserError
 from neco.files import refuse_no_folder
 from neco.fit.choose import described, first_settings, step_bytes, steps_of, with_length
@@ -56,8 +56,7 @@ def look(order: Order) -> tuple[Path, Listing, Plan]:
         raise UserError(
             f"--out {order.into}: lies inside of {order.images}; name a place beside it"
         )
-    listing = walk(root)
-    return root, listing, make_plan(listing, read_settings(root))
+    return root, *plan_of(root)
 
 
 def refuse(order: Order, plan: Plan) -> None:

@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from neco.errors import StoppedError
-from neco.export.source import RECORD
 from neco.files import write_json
+from neco.run_files import FIT_RECORD
 
 
 class Stages:
     """The record `fit.json` of a folder: per stage its inputs, and what it found."""
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / RECORD
+        self.path = folder / FIT_RECORD
         self._stages: dict[str, Any] = {}
         try:
             stored = json.loads(self.path.read_text(encoding="utf-8"))

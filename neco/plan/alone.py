@@ -7,17 +7,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from neco.cli.plan import dry_run
 from neco.config import Project, load_project
 from neco.config.reporting import SHOWN
-from neco.errors import UserError
-from neco.files import write_text
+from neco.documents import renew
 from neco.paper.figures import FIGURES
 from neco.plan.hours import gpu_hours, paper_speed
-from neco.plan.jobs import Job, leading_to, read_jobs
+from neco.plan.jobs import Job, dry_run, leading_to, read_jobs
 from neco.report.needs import Needs, together
 
-BEGIN, END = "<!-- generated: python -m neco.plan.alone -->", "<!-- end of generated -->"
+COMMAND = "python -m neco.plan.alone docs/paper-map.md"
 CONFIG = Path("config/config.yaml")
 NOWHERE = "data=/nowhere"
 """A data folder that does not exist, so that neither jobs nor image counts depend on one that
@@ -87,16 +85,6 @@ def table(project: Project, jobs: Sequence[Job]) -> str:
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows(project, jobs))])
 
 
-def renewed(text: str, jobs: Sequence[Job]) -> str:
-    """Return a document with the table between its marks renewed. Raises UserError without them."""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise UserError(f"the document lacks the marks {BEGIN} and {END}")
-    project = load_project(CONFIG, {"data": "/nowhere"})
-    return f"{before}{BEGIN}\n\n{table(project, jobs)}\n\n{END}{after}"
-
-
 if __name__ == "__main__":
-    document = Path(sys.argv[1])
-    write_text(document, renewed(document.read_text(), jobs_of_paper()))
+    paper = load_project(CONFIG, {"data": "/nowhere"})
+    renew(Path(sys.argv[1]), COMMAND, table(paper, jobs_of_paper()))

@@ -1,9 +1,14 @@
-"""The jobs that a dry run of Snakemake lists, and which of them a file needs."""
+"""The dry run of Snakemake, the jobs that it lists, and which of them a file needs."""
 
 import re
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
+
+from neco.errors import UserError
 
 JOB = re.compile(r"^(?:local)?rule (\S+):\n((?:    \S.*\n)*)", re.MULTILINE)
 NOT_WORK = {"all"}
@@ -17,6 +22,25 @@ class Job:
     rule: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+
+
+def refuse_no_snakefile() -> None:
+    """Raise UserError where the current folder is not the repository's."""
+    if not Path("Snakefile").exists():
+        raise UserError("no Snakefile here; run this in the repository's folder")
+
+
+def dry_run(config: Path, settings: list[str], *arguments: str) -> str:
+    """Return what Snakemake says it would start. Raises UserError where it refuses."""
+    refuse_no_snakefile()
+    command = [sys.executable, "-m", "snakemake", "--dry-run", *arguments]
+    command += ["--configfile", str(config)]
+    if settings:
+        command += ["--config", *settings]
+    run = subprocess.run(command, capture_output=True, text=True)  # noqa: S603 (own words, no shell)
+    if run.returncode:
+        raise UserError(f"the dry run failed: {(run.stdout + run.stderr).strip()[-300:]}")
+    return run.stdout + run.stderr
 
 
 def read_jobs(text: str) -> list[Job]:

@@ -15,8 +15,9 @@ from neco.backbones.registry import backbone_spec, file_stem
 from neco.config import Project, digest
 from neco.evaluate.result import Metrics
 from neco.publish.scores import stem_of
-from neco.publish.select import WEIGHTS, published_weights, trained_models
+from neco.publish.select import WEIGHTS_PATH, published_weights, trained_models
 from neco.report.scores.groups import slug
+from neco.run_files import METRICS
 
 OPENING = """\
 # Written by `snakemake publish` (docs/publishing.md). No stages: Snakemake executes.
@@ -82,7 +83,7 @@ def _artifacts(
     artifacts: dict[str, Any] = {}
     for model, start in published_weights(project).items():
         run, _, seed = model.rpartition(".seed")
-        path = WEIGHTS.format(model=file_stem(model))
+        path = WEIGHTS_PATH.format(model=file_stem(model))
         spec = backbone_spec(start)
         artifacts[f"{project.name}-{slug(model)}"] = {
             "path": place + path,
@@ -98,7 +99,7 @@ def _artifacts(
 
 
 def _curves(project: Project, place: str) -> list[dict[str, Any]]:
-    files = [f"{place}runs/{model}/metrics.csv" for model in trained_models(project)]
+    files = [f"{place}runs/{model}/{METRICS}" for model in trained_models(project)]
     return [
         _plot(
             f"{project.name}: {title}",

@@ -8,12 +8,13 @@ from neco.backbones.registry import file_stem
 from neco.config import Project
 from neco.errors import UserError
 from neco.evaluate.result import Metrics, read_result
+from neco.run_files import ABOUT, METRICS, WEIGHTS
 
-WEIGHTS = "runs/{model}/backbone.safetensors"
+WEIGHTS_PATH = f"runs/{{model}}/{WEIGHTS}"
 FILES = ("project.yaml", "models.json", "report/report.html")
 FOLDERS = ("tables", "figures")
-TRAINED = ("runs/{model}/metrics.csv", "runs/{model}/training.json")
-METRICS = "metrics/{protocol}/{dataset}/{model}.json"
+TRAINED = tuple(f"runs/{{model}}/{name}" for name in (METRICS, ABOUT))
+METRICS_PATH = "metrics/{protocol}/{dataset}/{model}.json"
 
 
 def trained_models(project: Project) -> dict[str, str]:
@@ -39,7 +40,7 @@ def published_files(project: Project, results: Path) -> list[Path]:
     """
     chosen = [Path(name) for name in FILES]
     chosen += [
-        Path(METRICS.format(protocol=protocol, dataset=dataset, model=file_stem(model)))
+        Path(METRICS_PATH.format(protocol=protocol, dataset=dataset, model=file_stem(model)))
         for protocol, dataset, model in project.evaluated()
     ]
     chosen += [
@@ -47,7 +48,7 @@ def published_files(project: Project, results: Path) -> list[Path]:
         for model in trained_models(project)
         for pattern in TRAINED
     ]
-    chosen += [Path(WEIGHTS.format(model=model)) for model in published_weights(project)]
+    chosen += [Path(WEIGHTS_PATH.format(model=model)) for model in published_weights(project)]
     for folder in FOLDERS:
         inside = (results / folder).rglob("*")
         found = sorted(path.relative_to(results) for path in inside if path.is_file())
@@ -76,7 +77,7 @@ def read_traceable(project: Project, results: Path) -> list[Metrics]:
     found = []
     for protocol, dataset, model in project.evaluated():
         stem = file_stem(model)
-        path = results / METRICS.format(protocol=protocol, dataset=dataset, model=stem)
+        path = results / METRICS_PATH.format(protocol=protocol, dataset=dataset, model=stem)
         metrics = read_result(path)
         commit = metrics.conditions.git_commit
         if commit is None or commit.endswith("-dirty"):
@@ -84,7 +85,7 @@ def read_traceable(project: Project, results: Path) -> list[Metrics]:
                 f"{path}: measured at {commit or 'no commit'}, so nobody could find the code; "
                 f"commit it, delete {results / 'metrics'} and run the workflow again"
             )
-        weights = results / WEIGHTS.format(model=stem)
+        weights = results / WEIGHTS_PATH.format(model=stem)
         measured = metrics.conditions.weights_digest
         if model in trained_models(project) and weights_digest(weights) != measured:
             raise UserError(

@@ -22,12 +22,10 @@ from torch import Tensor
 
 import neco
 from neco.files import file_digest, whole_file, whole_folder, write_json, write_text
+from neco.run_files import ABOUT, FINISHED, METRICS, PARTIAL_METRICS, WEIGHTS
 from neco.training.checkpoint import Identity, plain_identity, remove_checkpoint
 
 log = logging.getLogger(__name__)
-
-RECORD = ".finished"
-WEIGHTS, METRICS, ABOUT = "backbone.safetensors", "metrics.csv", "training.json"
 
 
 def publish(
@@ -43,7 +41,7 @@ def publish(
     weights: what `export_state_dict` returned. metrics: rows as CSV (MetricsWriter.text). about:
     what training.json says. identity, checkpoint: as for save_checkpoint.
     """
-    with whole_folder(folder / RECORD) as work:
+    with whole_folder(folder / FINISHED) as work:
         with whole_file(work / WEIGHTS) as unfinished:
             save_file(weights, unfinished)
         write_text(work / METRICS, metrics)
@@ -61,12 +59,12 @@ def published(folder: Path, identity: Identity, checkpoint: Path) -> Path | None
     or with damaged files does not count, and the training is run.
     """
     try:
-        record = json.loads((folder / RECORD / "record.json").read_text())
+        record = json.loads((folder / FINISHED / "record.json").read_text())
         now = json.loads(json.dumps({"identity": plain_identity(identity), "code": code_digest()}))
         if {key: record[key] for key in now} != now:
             return None
         for name in (WEIGHTS, METRICS, ABOUT):
-            if file_digest(folder / RECORD / name) != record["files"][name]:
+            if file_digest(folder / FINISHED / name) != record["files"][name]:
                 return None
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -87,7 +85,7 @@ def code_digest() -> str:
 
 def _put_back(folder: Path, checkpoint: Path) -> Path:
     for name in (METRICS, ABOUT, WEIGHTS):
-        source, target = folder / RECORD / name, folder / name
+        source, target = folder / FINISHED / name, folder / name
         if target.exists() and source.samefile(target):
             continue
         with whole_file(target) as unfinished:
@@ -99,5 +97,5 @@ def _put_back(folder: Path, checkpoint: Path) -> Path:
             if not linked:  # a file system without links
                 shutil.copyfile(source, unfinished)
     remove_checkpoint(checkpoint)
-    (folder / "metrics.partial").unlink(missing_ok=True)
+    (folder / PARTIAL_METRICS).unlink(missing_ok=True)
     return folder / WEIGHTS

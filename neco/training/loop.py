@@ -22,6 +22,7 @@ from neco.errors import UserError
 from neco.loading import batches
 from neco.loss import LossTerms, effective_rank
 from neco.precision import device_name
+from neco.run_files import CHECKPOINT, WEIGHTS
 from neco.training.batches import total_steps, view_loader
 from neco.training.check import refuse_impossible
 from neco.training.checkpoint import (
@@ -61,7 +62,7 @@ def train(
     fabric = fabric or launch(1, 1, settings.precision)
     refuse_impossible(backbone, len(dataset), settings, fabric.world_size)
     steps = total_steps(len(dataset), settings)
-    checkpoint, first, rows = folder / "checkpoint.ckpt", 0, None
+    checkpoint, first, rows = folder / CHECKPOINT, 0, None
     identity = identity_of(backbone, dataset.digest(masks=False), settings)
     output = published(folder, identity, checkpoint) if fabric.is_global_zero else None
     if output := fabric.broadcast(output):
@@ -153,7 +154,7 @@ def train(
         }
         publish(folder, weights, writer.text(), description, identity, checkpoint)
     fabric.barrier()
-    return folder / "backbone.safetensors"
+    return folder / WEIGHTS
 
 
 def _row(

@@ -15,6 +15,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from neco.files import opened_whole
 from neco.progress import drawn_line
+from neco.run_files import PARTIAL_METRICS
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ class MetricsWriter:
     def __init__(
         self, folder: Path, title: str, first_step: int, steps: int, kept: str | None = None
     ) -> None:
-        self.path = folder / "metrics.partial"
+        self.path = folder / PARTIAL_METRICS
         self.steps = steps
         self._keep_rows_before(first_step, kept)
         self._file = self.path.open("a", newline="")

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neco.data.text import decoded, lines_of, read_text
+from neco.data.text import decoded, lines_of, read_any_text
 from neco.errors import UserError
 
 TEXT = "background\nBäume\nStraße\n"
@@ -32,7 +32,7 @@ def test_what_is_no_text_is_refused(data):
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path):
     with pytest.raises(UserError, match="cannot be read"):
-        read_text(tmp_path)
+        read_any_text(tmp_path)
 
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks import records
 from benchmarks.gpu import __main__ as runner
-from benchmarks.gpu import records, suite, summary
+from benchmarks.gpu import suite, summary
 from benchmarks.gpu.bench import Bench
 from benchmarks.gpu.part import run_part
 from benchmarks.gpu.parts import PARTS
@@ -36,7 +37,7 @@ SOURCES = {
 PREAMBLE = """
 import os, signal, sys, time
 from pathlib import Path
-from benchmarks.gpu import records
+from benchmarks import records
 WHERE = signal.SIGUSR1
 path, name = Path(sys.argv[1]), sys.argv[2]
 def note(**row):

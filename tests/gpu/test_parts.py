@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmarks import records
 from benchmarks.gpu import __main__ as runner
-from benchmarks.gpu import bundle, records, summary
+from benchmarks.gpu import bundle, summary
 from benchmarks.gpu.bench import Bench
 from benchmarks.gpu.part import run_part
 from benchmarks.gpu.parts import PARTS, Part

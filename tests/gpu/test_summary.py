@@ -4,8 +4,10 @@ import sys
 
 import pytest
 
-from benchmarks.gpu import records, summary
+from benchmarks import records
+from benchmarks.gpu import summary
 from neco.config.training import Train
+from neco.documents import END, begin, renewed
 from neco.errors import UserError
 from neco.plan.arithmetic import shape_of, training_flops
 from neco.plan.hours import measured_speed
@@ -58,7 +60,7 @@ def test_the_command_writes_between_the_marks(tmp_path, monkeypatch, capsys):
     path, page = tmp_path / "results.jsonl", tmp_path / "page.md"
     for row in ROWS:
         records.append(path, row)
-    page.write_text(f"# Page\n\n{summary.BEGIN}\n\nNothing yet.\n\n{summary.END}\n\nMore.\n")
+    page.write_text(f"# Page\n\n{begin(summary.COMMAND)}\n\nNothing yet.\n\n{END}\n\nMore.\n")
     monkeypatch.setattr(sys, "argv", ["summary", str(path), "--into", str(page)])
     for _ in range(2):  # the second time changes nothing
         summary.main()
@@ -68,7 +70,7 @@ def test_the_command_writes_between_the_marks(tmp_path, monkeypatch, capsys):
     page.write_text("# No marks\n")
     with pytest.raises(SystemExit):
         summary.main()
-    assert "lacks the marks" in capsys.readouterr().err
+    assert "page.md: lacks the lines" in capsys.readouterr().err
     monkeypatch.setattr(sys, "argv", ["summary", str(path)])
     summary.main()
     assert "card: done" in capsys.readouterr().out
@@ -77,8 +79,8 @@ def test_the_command_writes_between_the_marks(tmp_path, monkeypatch, capsys):
 def test_the_page_of_this_project_has_the_marks():
     from benchmarks.gpu.bundle import ROOT
 
-    page = (ROOT / "docs" / "gpu.md").read_text()
-    assert "new table" in summary.renewed(page, "new table")
+    page = ROOT / "docs" / "gpu.md"
+    assert "new table" in renewed(page.read_text(), page, summary.COMMAND, "new table")
 
 
 def test_the_plan_takes_the_speed_of_a_card_from_lines_of_every_kind(tmp_path):

@@ -2,12 +2,10 @@
 
 from pathlib import Path
 
-import pytest
-
 from neco.config import load_project
 from neco.config.reporting import SHOWN
-from neco.errors import UserError
-from neco.plan.alone import file_of, jobs_of_paper, renewed
+from neco.documents import renewed
+from neco.plan.alone import COMMAND, file_of, jobs_of_paper, table
 from neco.plan.jobs import by_rule, leading_to, read_jobs
 
 ROOT = Path(__file__).parents[2]
@@ -43,18 +41,14 @@ def test_jobs_are_read_and_followed_back() -> None:
     assert by_rule(leading_to(["p.png", "nothing"], jobs)) == {"figure": 1}
 
 
-def test_a_table_without_its_marks_is_refused() -> None:
-    with pytest.raises(UserError, match="marks"):
-        renewed("no marks", [])
-
-
 def test_the_document_tells_what_each_part_costs_and_all_of_them_are_the_dag(monkeypatch) -> None:
-    """When this fails: python -m neco.plan.alone docs/paper-map.md"""
     monkeypatch.chdir(ROOT)
     jobs = jobs_of_paper()
     project = load_project(ROOT / "config" / "config.yaml")
     parts = leading_to([file_of(part, project) for part in SHOWN], jobs)
     further = by_rule(set(jobs) - set(parts))
     assert further == {"summary": 1, "verify": 1, "models": 1, "report": 1}
-    document = (ROOT / "docs" / "paper-map.md").read_text()
-    assert renewed(document, jobs) == document
+    document = ROOT / "docs" / "paper-map.md"
+    text = document.read_text()
+    paper = load_project(ROOT / "config" / "config.yaml", {"data": "/nowhere"})
+    assert renewed(text, document, COMMAND, table(paper, jobs)) == text, f"run {COMMAND}"

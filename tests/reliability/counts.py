@@ -9,7 +9,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from neco.backbones.describe import renew
+from neco.documents import renew
 from neco.files import write_json
 
 KEPT = Path("build/reliability.json")

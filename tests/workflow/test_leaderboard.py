@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from neco.cli.plan import dry_run
-from neco.plan.jobs import by_rule, read_jobs
+from neco.plan.jobs import by_rule, dry_run, read_jobs
 
 REPOSITORY = Path(__file__).parents[2]
 LEADERBOARD = Path("config/leaderboard.yaml")

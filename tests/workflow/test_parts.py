@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from neco.cli.plan import dry_run
 from neco.errors import UserError
-from neco.plan.jobs import by_rule, read_jobs
+from neco.plan.jobs import by_rule, dry_run, read_jobs
 
 REPOSITORY = Path(__file__).parents[2]
 SMOKE = Path("config/smoke.yaml")

@@ -10,7 +10,7 @@ from pycocotools import mask as run_length
 
 from neco.data.dataset import IGNORED
 from neco.data.folder.patterns import Pattern, split_marked
-from neco.data.text import read_text
+from neco.data.text import read_any_text
 from neco.errors import UserError
 
 KEYS = ("images", "annotations", "categories")
@@ -74,7 +74,7 @@ def split_marked_path(path: str) -> tuple[str, str] | None:
 
 def _is_coco(file: Path) -> bool:
     try:
-        content = json.loads(read_text(file))
+        content = json.loads(read_any_text(file))
         return all(isinstance(content[key], list) for key in KEYS) and any(
             entry.get("segmentation") for entry in content["annotations"]
         )
@@ -98,7 +98,7 @@ def read_all(root: Path, pattern: str, others: list[str]) -> list[Annotations]:
 
 def _read(file: Path, path: str, split: str) -> Annotations:
     try:
-        content = json.loads(read_text(file))
+        content = json.loads(read_any_text(file))
         names = {entry["id"]: str(entry["name"]) for entry in content["categories"]}
         images = {
             entry["id"]: Annotated(

@@ -14,10 +14,10 @@ import numpy as np
 from neco.data.folder.annotations import Annotated, drawn
 from neco.data.folder.classes import category_table, fill_classes, has_background, known_classes
 from neco.data.folder.labels import ClassMap, read_values
-from neco.data.folder.match import make_plan
+from neco.data.folder.match import plan_of
 from neco.data.folder.patterns import literal_folder
-from neco.data.folder.plan import FILE, Plan, count_unused, read_settings, without_labels
-from neco.data.folder.walk import Listing, walk
+from neco.data.folder.plan import FILE, Plan, count_unused, without_labels
+from neco.data.folder.walk import Listing
 from neco.data.left_out import Unusable, UnusableError, counted
 from neco.data.names import place
 from neco.data.photographs import Photograph, read_photograph
@@ -71,8 +71,7 @@ def build(
     masks are read. Without them the images are for training, whatever the masks mean.
     """
     root = user_folder(folder)
-    listing = walk(root)
-    plan = make_plan(listing, read_settings(root))
+    listing, plan = plan_of(root)
     if labels:
         fill_classes(plan, listing.others, workers)
     else:

@@ -10,7 +10,7 @@ from neco.data.folder.labels import colour_number, colour_text
 from neco.data.folder.patterns import as_split
 from neco.data.left_out import Unusable
 from neco.data.names import checked_name, listed_names
-from neco.data.text import lines_of, read_text
+from neco.data.text import lines_of, read_any_text
 from neco.errors import UserError
 
 LIST_SUFFIXES = (".txt", ".lst", ".csv", "")
@@ -76,7 +76,7 @@ def listed(file: Path, finder: Finder, missing: list[Unusable], where: str) -> l
     Names without an image are appended to `missing`. Raises UserError for a list without names
     and for names that lead out of the folder.
     """
-    lines = lines_of(read_text(file))
+    lines = lines_of(read_any_text(file))
     if not lines:
         raise UserError(f"{file}: names no image; write one a line, or remove the list")
     if not _known(lines[0], finder) and re.match(r"^\W*(image|file|id|name)", lines[0]):
@@ -130,7 +130,7 @@ def class_names(file: Path) -> list[str]:
 
     Raises UserError for an empty list, an empty line between names, or a name that is there twice.
     """
-    names = [line.strip() for line in read_text(file).strip().splitlines()]
+    names = [line.strip() for line in read_any_text(file).strip().splitlines()]
     if not names or names == [""]:
         raise UserError(
             f"{file}: masks need class names; write one per line, in the order of the ids"
@@ -149,7 +149,7 @@ def class_names(file: Path) -> list[str]:
 def colour_names(file: Path) -> dict[str, str]:
     """Return the names of colours, from lines `128 64 0 name` or `name,128,64,0`."""
     result: dict[str, str] = {}
-    text = read_text(file)
+    text = read_any_text(file)
     rows = csv.reader(text.splitlines()) if "," in text else map(str.split, text.splitlines())
     for number, row in enumerate(rows):
         cells = [cell.strip() for cell in row if cell.strip()]

@@ -10,10 +10,10 @@ from neco.data.dataset import IGNORED
 from neco.data.folder.build import user_folder
 from neco.data.folder.classes import fill_classes, survey_of
 from neco.data.folder.labels import class_map
-from neco.data.folder.match import make_plan
-from neco.data.folder.plan import FILE, Plan, read_settings
+from neco.data.folder.match import plan_of
+from neco.data.folder.plan import FILE, Plan
 from neco.data.folder.survey import Survey
-from neco.data.folder.walk import Listing, walk
+from neco.data.folder.walk import Listing
 from neco.data.left_out import counted
 from neco.errors import UserError
 
@@ -42,8 +42,7 @@ def look(folder: Path, workers: int | None = None) -> Look:
     that cannot be understood.
     """
     root = user_folder(folder)
-    listing = walk(root)
-    plan = make_plan(listing, read_settings(root))
+    listing, plan = plan_of(root)
     trouble = ""
     try:
         seen = fill_classes(plan, listing.others, workers)

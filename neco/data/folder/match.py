@@ -9,12 +9,21 @@ from neco.data.folder.annotations import Annotations, guess_pattern, read_all
 from neco.data.folder.lists import Finder
 from neco.data.folder.pairs import MASK_FOLDER, guess_patterns
 from neco.data.folder.patterns import Key, Pattern, as_split, literal_folder
-from neco.data.folder.plan import FILE, Plan
+from neco.data.folder.plan import FILE, Plan, read_settings
 from neco.data.folder.splits import fill_splits
-from neco.data.folder.walk import Listing
+from neco.data.folder.walk import Listing, walk
 from neco.data.left_out import Unusable
 from neco.data.names import checked_name
 from neco.errors import UserError
+
+
+def plan_of(root: Path, **given: Any) -> tuple[Listing, Plan]:
+    """Return a folder's files and the plan for them, as its dataset.yaml says or by guesses.
+
+    given: settings that hold whatever dataset.yaml says. Raises UserError where no plan fits.
+    """
+    listing = walk(root)
+    return listing, make_plan(listing, read_settings(root).model_copy(update=given))
 
 
 def make_plan(listing: Listing, given: Folder) -> Plan:

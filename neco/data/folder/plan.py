@@ -10,7 +10,7 @@ from neco.config.base import validated
 from neco.config.folder import Folder
 from neco.data.folder.annotations import Annotated
 from neco.data.folder.walk import Listing
-from neco.data.text import read_text
+from neco.data.text import read_any_text
 from neco.errors import UserError, command
 
 FILE = "dataset.yaml"
@@ -56,7 +56,7 @@ def read_settings(root: Path) -> Folder:
     if not file.is_file():
         return Folder()
     try:
-        values: Any = yaml.safe_load(read_text(file))
+        values: Any = yaml.safe_load(read_any_text(file))
     except yaml.YAMLError as error:
         reason = " ".join(str(error).split())
         raise UserError(f"{file}: no readable YAML ({reason}); mend or remove it") from None

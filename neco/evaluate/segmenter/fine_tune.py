@@ -20,6 +20,7 @@ from neco.errors import UserError
 from neco.evaluate.segmenter.images import training_batches
 from neco.evaluate.segmenter.network import PaddedSegmenter
 from neco.loading import batches
+from neco.run_files import CHECKPOINT
 from neco.training.checkpoint import (
     checkpoint_there,
     identity_of,
@@ -81,7 +82,7 @@ def fine_tune(
         hear_in_backward(network)
     optimiser = torch.optim.Adam(network.parameters(), lr=rate, weight_decay=settings.weight_decay)
     identity = fine_tuning_identity(network, dataset, settings, rate, seed, origin)
-    checkpoint, first = folder / "checkpoint.ckpt", 0
+    checkpoint, first = folder / CHECKPOINT, 0
     kept: dict[str, Any] = {"seconds": 0.0, "curve": []}
     if checkpoint_there(checkpoint):
         state = read_checkpoint(checkpoint, identity)

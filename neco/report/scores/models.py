@@ -15,6 +15,7 @@ from neco.config.training import Train
 from neco.errors import UserError, first_line
 from neco.files import write_json
 from neco.paper.conditions import PARAMS
+from neco.run_files import ABOUT
 
 
 class Model(BaseModel):
@@ -65,7 +66,7 @@ def describe_models(project: Project, runs: Path | None = None) -> list[Model]:
             Model(
                 model=name, kind="run", run=run, seed=seed, method=asked.method, label=spec.label,
                 start=backbone, start_method=spec.method, params=params, ablations=asked.ablations,
-                training=_training(runs / name / "training.json", project.training(run))
+                training=_training(runs / name / ABOUT, project.training(run))
                 if runs
                 else {},
             )

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from evaluation_cases import NEIGHBOURS
-from evaluation_measure import forget_peak, memory, streamed_parts, tokens_like_a_vit
 
+from benchmarks.evaluation.cases import NEIGHBOURS
+from benchmarks.evaluation.measure import forget_peak, memory, streamed_parts, tokens_like_a_vit
 from neco.evaluate.patch_labels import transfer_labels
 from neco.evaluate.search.bank import build_bank, unit_length
 from neco.evaluate.search.exact import ExactSearch

@@ -1,10 +1,10 @@
 """Time and memory of the evaluations' fast paths beside what a user would write.
 
-    python benchmarks/evaluation.py                          # all parts, a table
-    python benchmarks/evaluation.py --json -                 # JSON lines
-    python benchmarks/evaluation.py --part search --threads 2
-    python benchmarks/evaluation.py --part search --without-half --only 'exact.$|flat' --rounds 3
-    python benchmarks/evaluation.py --part full-bank --folder /large/disk   # 10.24 million x 384
+    python -m benchmarks.evaluation                          # all parts, a table
+    python -m benchmarks.evaluation --json -                 # JSON lines
+    python -m benchmarks.evaluation --part search --threads 2
+    python -m benchmarks.evaluation --part search --without-half --only 'exact.$|flat' --rounds 3
+    python -m benchmarks.evaluation --part full-bank --folder /large/disk   # 10.24 million x 384
 
 Every part runs at three sizes; `slope` is the exponent of time in size between the two larger and
 `paper_seconds` what it leads to at the paper's size (`extrapolated` unless that was measured).
@@ -29,11 +29,12 @@ from typing import Any
 import faiss
 import numpy as np
 import torch
-from evaluation_cases import PARTS
-from evaluation_full_bank import full_bank
-from evaluation_measure import Case, measured
 from threadpoolctl import threadpool_limits
 
+from benchmarks.evaluation.cases import PARTS
+from benchmarks.evaluation.full_bank import full_bank
+from benchmarks.evaluation.measure import Case, measured
+from benchmarks.records import append, plain
 from neco.errors import UserError
 from neco.evaluate.conditions import git_commit, packages
 from neco.evaluate.search import exact as exact_search
@@ -78,7 +79,9 @@ def records(part: str, only: str = "") -> Iterator[dict[str, Any]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Time the evaluations' fast paths.")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.evaluation", description="Time the evaluations' fast paths."
+    )
     parser.add_argument("--part", action="append", choices=[*PARTS, "full-bank"])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--only", default="", metavar="PATTERN", help="implementations to time")
@@ -109,9 +112,6 @@ def main() -> None:
         "git_commit": git_commit(),
         "packages": packages(),
     }
-    target = None
-    if chosen.json and chosen.json != "-":
-        target = Path(chosen.json).open("a")  # noqa: SIM115 (closed at exit)
     parts = chosen.part or list(PARTS)
     for number, part in enumerate(chosen.rounds * parts):
         conditions["round"] = number // len(parts)
@@ -123,12 +123,12 @@ def main() -> None:
             else records(part, chosen.only)
         )
         for record in rows:
-            line = json.dumps({**record, **conditions})
-            if target is not None:
-                print(line, file=target, flush=True)
+            row = {**record, **conditions}
             if chosen.json == "-":
-                print(line, flush=True)
+                print(json.dumps(plain(row)), flush=True)
             else:
+                if chosen.json:
+                    append(Path(chosen.json), row)
                 told = "  ".join(f"{key}={value}" for key, value in list(record.items())[2:])
                 print(f"{record['part']:<11} {record['implementation']:<30} {told}", flush=True)
 

@@ -6,8 +6,8 @@ from typing import Any
 import faiss
 import numpy as np
 import torch
-from evaluation_measure import Case, bank_of, tokens_like_a_vit
 
+from benchmarks.evaluation.measure import Case, bank_of, tokens_like_a_vit
 from neco.config.in_context import Ivf, Scann
 from neco.evaluate.clustering import kmeans, reduced_tokens
 from neco.evaluate.matching import contingency, match_by_precision
