@@ -63,6 +63,29 @@ def test_nothing_changes_with_one_gpu_or_none(monkeypatch, tmp_path):
     assert gpus.visible_gpus() == [] and os.environ[gpus.VISIBLE] == ""
 
 
+def test_gpus_are_listed_as_far_as_cuda_reads_the_list(monkeypatch):
+    for stated, seen in {"0, 2,-1,1": ["0", "2"], "-1": [], "3,,1": ["3"], " ": []}.items():
+        monkeypatch.setenv(gpus.VISIBLE, stated)
+        assert gpus.visible_gpus() == seen
+
+
+def test_a_command_runs_where_no_lock_can_be_kept(monkeypatch, tmp_path, caplog):
+    """The folder for temporary files is everybody's: a link or a file there is not followed."""
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "0").write_text("kept")
+    own = tmp_path / f"neco-gpus-{os.getuid()}"
+    monkeypatch.setenv(gpus.VISIBLE, "0,1")
+    for put in (lambda: own.symlink_to(other), own.touch):
+        put()
+        gpus.use_gpus(1)
+        own.unlink()
+    monkeypatch.setattr(gpus.tempfile, "tempdir", str(tmp_path / "nowhere"))
+    gpus.use_gpus(1)
+    assert caplog.text.count("GPUs cannot be told apart") == 3
+    assert os.environ[gpus.VISIBLE] == "0,1" and (other / "0").read_text() == "kept"
+
+
 def test_no_gpu_is_seen_where_none_is_wanted():
     gpus.use_gpus(0)
     assert os.environ[gpus.VISIBLE] == ""
