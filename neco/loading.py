@@ -142,6 +142,7 @@ def _end_pinning(source: Any) -> None:
     if thread is not None:
         source._pin_memory_thread_done_event.set()
         source._worker_result_queue.put((None, None))
+        source._worker_result_queue.cancel_join_thread()  # nor does the end of this process wait
         thread.join(LOOK)
         if thread.is_alive():
             del source._pin_memory_thread

@@ -1,6 +1,8 @@
 """Batches come, or one line says why not: nothing is waited for without end."""
 
 import signal
+import subprocess
+import sys
 import threading
 import time
 from typing import NamedTuple
@@ -134,3 +136,23 @@ def test_workers_that_are_ended_while_they_hand_over_leave_nobody_waiting(
         ending.start()
         ending.join(60)
         assert not ending.is_alive() and not threads[0].is_alive() and not fallen
+
+
+ABANDONED = """
+import multiprocessing, threading, types
+import neco.loading
+neco.loading.LOOK = 0.1
+queue = multiprocessing.get_context().Queue()
+queue._wlock.acquire()  # as a worker does that dies while it hands over
+thread = threading.Thread(target=threading.Event().wait, daemon=True)
+thread.start()
+source = types.SimpleNamespace(
+    _pin_memory_thread=thread, _pin_memory_thread_done_event=threading.Event(),
+    _worker_result_queue=queue,
+)
+neco.loading._end_pinning(source)
+"""
+
+
+def test_a_process_ends_although_a_worker_died_while_it_handed_over():
+    subprocess.run([sys.executable, "-c", ABANDONED], check=True, timeout=60)
