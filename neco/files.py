@@ -50,7 +50,8 @@ def refuse_no_place(path: Path, option: str) -> None:
     """
     if path.is_dir():
         raise UserError(f"{option} {path}: is a folder; name a file in it")
-    there = next(folder for folder in path.absolute().parents if folder.exists())
+    behind = _behind_links(path).absolute()
+    there = next(folder for folder in behind.parents if folder.exists())
     if not there.is_dir():
         raise UserError(f"{option} {path}: {there} is a file; name a file in a folder")
     if not os.access(there, os.W_OK):

@@ -76,6 +76,7 @@ def _locked(path: Path) -> IO[str] | None:
     except OSError:  # another command holds it, or there are no locks here
         file.close()
         return None
+    os.register_at_fork(after_in_child=file.close)  # a worker outlives a killed parent for a while
     return file
 
 

@@ -20,6 +20,7 @@ from neco.files import (
     read_json,
     read_text,
     refuse_no_folder,
+    refuse_no_place,
     whole_file,
     whole_folder,
     write_json,
@@ -189,6 +190,18 @@ def test_what_is_no_folder_is_called_what_it_is(tmp_path, monkeypatch, make, tol
         refuse_no_folder(Path("x"), "photos", "--data")
     Path("folder").mkdir()
     refuse_no_folder(Path("folder"), "photos")
+
+
+def test_a_place_behind_a_link_is_looked_at_where_it_is(tmp_path, monkeypatch):
+    """The file is written behind the link, whoever may write to the folder of the link."""
+    for name in ("kept", "free"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "kept" / "link").symlink_to(tmp_path / "free" / "file")
+    monkeypatch.setattr("os.access", lambda path, mode: path != tmp_path / "kept")
+    refuse_no_place(tmp_path / "kept" / "link", "--csv")
+    refuse_no_place(tmp_path / "free" / "new" / "file", "--csv")
+    with pytest.raises(PermissionError):
+        refuse_no_place(tmp_path / "kept" / "new" / "file", "--csv")
 
 
 def test_a_folder_that_may_not_be_read_is_said(tmp_path, monkeypatch):

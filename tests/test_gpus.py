@@ -1,6 +1,7 @@
 """Commands side by side take one GPU each, and a command that wants none sees none."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -14,6 +15,18 @@ from neco.gpus import use_gpus
 use_gpus(1)
 print(os.environ.get("CUDA_VISIBLE_DEVICES"), flush=True)
 sys.stdin.read()
+"""
+
+
+KILLED = """
+import os, time
+from neco.gpus import use_gpus
+use_gpus(1)
+if os.fork() == 0:
+    print(os.getpid(), flush=True)
+    time.sleep(60)
+else:
+    os.kill(os.getpid(), 9)
 """
 
 
@@ -47,6 +60,16 @@ def test_each_command_takes_a_gpu_that_is_free(monkeypatch):
     assert os.environ[gpus.VISIBLE] == "3"
     told = "".join(process.communicate("")[1] for process in started if process.poll() is None)
     assert "all 2 GPUs are held" in told
+
+
+def test_a_worker_does_not_hold_the_gpu_of_a_killed_command(monkeypatch):
+    monkeypatch.setenv(gpus.VISIBLE, "0,1")
+    with subprocess.Popen([sys.executable, "-c", KILLED], stdout=subprocess.PIPE) as command:
+        worker = int(command.stdout.readline())
+        command.wait()
+        gpus.use_gpus(1)
+        os.kill(worker, signal.SIGKILL)
+    assert os.environ[gpus.VISIBLE] == "0"
 
 
 def test_nothing_changes_with_one_gpu_or_none(monkeypatch, tmp_path):
