@@ -143,7 +143,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
         try:
             yield work
         except Exception as error:
-            raise_disk_trouble(error, work / ".room", path)
+            raise_disk_trouble(error, work, path)
             raise
         _file_system_to_disk(work)
         if not (path.exists() and _exchanged(work, path)):
@@ -239,6 +239,8 @@ def raise_disk_trouble(error: BaseException, unfinished: Path, path: Path) -> No
     """
     found: BaseException | None = error
     while found is not None:
+        if isinstance(found, OSError) and _is_elsewhere(found, unfinished):
+            return  # what is read may lie on a disk that fails, too
         if isinstance(found, OSError) and found.errno in DISK_TROUBLE:
             raise OSError(found.errno, os.strerror(found.errno), str(path)) from None
         named = OS_ERROR.search(str(found))
@@ -248,11 +250,20 @@ def raise_disk_trouble(error: BaseException, unfinished: Path, path: Path) -> No
     if isinstance(error, OSError | UserError):
         return
     try:
-        with unfinished.open("ab") as file:
+        room = unfinished / ".room" if unfinished.is_dir() else unfinished
+        with room.open("ab") as file:
             os.posix_fallocate(file.fileno(), file.tell(), 1 << 20)
     except OSError as trouble:
         if trouble.errno in DISK_TROUBLE:
             raise OSError(trouble.errno, os.strerror(trouble.errno), str(path)) from None
+
+
+def _is_elsewhere(error: OSError, unfinished: Path) -> bool:
+    """Return whether an error names a file that is neither the part nor in it."""
+    named = error.filename
+    return isinstance(named, str | bytes | os.PathLike) and not (
+        Path(os.fsdecode(named)).absolute().is_relative_to(unfinished.absolute())
+    )
 
 
 OS_ERROR = re.compile(r"\(os error (\d+)\)")

@@ -174,6 +174,27 @@ def test_no_room_in_a_folder_names_the_folder(tmp_path):
     assert names(tmp_path) == []
 
 
+@pytest.mark.parametrize("whole", [whole_file, whole_folder])
+def test_trouble_with_what_is_read_is_not_said_of_what_is_written(tmp_path, whole):
+    source = str(tmp_path / "archive.zip")
+    with pytest.raises(OSError) as told, whole(tmp_path / "a"):
+        raise OSError(errno.EIO, os.strerror(errno.EIO), source)
+    assert told.value.filename == source
+    with pytest.raises(UserError, match="archive is damaged"), whole(tmp_path / "a"):
+        try:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), source)
+        except OSError:
+            raise UserError("archive is damaged") from None
+
+
+@pytest.mark.parametrize("whole", [whole_file, whole_folder])
+def test_trouble_with_the_part_is_said_of_the_target(tmp_path, whole):
+    with pytest.raises(OSError) as told, whole(tmp_path / "a") as part:
+        name = part / "image" if part.is_dir() else part
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(name))
+    assert told.value.filename == str(tmp_path / "a")
+
+
 @pytest.mark.parametrize(
     ("make", "told"),
     [
