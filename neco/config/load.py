@@ -79,8 +79,10 @@ def _refuse_twice(node: yaml.Node, looked_at: set[int]) -> None:
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
-    """Return the mapping that a YAML file holds. Raises UserError where there is none."""
+    """Return the mapping that a YAML or JSON file holds. Raises UserError where there is none."""
     text = read_text(path, "configuration; see config/ for those that ship")
+    if path.suffix == ".json":  # which is YAML too, but for tabs
+        text = text.expandtabs()
     try:
         values = yaml.load(text, _Once)  # noqa: S506 (a safe loader)
     except yaml.YAMLError as error:

@@ -82,6 +82,12 @@ def test_a_merged_mapping_may_be_merged_again_higher_up(tmp_path):
     assert project.runs["one"].train == {"steps": 9, "batch_size": 8}
 
 
+def test_json_with_tabs_is_read(tmp_path):
+    (tmp_path / "a.json").write_text('{\n\t"name": "tabs",\t"linear": {"epochs": 3}\n}\n')
+    project = load_project(tmp_path / "a.json")
+    assert (project.name, project.linear.epochs) == ("tabs", 3)
+
+
 def test_digest_sees_every_setting_but_not_speed():
     base = Train()
     assert digest(base) != digest(validated(Train, {"loss": {"nearest": 4}}, ""))
