@@ -132,8 +132,8 @@ def _sorting() -> Iterable[Finding]:
     from neco.sorting.compiled import build
 
     library = build.cache_directory() / f"{build.NAME}.so"
-    compiler = build.compiler()
-    has_compiler = shutil.which(compiler) is not None
+    compiler = build.words_of(build.compiler())
+    has_compiler = shutil.which(compiler[0]) is not None
     kernel = "torch, slower than the compiled loop: no C++ compiler; install g++ or set CXX"
     if library.exists():
         kernel = "compiled (built already)"
@@ -147,7 +147,7 @@ def _sorting() -> Iterable[Finding]:
     yield Finding(
         "Optional parts",
         "C++ compiler",
-        _told(compiler, "--version") if has_compiler else "",
+        _told(*compiler, "--version") if has_compiler else "",
         "plain PyTorch for the sorting loss",
         "neco train on the processor",
     )

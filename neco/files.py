@@ -50,7 +50,8 @@ def refuse_no_place(path: Path, option: str) -> None:
     """
     if path.is_dir():
         raise UserError(f"{option} {path}: is a folder; name a file in it")
-    there = next(folder for folder in path.absolute().parents if folder.exists())
+    behind = _behind_links(path).absolute()
+    there = next(folder for folder in behind.parents if folder.exists())
     if not there.is_dir():
         raise UserError(f"{option} {path}: {there} is a file; name a file in a folder")
     if not os.access(there, os.W_OK):
@@ -142,7 +143,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
         try:
             yield work
         except Exception as error:
-            raise_disk_trouble(error, work / ".room", path)
+            raise_disk_trouble(error, work, path)
             raise
         _file_system_to_disk(work)
         if not (path.exists() and _exchanged(work, path)):
@@ -238,6 +239,8 @@ def raise_disk_trouble(error: BaseException, unfinished: Path, path: Path) -> No
     """
     found: BaseException | None = error
     while found is not None:
+        if isinstance(found, OSError) and _is_elsewhere(found, unfinished):
+            return  # what is read may lie on a disk that fails, too
         if isinstance(found, OSError) and found.errno in DISK_TROUBLE:
             raise OSError(found.errno, os.strerror(found.errno), str(path)) from None
         named = OS_ERROR.search(str(found))
@@ -247,11 +250,20 @@ def raise_disk_trouble(error: BaseException, unfinished: Path, path: Path) -> No
     if isinstance(error, OSError | UserError):
         return
     try:
-        with unfinished.open("ab") as file:
+        room = unfinished / ".room" if unfinished.is_dir() else unfinished
+        with room.open("ab") as file:
             os.posix_fallocate(file.fileno(), file.tell(), 1 << 20)
     except OSError as trouble:
         if trouble.errno in DISK_TROUBLE:
             raise OSError(trouble.errno, os.strerror(trouble.errno), str(path)) from None
+
+
+def _is_elsewhere(error: OSError, unfinished: Path) -> bool:
+    """Return whether an error names a file that is neither the part nor in it."""
+    named = error.filename
+    return isinstance(named, str | bytes | os.PathLike) and not (
+        Path(os.fsdecode(named)).absolute().is_relative_to(unfinished.absolute())
+    )
 
 
 OS_ERROR = re.compile(r"\(os error (\d+)\)")

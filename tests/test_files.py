@@ -20,6 +20,7 @@ from neco.files import (
     read_json,
     read_text,
     refuse_no_folder,
+    refuse_no_place,
     whole_file,
     whole_folder,
     write_json,
@@ -173,6 +174,27 @@ def test_no_room_in_a_folder_names_the_folder(tmp_path):
     assert names(tmp_path) == []
 
 
+@pytest.mark.parametrize("whole", [whole_file, whole_folder])
+def test_trouble_with_what_is_read_is_not_said_of_what_is_written(tmp_path, whole):
+    source = str(tmp_path / "archive.zip")
+    with pytest.raises(OSError) as told, whole(tmp_path / "a"):
+        raise OSError(errno.EIO, os.strerror(errno.EIO), source)
+    assert told.value.filename == source
+    with pytest.raises(UserError, match="archive is damaged"), whole(tmp_path / "a"):
+        try:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), source)
+        except OSError:
+            raise UserError("archive is damaged") from None
+
+
+@pytest.mark.parametrize("whole", [whole_file, whole_folder])
+def test_trouble_with_the_part_is_said_of_the_target(tmp_path, whole):
+    with pytest.raises(OSError) as told, whole(tmp_path / "a") as part:
+        name = part / "image" if part.is_dir() else part
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(name))
+    assert told.value.filename == str(tmp_path / "a")
+
+
 @pytest.mark.parametrize(
     ("make", "told"),
     [
@@ -189,6 +211,18 @@ def test_what_is_no_folder_is_called_what_it_is(tmp_path, monkeypatch, make, tol
         refuse_no_folder(Path("x"), "photos", "--data")
     Path("folder").mkdir()
     refuse_no_folder(Path("folder"), "photos")
+
+
+def test_a_place_behind_a_link_is_looked_at_where_it_is(tmp_path, monkeypatch):
+    """The file is written behind the link, whoever may write to the folder of the link."""
+    for name in ("kept", "free"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "kept" / "link").symlink_to(tmp_path / "free" / "file")
+    monkeypatch.setattr("os.access", lambda path, mode: path != tmp_path / "kept")
+    refuse_no_place(tmp_path / "kept" / "link", "--csv")
+    refuse_no_place(tmp_path / "free" / "new" / "file", "--csv")
+    with pytest.raises(PermissionError):
+        refuse_no_place(tmp_path / "kept" / "new" / "file", "--csv")
 
 
 def test_a_folder_that_may_not_be_read_is_said(tmp_path, monkeypatch):

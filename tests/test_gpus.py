@@ -1,6 +1,7 @@
 """Commands side by side take one GPU each, and a command that wants none sees none."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -14,6 +15,18 @@ from neco.gpus import use_gpus
 use_gpus(1)
 print(os.environ.get("CUDA_VISIBLE_DEVICES"), flush=True)
 sys.stdin.read()
+"""
+
+
+KILLED = """
+import os, time
+from neco.gpus import use_gpus
+use_gpus(1)
+if os.fork() == 0:
+    print(os.getpid(), flush=True)
+    time.sleep(60)
+else:
+    os.kill(os.getpid(), 9)
 """
 
 
@@ -49,6 +62,16 @@ def test_each_command_takes_a_gpu_that_is_free(monkeypatch):
     assert "all 2 GPUs are held" in told
 
 
+def test_a_worker_does_not_hold_the_gpu_of_a_killed_command(monkeypatch):
+    monkeypatch.setenv(gpus.VISIBLE, "0,1")
+    with subprocess.Popen([sys.executable, "-c", KILLED], stdout=subprocess.PIPE) as command:
+        worker = int(command.stdout.readline())
+        command.wait()
+        gpus.use_gpus(1)
+        os.kill(worker, signal.SIGKILL)
+    assert os.environ[gpus.VISIBLE] == "0"
+
+
 def test_nothing_changes_with_one_gpu_or_none(monkeypatch, tmp_path):
     (tmp_path / "nvidiactl").touch()
     gpus.use_gpus(1)
@@ -61,6 +84,29 @@ def test_nothing_changes_with_one_gpu_or_none(monkeypatch, tmp_path):
     monkeypatch.setenv(gpus.VISIBLE, "")
     gpus.use_gpus(1)
     assert gpus.visible_gpus() == [] and os.environ[gpus.VISIBLE] == ""
+
+
+def test_gpus_are_listed_as_far_as_cuda_reads_the_list(monkeypatch):
+    for stated, seen in {"0, 2,-1,1": ["0", "2"], "-1": [], "3,,1": ["3"], " ": []}.items():
+        monkeypatch.setenv(gpus.VISIBLE, stated)
+        assert gpus.visible_gpus() == seen
+
+
+def test_a_command_runs_where_no_lock_can_be_kept(monkeypatch, tmp_path, caplog):
+    """The folder for temporary files is everybody's: a link or a file there is not followed."""
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "0").write_text("kept")
+    own = tmp_path / f"neco-gpus-{os.getuid()}"
+    monkeypatch.setenv(gpus.VISIBLE, "0,1")
+    for put in (lambda: own.symlink_to(other), own.touch):
+        put()
+        gpus.use_gpus(1)
+        own.unlink()
+    monkeypatch.setattr(gpus.tempfile, "tempdir", str(tmp_path / "nowhere"))
+    gpus.use_gpus(1)
+    assert caplog.text.count("GPUs cannot be told apart") == 3
+    assert os.environ[gpus.VISIBLE] == "0,1" and (other / "0").read_text() == "kept"
 
 
 def test_no_gpu_is_seen_where_none_is_wanted():

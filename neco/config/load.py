@@ -55,21 +55,34 @@ def with_included(
 class _Once(yaml.SafeLoader):
     """Reads YAML in which no key stands twice, of which the first would be lost."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:
-        """Return a mapping. Raises ConstructorError for a key that stands twice."""
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
-                if key.value in seen:
-                    told = f"the key '{key.value}' stands twice; keep one"
-                    raise yaml.constructor.ConstructorError(None, None, told, key.start_mark)
-                seen.add(key.value)
-        return super().construct_mapping(node, deep)
+    def construct_document(self, node: yaml.Node) -> Any:
+        """Return what a document holds. Raises ConstructorError for a key that stands twice."""
+        _refuse_twice(node, set())  # before merge keys (`<<`) are written out, which repeats keys
+        return super().construct_document(node)
+
+
+def _refuse_twice(node: yaml.Node, looked_at: set[int]) -> None:
+    """Raise ConstructorError where a mapping in this node has a key twice."""
+    if id(node) in looked_at:  # an alias
+        return
+    looked_at.add(id(node))
+    keys: set[str] = set()
+    for part in node.value if isinstance(node, yaml.CollectionNode) else ():
+        key, *values = part if isinstance(node, yaml.MappingNode) else (None, part)
+        for value in values:
+            _refuse_twice(value, looked_at)
+        if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+            if key.value in keys:
+                told = f"the key '{key.value}' stands twice; keep one"
+                raise yaml.constructor.ConstructorError(None, None, told, key.start_mark)
+            keys.add(key.value)
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
-    """Return the mapping that a YAML file holds. Raises UserError where there is none."""
+    """Return the mapping that a YAML or JSON file holds. Raises UserError where there is none."""
     text = read_text(path, "configuration; see config/ for those that ship")
+    if path.suffix == ".json":  # which is YAML too, but for tabs
+        text = text.expandtabs()
     try:
         values = yaml.load(text, _Once)  # noqa: S506 (a safe loader)
     except yaml.YAMLError as error:

@@ -17,7 +17,7 @@ from neco.config.linear import Linear
 from neco.config.overcluster import Overcluster
 from neco.config.protocol import Evaluated, laid
 from neco.config.publishing import Publish
-from neco.config.reporting import PARTS, Report
+from neco.config.reporting import PAPERS, PARTS, Report
 from neco.config.resources import Resources
 from neco.config.runs import FileName, Model, Run, completed
 from neco.config.segmenter import Segmenter
@@ -197,7 +197,8 @@ class Project(Settings):
             for run in self.runs:
                 self.training(run)
             _refuse_two_in_a_cell(self.runs)
-            if self.report.dataset is not None and self.datasets:
+            # Files of results that were written before null was the default name the paper's.
+            if self.report.dataset not in (None, PAPERS) and self.datasets:
                 _refuse_unknown([self.report.dataset], self.datasets, "report: dataset")
             if self.report.run is not None:
                 _refuse_unknown([self.report.run], self.runs, "report: run")

@@ -25,6 +25,10 @@ ABLATION_TABLES = tuple(name for name in get_args(Table) if name[0] in "59")
 """The tables whose rows are settings of one run: Tables 5 and 9."""
 
 
+PAPERS = "pascal-voc"
+"""The dataset whose images the paper's figures show."""
+
+
 class Report(Settings):
     """Which tables and figures the report has."""
 
@@ -34,8 +38,8 @@ class Report(Settings):
     figures: list[Figure] = ["1", "2", "3", "4", "5", "6", "7", "overlays"]
     """Figures of the paper, by number, and `overlays`, which shows segments on held-out images."""
     dataset: str | None = None
-    """Name of the dataset whose held-out images the figures show. Null takes pascal-voc where the
-    project has it, and else the first dataset that is evaluated."""
+    """Name of the dataset whose held-out images the figures show. Null and pascal-voc take
+    pascal-voc where the project has it, and else the first dataset that is evaluated."""
     against: str | None = None
     """Model (a backbone, or a run with all its seeds) that the summary compares every other model
     with. The summary shows the difference and its interval, by paired bootstrap over images with

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from neco.backbones.registry import file_stem
 from neco.config import Project
-from neco.config.reporting import PARTS
+from neco.config.reporting import PAPERS, PARTS
 from neco.errors import UserError
 from neco.paper.figures import FIGURES, Drawing, figure_2_numbers
 from neco.paper.reported import Reported, read_reported
@@ -21,9 +21,6 @@ from neco.paper.tables import COSTS
 from neco.report.scores.groups import Group, Place, grouped
 from neco.report.scores.models import describe_models
 from neco.report.tables.arrangement import places_of, shown_with
-
-PAPERS = "pascal-voc"
-"""The dataset whose images the paper's figures show."""
 
 
 class FeatureSet(NamedTuple):
@@ -121,8 +118,9 @@ def shown_dataset(project: Project) -> str:
 
     Where a project names none, it is the paper's, or else the first that is evaluated.
     """
-    if project.report.dataset is not None:
-        return project.report.dataset
+    named = project.report.dataset
+    if named is not None and named != PAPERS:
+        return named
     if PAPERS in project.datasets or not project.datasets:
         return PAPERS
     evaluated = [dataset for _, dataset, _ in project.evaluated()]

@@ -55,7 +55,9 @@ def test_what_an_included_file_of_another_folder_includes_lies_beside_it(tmp_pat
     assert load_project(tmp_path / "mine.yaml").name == "base"
 
 
-@pytest.mark.parametrize("text", ["a: 1\nb: 2\na: 3", "runs: {x: {}, x: {}}", "a: {b: 1, b: 1}"])
+@pytest.mark.parametrize(
+    "text", ["a: 1\nb: 2\na: 3", "runs: {x: {}, x: {}}", "a: {b: 1, b: 1}", "- {b: 1, b: 1}"]
+)
 def test_a_key_that_stands_twice_is_refused(tmp_path, text):
     """YAML would take the last one, and what the first one says would be lost."""
     (tmp_path / "a.yaml").write_text(text)
@@ -68,6 +70,22 @@ def test_merged_mappings_are_no_keys_that_stand_twice(tmp_path):
         "data: d\nscenes: &few {train: 1, val: 2}\nlinear: {<<: {epochs: 3}, epochs: 4}\n"
     )
     assert load_project(tmp_path / "a.yaml").linear.epochs == 4
+
+
+def test_a_merged_mapping_may_be_merged_again_higher_up(tmp_path):
+    (tmp_path / "a.yaml").write_text(
+        "runs: {one: {backbone: demo-vit, train: &deep {<<: &low {steps: 9, batch_size: 4}, "
+        "batch_size: 8}}}\ntrain: {<<: *deep, steps: 5}\n"
+    )
+    project = load_project(tmp_path / "a.yaml")
+    assert project.train == {"steps": 5, "batch_size": 8}
+    assert project.runs["one"].train == {"steps": 9, "batch_size": 8}
+
+
+def test_json_with_tabs_is_read(tmp_path):
+    (tmp_path / "a.json").write_text('{\n\t"name": "tabs",\t"linear": {"epochs": 3}\n}\n')
+    project = load_project(tmp_path / "a.json")
+    assert (project.name, project.linear.epochs) == ("tabs", 3)
 
 
 def test_digest_sees_every_setting_but_not_speed():

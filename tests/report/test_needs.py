@@ -146,6 +146,8 @@ def test_figures_show_the_dataset_that_is_named_or_evaluated() -> None:
     assert shown_dataset(validated(Project, OWN, "")) == "a"
     assert shown_dataset(validated(Project, {**OWN, "evaluations": asked}, "")) == "b"
     assert shown_dataset(validated(Project, {**OWN, "report": {"dataset": "a"}}, "")) == "a"
+    before = validated(Project, {**OWN, "report": {"dataset": "pascal-voc"}}, "")
+    assert shown_dataset(before) == shown_dataset(validated(Project, OWN, ""))
     with pytest.raises(UserError, match="report: dataset 'c' is not defined; valid: a, b"):
         validated(Project, {**OWN, "report": {"dataset": "c"}}, "")
 

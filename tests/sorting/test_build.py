@@ -67,6 +67,44 @@ def test_without_a_compiler_pytorch_takes_over(forgotten, monkeypatch, settings,
         sorting_cross_entropy(student, teacher, settings(implementation="compiled"))
 
 
+@pytest.mark.skipif(shutil.which("c++") is None, reason="no compiler")
+@pytest.mark.parametrize(
+    "named", ["", "{}", "{} --flag", "ccache c++"], ids=["empty", "a path", "a flag", "ccache"]
+)
+def test_the_compiler_is_what_a_shell_would_make_of_its_name(
+    forgotten, monkeypatch, named, tmp_path
+):
+    """The first is no name, and the others are a script here, which is no real compiler."""
+    (tmp_path / "my tools").mkdir()
+    for script in (tmp_path / "my tools" / "c++", tmp_path / "ccache"):
+        script.write_text(
+            '#!/bin/sh\nprintf "w\\344rnung\\n" >&2\nfor last; do :; done\n: >"$last"\n'
+        )
+        script.chmod(0o755)
+    quoted = "{}" if named == "{}" else "'{}'"
+    path = quoted.format(tmp_path / "my tools" / "c++")
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setenv("CXX", named.format(path))
+    library = build.cached_library(tmp_path / "built")
+    assert (library.stat().st_size == 0) == bool(named)
+
+
+def test_what_hinders_a_build_is_a_reason_and_no_traceback(forgotten, monkeypatch):
+    monkeypatch.setenv("CXX", "'c++")
+    with pytest.raises(compiled.KernelUnavailableError, match="No closing quotation"):
+        compiled.load_kernel()
+    build._library_or_reason.cache_clear()
+    for name in ("TORCH_EXTENSIONS_DIR", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+    def no_home(*_):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(build.Path, "home", no_home)
+    with pytest.raises(compiled.KernelUnavailableError, match="home directory"):
+        compiled.load_kernel()
+
+
 def test_a_failed_build_is_a_reason_and_no_traceback(forgotten, monkeypatch):
     broken = forgotten / "kernel.cpp"
     broken.write_text("this is no C++")

@@ -10,6 +10,7 @@ import hashlib
 import logging
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -55,6 +56,8 @@ def _library_or_reason() -> ctypes.CDLL | str:
         library = ctypes.CDLL(str(path))
     except (KernelUnavailableError, OSError) as error:
         return str(error)
+    except (RuntimeError, ValueError) as error:  # no home folder; a quote in CXX that stays open
+        return f"{type(error).__name__}: {error}"
     except subprocess.CalledProcessError as error:
         said = " ".join(error.stderr.split())
         return f"{error.cmd[0]} cannot compile it: {said[:400]}"
@@ -85,7 +88,7 @@ def cached_library(directory: Path) -> Path:
     library = directory / f"{NAME}.so"
     if library.exists():
         return library
-    if shutil.which(compiler()) is None:
+    if shutil.which(words_of(compiler())[0]) is None:
         raise KernelUnavailableError(f"no C++ compiler ({compiler()}); install g++ or set CXX")
     directory.mkdir(parents=True, exist_ok=True)
     _remove_killed(directory)
@@ -113,14 +116,19 @@ def _remove_killed(directory: Path) -> None:
 def _build(directory: Path, flags: list[str]) -> Path:
     """Return the library compiled with these flags. Raises CalledProcessError if that fails."""
     built = directory / f"{NAME}.so"
-    command = [compiler(), *ALWAYS, *flags, str(SOURCE), "-o", str(built)]
-    subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 (own words, no shell)
+    command = [*words_of(compiler()), *ALWAYS, *flags, str(SOURCE), "-o", str(built)]
+    subprocess.run(command, check=True, capture_output=True, text=True, errors="replace")  # noqa: S603 (own words, no shell)
     return built
 
 
 def compiler() -> str:
     """Return the C++ compiler's name: CXX of the environment, or c++."""
-    return os.environ.get("CXX", "c++")
+    return os.environ.get("CXX", "").strip() or "c++"
+
+
+def words_of(name: str) -> list[str]:
+    """Return a compiler as words: itself, or as in `ccache g++` what a shell makes of CXX."""
+    return [name] if shutil.which(name) else shlex.split(name)
 
 
 def _processor() -> bytes:
