@@ -14,7 +14,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from neco.errors import UserError
+from neco.errors import UserError, first_line
 from neco.sorting import chunked, compiled, triton_path
 from neco.sorting.networks import NetworkName
 from neco.sorting.row_loss import Evaluate, Problem, RowResult
@@ -63,8 +63,8 @@ def _triton_or_torch(student: Tensor, teacher: Tensor, problem: Problem) -> RowR
         except torch.OutOfMemoryError:
             raise
         except Exception as error:  # whatever the compiler, its assembler and the driver raise
-            told = (str(error).strip().splitlines() or [""])[0]
-            _failed.append(f"{type(error).__name__}: {told}")  # the error would hold the rows
+            # The words alone are kept, since the error would hold the rows.
+            _failed.append(f"{type(error).__name__}: {first_line(error)}")
             logger.warning(
                 "the fast sorting loss 'triton' failed (%s); plain PyTorch takes its place",
                 _failed[0],
